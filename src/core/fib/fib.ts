@@ -1,0 +1,45 @@
+import type { Brand } from '../base/index.ts'
+import type { Address, Family } from '../net/index.ts'
+
+/**
+ * What both halves call a route to install.
+ *
+ * Prefixes that share their next hops share a group: the speaker names a group once, then says for each
+ * prefix which group it uses. So a batch of routes is a string of NLRI and a column of group ids, with no
+ * object per route, and the failure of a next hop is a statement about a group.
+ */
+
+/** One way out: through `address`, on `interface` where the address is link-local. */
+export interface FibNextHop {
+  readonly address: Address
+  /** the link of a link-local address; absent where the kernel's routes decide */
+  readonly interface?: string
+  /** share of the traffic, 1 to 255 */
+  readonly weight: number
+}
+
+/** Next hops in canonical order (family, number, interface); one is an ordinary route, more are ECMP. */
+export type NextHopGroup = readonly FibNextHop[]
+
+/** The speaker's name for a group, unique within an epoch. */
+export type GroupId = Brand<number, 'GroupId'>
+
+/** One life of the speaker's table: what an `InSync` completes and a sweep compares with. */
+export type Epoch = Brand<number, 'Epoch'>
+
+/**
+ * Where the speaker writes its FIB. Calls are in order; a group is named before a route uses it and
+ * dropped only when no route does. `bytes` holds the network's octets from `offset`, `(length + 7) >> 3` of
+ * them, and is read before the call returns.
+ */
+export interface FibWriter {
+  /** A new epoch starts: everything wanted follows, then `inSync`. */
+  begin(epoch: Epoch): void
+  group(id: GroupId, hops: NextHopGroup): void
+  dropGroup(id: GroupId): void
+  /** `prefix` goes through group `id`, replacing what it went through before. */
+  route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void
+  withdraw(family: Family, bytes: Uint8Array, offset: number, length: number): void
+  /** All that was wanted in `epoch` has been said: what was not may be swept. */
+  inSync(epoch: Epoch): void
+}

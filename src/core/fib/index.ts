@@ -1,0 +1,2 @@
+/** What both halves call a route to install. Layer 2. */
+export type { Epoch, FibNextHop, FibWriter, GroupId, NextHopGroup } from './fib.ts'

@@ -1,0 +1,3 @@
+/** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
+export type * from './ports.ts'
+export type * from './types.ts'

@@ -1,0 +1,63 @@
+/**
+ * The store as the controller and the command line see it: an ordered set of keys with revisions, in etcd's
+ * words, because the datastore's shape is Calico's. Two implementations (shell/store/etcd, shell/store/file)
+ * and a simulated one pass one suite: test/compliance/store.
+ */
+
+/** One object as stored. */
+export interface Entry {
+  readonly key: string
+  readonly value: string
+  /** of the last change of this key, above 0 */
+  readonly revision: number
+}
+
+/** What a watch delivers. After `lost` the next thing is a complete `snapshot`: nothing is missed silently. */
+export type WatchEvent =
+  | { readonly type: 'snapshot'; readonly entries: readonly Entry[]; readonly revision: number }
+  | {
+      readonly type: 'changes'
+      readonly puts: readonly Entry[]
+      readonly deletes: readonly string[]
+      readonly revision: number
+    }
+  /** the store does not answer; what was told stays true as far as anyone knows */
+  | { readonly type: 'lost'; readonly why: string }
+
+/** The precondition of a write: the key does not exist, has this revision, or anything. */
+export type Precondition = { readonly absent: true } | { readonly revision: number }
+
+/** Where a store says that a write's precondition did not hold. */
+export type WriteResult =
+  | { readonly done: true; readonly revision: number }
+  | { readonly done: false; readonly current: Entry | undefined }
+
+/**
+ * Every promise settles within the deadline that the store was made with: a hung store is a rejected promise
+ * (a `StoreError` of shell/store, cause kept), never a silence.
+ */
+export interface Store {
+  get(key: string): Promise<Entry | undefined>
+  /** All entries under `prefix` (which ends in `/`), by key, of one revision. */
+  list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }>
+  put(key: string, value: string, precondition?: Precondition): Promise<WriteResult>
+  delete(key: string, precondition?: Precondition): Promise<WriteResult>
+  /** Follows all keys under `prefixes` until `close`; retries for ever, telling `lost` once an outage. */
+  watch(prefixes: readonly string[], listener: (event: WatchEvent) => void): { close(): void }
+  /** Keys that live as long as their writer, plus `ttlSeconds`. */
+  leased(ttlSeconds: number): LeasedKeys
+  close(): Promise<void>
+}
+
+/**
+ * A set of keys under one lease. Level-triggered: `set` says what should be there, the store makes it so, at
+ * most once a second a key, and again from nothing after an outage in which the lease was lost.
+ */
+export interface LeasedKeys {
+  set(key: string, value: string): void
+  unset(key: string): void
+  /** Resolves when all that was set is there. */
+  settled(): Promise<void>
+  /** Revokes the lease: the keys go. */
+  close(): Promise<void>
+}

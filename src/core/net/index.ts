@@ -1,0 +1,35 @@
+/** The words of IP: addresses, prefixes, families, AS numbers. Layer 1. */
+export {
+  type Address,
+  address,
+  addressBytes,
+  addressOctets,
+  compareAddresses,
+  compareBytes,
+  FAMILIES,
+  type Family,
+  familyOf,
+  formatAddress,
+  formatQuad,
+  isLinkLocal,
+  isUnicast,
+  parseAddress,
+  parseQuad,
+} from './address.ts'
+export { AS_TRANS, type Asn, parseAsn, toAsn } from './asn.ts'
+export {
+  comparePrefixes,
+  contains,
+  containsAddress,
+  formatPrefix,
+  hostPrefix,
+  maxLength,
+  overlaps,
+  type Prefix,
+  type PrefixParts,
+  parseNetwork,
+  parsePrefix,
+  prefix,
+  prefixOf,
+  prefixParts,
+} from './prefix.ts'

@@ -1,0 +1,110 @@
+import type { Brand, Millis } from '../base/index.ts'
+import type { Asn, Family } from '../net/index.ts'
+import type { Capability, Negotiated, Notification, RouteRefresh } from '../wire/index.ts'
+
+/** The words that a session shares with whoever runs it. */
+
+/** RFC 4271 §8.2.2. */
+export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
+
+/**
+ * One TCP connection. The core numbers those that it opens with even numbers, the edge those that it
+ * accepts with odd ones: neither asks the other.
+ */
+export type ConnectionId = Brand<number, 'ConnectionId'>
+
+/** What a session needs to know of its peer. Any change of it resets the session. */
+export interface SessionConfig {
+  readonly localAs: Asn
+  readonly peerAs: Asn
+  /** BGP Identifier, a 32-bit number */
+  readonly routerId: number
+  /** never opens a connection, waits for the peer's. RFC 4271 §8.1.1 */
+  readonly passive: boolean
+  /** offered hold time; 0 or at least three seconds */
+  readonly hold: Millis
+  /** between two attempts to connect, before jitter. RFC 4271 §8.2.2 */
+  readonly connectRetry: Millis
+  /** families offered, at least one */
+  readonly families: readonly Family[]
+}
+
+/** How a session ended, or why it could not begin; the last one is kept for the operator. */
+export interface SessionError {
+  /** who found the fault: we sent a NOTIFICATION, the peer did, or nobody could */
+  readonly direction: 'sent' | 'received' | 'local'
+  /** of the NOTIFICATION; absent when `direction` is local */
+  readonly code?: number
+  readonly subcode?: number
+  /** one sentence, with the shutdown text of RFC 9003 where the peer gave one */
+  readonly text: string
+  readonly at: Millis
+}
+
+/** Messages and octets of a session, since its peer was configured. Plain numbers, read at any time. */
+export interface SessionCounters {
+  messagesIn: number
+  messagesOut: number
+  updatesIn: number
+  updatesOut: number
+  notificationsIn: number
+  notificationsOut: number
+  octetsIn: number
+  octetsOut: number
+  /** times that Established was reached */
+  established: number
+}
+
+/** What a session tells its owner. Methods return nothing and may not call back into the session. */
+export interface SessionOutput {
+  /** Open a connection to the peer; the owner answers with `connected` or `failed`. */
+  connect(connection: ConnectionId): void
+  /** `bytes` is the callee's to keep. */
+  send(connection: ConnectionId, bytes: Uint8Array): void
+  /** Close after what was sent; the session forgets the connection at once. */
+  close(connection: ConnectionId): void
+  /** Established: routes may be exchanged over `connection`. */
+  up(connection: ConnectionId, negotiated: Negotiated, offered: readonly Capability[]): void
+  /** No longer Established, for `error`. Called exactly once for each `up`. */
+  down(connection: ConnectionId, error: SessionError): void
+  /** The body of an UPDATE (after the header), valid during the call only. */
+  update(connection: ConnectionId, body: Uint8Array): void
+  refresh(connection: ConnectionId, message: RouteRefresh): void
+  /** The FSM of one connection moved. */
+  moved(connection: ConnectionId | undefined, from: State, to: State, why: string): void
+}
+
+/**
+ * One neighbour: the FSM of each of its connections, and their collision (RFC 4271 §6.8). Pure: time is an
+ * argument, chance a `Prng`. The class of this shape is `PeerSession` in peer-session.ts.
+ */
+export interface PeerSessionShape {
+  /** of the connection that is furthest; Idle when there is none */
+  readonly state: State
+  /** when `state` was entered */
+  readonly since: Millis
+  readonly counters: Readonly<SessionCounters>
+  readonly lastError: SessionError | undefined
+  /** while Established */
+  readonly negotiated: Negotiated | undefined
+  /** ManualStart (Event 1) */
+  start(now: Millis): void
+  /** ManualStop (Event 2): sends `cease` where a peer listens, and stays Idle */
+  stop(cease: Notification, now: Millis): void
+  /** The edge accepted a connection from the peer; refused ones are closed through the output. */
+  accepted(connection: ConnectionId, now: Millis): void
+  /** The connection that `connect` asked for is open. */
+  connected(connection: ConnectionId, now: Millis): void
+  /** It could not be opened. */
+  failed(connection: ConnectionId, why: string, now: Millis): void
+  /** The peer or the network closed it. */
+  closed(connection: ConnectionId, why: string, now: Millis): void
+  /** Bytes as TCP gave them; copied where kept. */
+  received(connection: ConnectionId, chunk: Uint8Array, now: Millis): void
+  /** The owner met a fault that resets the session (an UPDATE): sends `notification`, goes to Idle. */
+  reset(connection: ConnectionId, notification: Notification, why: string, now: Millis): void
+  /** Timers that are due run. */
+  tick(now: Millis): void
+  /** When `tick` is due; NEVER without a timer. */
+  deadline(): Millis
+}

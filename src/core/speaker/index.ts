@@ -1,0 +1,2 @@
+/** The BGP half, behind one door. Layer 4. */
+export type * from './types.ts'

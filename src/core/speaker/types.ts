@@ -1,0 +1,192 @@
+import type { Millis } from '../base/index.ts'
+import type { FibWriter } from '../fib/index.ts'
+import type { Address, Asn, Family, Prefix } from '../net/index.ts'
+import type { ConnectionId, SessionCounters, SessionError, State } from '../session/index.ts'
+
+/** What goes into the BGP half and what comes out of it: its configuration, events, effects, snapshot. */
+
+/** All that the speaker is told, whole: the difference from what it had is its own business. */
+export interface SpeakerConfig {
+  /** BGP Identifier, a 32-bit number */
+  readonly routerId: number
+  readonly localAs: Asn
+  /** reflector's cluster id, a 32-bit number; the router id where absent. RFC 4456 §7 */
+  readonly clusterId?: number
+  /** most next hops of an ECMP route; 1: no ECMP */
+  readonly multipathMax: number
+  /** sorted by address, then port */
+  readonly peers: readonly PeerConfig[]
+  /** announced by this node, sorted */
+  readonly originated: readonly Prefix[]
+  /** prefixes whose routes a snapshot lists (the cluster's pools), sorted */
+  readonly watched: readonly Prefix[]
+  /** most routes a snapshot lists */
+  readonly watchedMax: number
+}
+
+/** A neighbour. Which field resets its session is the table RESETS in configure.ts. */
+export interface PeerConfig {
+  /** for people: `Mesh_10_0_0_2`, `Global_…`, `Node_…`; unique, and what a peer is matched by */
+  readonly name: string
+  readonly address: Address
+  readonly port: number
+  readonly peerAs: Asn
+  readonly localAs: Asn
+  readonly localAddress?: Address
+  readonly passive: boolean
+  readonly hold: Millis
+  readonly connectRetry: Millis
+  readonly families: readonly Family[]
+  readonly routeReflectorClient: boolean
+  /** the next hop that we announce: as RFC 4271 §5.1.3 says, always our own, or as received */
+  readonly nextHop: 'auto' | 'self' | 'keep'
+  /** what may be announced: what this node originates, or also what it learned */
+  readonly export: 'originated' | 'all'
+}
+
+/** What happens to the speaker. `bytes` belong to the speaker after the call unless said otherwise. */
+export type SpeakerEvent =
+  | { readonly type: 'Configure'; readonly config: SpeakerConfig }
+  | {
+      readonly type: 'Accepted'
+      readonly connection: ConnectionId
+      readonly remote: Address
+      readonly local: Address
+    }
+  | { readonly type: 'Connected'; readonly connection: ConnectionId; readonly local: Address }
+  | { readonly type: 'Failed'; readonly connection: ConnectionId; readonly why: string }
+  | { readonly type: 'Closed'; readonly connection: ConnectionId; readonly why: string }
+  /** `bytes` are valid during the call only */
+  | { readonly type: 'Received'; readonly connection: ConnectionId; readonly bytes: Uint8Array }
+  /** the socket holds more than its high mark unsent; until `Drained`, tables are not sent to it */
+  | { readonly type: 'Congested'; readonly connection: ConnectionId }
+  | { readonly type: 'Drained'; readonly connection: ConnectionId }
+  /** a dataplane listens: begin an epoch and say everything */
+  | { readonly type: 'FibUp' }
+  | { readonly type: 'FibDown' }
+  /** the dataplane's credit for further routes */
+  | { readonly type: 'FibCredit'; readonly routes: number }
+  | { readonly type: 'Tick' }
+  /** end all sessions with Cease, Administrative Shutdown; routes in the kernel stay */
+  | { readonly type: 'Stop'; readonly text: string }
+
+/** What the speaker does to the world. Methods return nothing and may not call back. */
+export interface SpeakerOutput {
+  connect(connection: ConnectionId, endpoint: Endpoint): void
+  send(connection: ConnectionId, bytes: Uint8Array): void
+  close(connection: ConnectionId): void
+  /** Stop reading: the peer's queue is above its high mark. */
+  pause(connection: ConnectionId): void
+  resume(connection: ConnectionId): void
+  readonly fib: FibWriter
+  note(note: SpeakerNote): void
+}
+
+/** Where to connect to, and from where. */
+export interface Endpoint {
+  readonly address: Address
+  readonly port: number
+  readonly localAddress?: Address
+}
+
+/** A fact that the speaker reports; at the edge it becomes a log line. `code` is stable. */
+export type SpeakerNote =
+  | {
+      readonly code: 'SESSION_STATE'
+      readonly peer: string
+      readonly from: State
+      readonly to: State
+      readonly why: string
+    }
+  | { readonly code: 'SESSION_UP'; readonly peer: string }
+  | { readonly code: 'SESSION_DOWN'; readonly peer: string; readonly error: SessionError }
+  | { readonly code: 'CONNECTION_REFUSED'; readonly remote: Address; readonly why: string }
+  | {
+      readonly code: 'UPDATE_FAULT'
+      readonly peer: string
+      readonly remedy: string
+      readonly why: string
+    }
+  | {
+      readonly code: 'PEER_ADDED' | 'PEER_REMOVED' | 'PEER_RESET'
+      readonly peer: string
+      readonly why: string
+    }
+  | { readonly code: 'ROUTE_DOES_NOT_FIT'; readonly peer: string; readonly prefix: Prefix }
+  | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
+
+/** What the speaker is and holds, as asked for. */
+export interface SpeakerSnapshot {
+  /** changes whenever anything below may have changed */
+  readonly version: number
+  readonly at: Millis
+  readonly routerId: number
+  readonly localAs: Asn
+  readonly sessions: readonly SessionSnapshot[]
+  /** destinations and paths, per family */
+  readonly tables: readonly {
+    readonly family: Family
+    readonly destinations: number
+    readonly paths: number
+  }[]
+  /** best routes inside the watched prefixes, in order, at most `watchedMax` */
+  readonly routes: readonly RouteSnapshot[]
+  /** how many there are in all */
+  readonly routesTotal: number
+}
+
+/** One neighbour as it stands. */
+export interface SessionSnapshot {
+  readonly name: string
+  readonly address: Address
+  readonly port: number
+  readonly peerAs: Asn
+  readonly localAs: Asn
+  readonly state: State
+  readonly since: Millis
+  /** while Established */
+  readonly negotiated?: {
+    readonly routerId: number
+    readonly holdSeconds: number
+    readonly families: readonly Family[]
+    readonly fourOctetAs: boolean
+    readonly routeRefresh: boolean
+  }
+  readonly counters: Readonly<SessionCounters>
+  readonly prefixes: readonly {
+    readonly family: Family
+    readonly received: number
+    readonly best: number
+    readonly advertised: number
+  }[]
+  /** UPDATE faults by remedy. RFC 7606 */
+  readonly faults: {
+    readonly discarded: number
+    readonly withdrawn: number
+    readonly reset: number
+  }
+  readonly lastError?: SessionError
+}
+
+/** One destination: its paths, the best first, each loser with its reason. */
+export interface RouteSnapshot {
+  readonly prefix: Prefix
+  readonly paths: readonly PathSnapshot[]
+}
+
+/** One path of a destination. */
+export interface PathSnapshot {
+  /** the peer's name, or `local` for what this node originates */
+  readonly from: string
+  readonly best: boolean
+  /** used beside the best one */
+  readonly multipath: boolean
+  /** why it is not the best; absent for the best */
+  readonly reason?: string
+  readonly nextHop?: Address
+  readonly asPath: string
+  readonly origin: 'IGP' | 'EGP' | 'incomplete'
+  readonly localPref?: number
+  readonly med?: number
+  readonly communities: readonly string[]
+}

@@ -1,0 +1,126 @@
+import type { Address, Asn, Family } from '../net/index.ts'
+
+/**
+ * BGP-4 messages and attributes, decoded. Plain values: what the two tables of the codec (attributes/,
+ * capabilities) read and write, and what everyone above speaks of.
+ */
+
+/** A decoded message. UPDATE stays in sections until its receiver wants its attributes: see update.ts. */
+export type Message = Open | Update | Notification | Keepalive | RouteRefresh
+
+/** RFC 4271 §4.2. */
+export interface Open {
+  readonly type: 'OPEN'
+  readonly version: number
+  /** "My Autonomous System": two octets, AS_TRANS where the number does not fit */
+  readonly asn: number
+  readonly holdSeconds: number
+  /** BGP Identifier, a 32-bit number */
+  readonly routerId: number
+  /** in the order of the message; unknown ones carried */
+  readonly capabilities: readonly Capability[]
+}
+
+/** RFC 4271 §4.3: the three sections as bytes, not copied. IPv6 travels inside `attributes`. */
+export interface Update {
+  readonly type: 'UPDATE'
+  readonly withdrawn: Uint8Array
+  readonly attributes: Uint8Array
+  readonly nlri: Uint8Array
+}
+
+/** RFC 4271 §4.5. */
+export interface Notification {
+  readonly type: 'NOTIFICATION'
+  readonly code: number
+  readonly subcode: number
+  readonly data: Uint8Array
+}
+
+/** RFC 4271 §4.4. */
+export interface Keepalive {
+  readonly type: 'KEEPALIVE'
+}
+
+/** RFC 2918 §3. `subtype` is 0 unless RFC 7313 was negotiated. */
+export interface RouteRefresh {
+  readonly type: 'ROUTE-REFRESH'
+  readonly afi: number
+  readonly subtype: number
+  readonly safi: number
+}
+
+/** RFC 5492: what an OPEN offers. One not known here is carried as it came. */
+export type Capability =
+  | { readonly type: 'multiprotocol'; readonly afi: number; readonly safi: number }
+  | { readonly type: 'route-refresh' }
+  | { readonly type: 'four-octet-as'; readonly asn: Asn }
+  | { readonly type: 'unknown'; readonly code: number; readonly value: Uint8Array }
+
+/** RFC 4271 §5.1.1: 0 IGP, 1 EGP, 2 INCOMPLETE. */
+export type Origin = 0 | 1 | 2
+
+/** One segment of an AS_PATH. RFC 4271 §4.3, RFC 5065 §3. */
+export interface AsPathSegment {
+  readonly type: 'set' | 'sequence' | 'confed-sequence' | 'confed-set'
+  readonly asns: readonly number[]
+}
+
+/** An attribute that the table has no row for: carried, with the flags that it came with. */
+export interface UnknownAttribute {
+  readonly flags: number
+  readonly code: number
+  readonly value: Uint8Array
+}
+
+/**
+ * The attributes of a route, decoded. Absent means not present on the wire. AS numbers are four octets wide,
+ * whatever the session; MP_REACH_NLRI is here only as its next hop.
+ */
+export interface PathAttributes {
+  readonly origin?: Origin
+  readonly asPath?: readonly AsPathSegment[]
+  /** NEXT_HOP, or the global address of MP_REACH_NLRI */
+  readonly nextHop?: Address
+  /** the second address of an IPv6 next hop. RFC 2545 §3 */
+  readonly linkLocalNextHop?: Address
+  readonly med?: number
+  readonly localPref?: number
+  readonly atomicAggregate?: true
+  readonly aggregator?: { readonly asn: number; readonly address: Address }
+  /** RFC 1997, 32-bit numbers in the order of the wire */
+  readonly communities?: readonly number[]
+  readonly originatorId?: number
+  /** RFC 4456: a list, newest first. Never a set */
+  readonly clusterList?: readonly number[]
+  /** RFC 4360, eight octets each */
+  readonly extendedCommunities?: readonly Uint8Array[]
+  /** RFC 8092: global administrator, local data 1 and 2 */
+  readonly largeCommunities?: readonly (readonly [number, number, number])[]
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/** RFC 7606 §2, by rising severity. Its "AFI/SAFI disable" is not used. */
+export type Remedy = 'attribute-discard' | 'treat-as-withdraw' | 'session-reset'
+
+/** What a peer did wrong: a value with its remedy, never an exception. */
+export interface Fault {
+  readonly remedy: Remedy
+  /** what RFC 4271 §6 would answer, and what a session reset sends */
+  readonly notification: Notification
+  /** one sentence for the operator */
+  readonly why: string
+}
+
+/** What both OPENs agreed. */
+export interface Negotiated {
+  readonly peerAs: Asn
+  readonly peerRouterId: number
+  /** the smaller of both; 0: neither timer runs. RFC 4271 §4.2 */
+  readonly holdSeconds: number
+  readonly families: readonly Family[]
+  readonly fourOctetAs: boolean
+  readonly routeRefresh: boolean
+  /** octets, header included: 4,096 unless RFC 8654 was negotiated */
+  readonly messageMax: number
+}
