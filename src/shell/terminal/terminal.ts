@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises'
+
+/**
+ * Standard output, standard error, and the files that a command was given; nothing about what is printed.
+ *
+ * Data goes to standard output and everything said about it to standard error, so that a pipe carries data
+ * only.
+ */
+
+/** What a command prints to and reads from. */
+export interface Terminal {
+  /** characters a line: of the terminal, or 80 where the output is not one */
+  readonly columns: number
+  /** whether colours may be used: on a terminal, and unless NO_COLOR is set (no-color.org) */
+  readonly colour: boolean
+  /** Writes data; a newline is added where `text` has none. */
+  print(text: string): void
+  /** Writes a remark or an error. */
+  remark(text: string): void
+  /** The text of a file, of standard input for `-`. Rejects with the error of `node:fs`. */
+  readText(path: string): Promise<string>
+}
+
+/** The terminal of this process. A reader that goes away (`martlet get nodes | head -1`) is no error. */
+export function processTerminal(): Terminal {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+  const isTerminal = process.stdout.isTTY === true
+  return {
+    columns: isTerminal ? process.stdout.columns : 80,
+    colour: isTerminal && colourAllowed(process.env),
+    print: text => void process.stdout.write(withNewline(text)),
+    remark: text => void process.stderr.write(withNewline(text)),
+    readText: path => (path === '-' ? readStandardInput() : readFile(path, 'utf8')),
+  }
+}
+
+const colourAllowed = ({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean =>
+  (NO_COLOR ?? '') === '' && TERM !== 'dumb'
+
+const withNewline = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`)
+
+async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks).toString('utf8')
+}
