@@ -1,4 +1,6 @@
+import type { Millis } from '../base/index.ts'
 import type { DataplaneIntent } from '../dataplane/index.ts'
+import type { Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
 
 /** What should be: the answer to "what do these resources mean for this node?" */
@@ -21,4 +23,21 @@ export interface Problem {
   readonly field: string
   /** what was found, why it is wrong, what to write instead */
   readonly reason: string
+}
+
+/** What a node's own configuration says about its routing; the store says the rest. */
+export interface NodeFacts {
+  /** the name of its Node object */
+  readonly node: string
+  /** its pod CIDRs, sorted; empty: those of its Node object, else its block affinities */
+  readonly podCidrs: readonly Prefix[]
+  /** announces what it learned too: a router, not a leaf */
+  readonly transit: boolean
+  /** BGP Identifier, a 32-bit number; absent: the node's IPv4 address */
+  readonly routerId?: number
+  readonly hold: Millis
+  readonly connectRetry: Millis
+  readonly multipathMax: number
+  /** carried by every session; absent: the family of the session's addresses */
+  readonly families?: readonly Family[]
 }

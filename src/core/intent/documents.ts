@@ -1,0 +1,227 @@
+/**
+ * What an operator reads: the objects under `/martlet/v1/` in the store, the answers of the agent's API, and
+ * what the command line prints are these types, as JSON. Not the resources that an operator writes.
+ *
+ *   /martlet/v1/nodes/<node>/agent                        AgentDocument           leased
+ *   /martlet/v1/nodes/<node>/sessions/<name>              SessionDocument         leased
+ *   /martlet/v1/nodes/<node>/routes/<family>/<prefix->    RouteDocument           leased, `-` for `/`
+ *   /martlet/v1/nodes/<node>/routes-summary               RoutesSummaryDocument   leased
+ *   /martlet/v1/nodes/<node>/kernel                       KernelDocument          leased
+ *   /martlet/v1/last/<node>                               LastDocument            stays when the node dies
+ *
+ * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what does not
+ * apply is absent, never null. A field is added freely; one that changes its meaning makes a `v2`.
+ */
+
+/** Under which all state of Martlet lies. */
+export const STATE_ROOT = '/martlet/v1/'
+
+/** Most routes of one node that have an object of their own; `routes-summary` counts all of them. */
+export const ROUTES_STATUS_MAX = 1000
+
+/** An instant: `2026-11-20T10:20:30.123Z`. */
+export type Instant = string
+
+/**
+ * What the agent does now.
+ *
+ * - `starting`: no complete answer of the store yet, so nothing is configured and nothing is withdrawn
+ * - `idle`: the store answered, and this node is not to speak BGP; `problems` says why
+ * - `running`: sessions and routes are as the store wants them
+ * - `stale`: the store does not answer; sessions and routes are as it last wanted them
+ */
+export type AgentMode = 'starting' | 'idle' | 'running' | 'stale'
+
+/** The agent of one node as a whole. */
+export interface AgentDocument {
+  readonly node: string
+  readonly version: string
+  readonly mode: AgentMode
+  readonly startedAt: Instant
+  /** as a dotted quad; absent where the node does not speak BGP */
+  readonly routerId?: string
+  readonly asNumber?: number
+  /** whether the controller has a link to the other two processes */
+  readonly processes: { readonly speaker: 'up' | 'down'; readonly dataplane: 'up' | 'down' }
+  readonly store: {
+    readonly kind: 'etcd' | 'directory'
+    readonly state: 'fresh' | 'lost'
+    /** of this state */
+    readonly since: Instant
+    /** why it is lost */
+    readonly why?: string
+  }
+  readonly listen: readonly { readonly family: 'ipv4' | 'ipv6'; readonly port: number }[]
+  /** prefixes that this node announces as its own */
+  readonly originated: readonly string[]
+  readonly sessions: { readonly total: number; readonly established: number }
+  readonly problems: readonly ProblemDocument[]
+}
+
+/** Something in the store or in a file that cannot be meant. */
+export interface ProblemDocument {
+  /** the key or the file */
+  readonly object: string
+  /** the path of the field; empty for the whole object */
+  readonly field: string
+  readonly reason: string
+}
+
+/** One neighbour. */
+export interface SessionDocument {
+  readonly node: string
+  readonly name: string
+  readonly peerAddress: string
+  readonly peerPort: number
+  readonly peerAsNumber: number
+  readonly localAsNumber: number
+  readonly type: 'iBGP' | 'eBGP'
+  /** RFC 4271 §8.2.2 */
+  readonly state: string
+  readonly since: Instant
+  /** while Established */
+  readonly negotiated?: {
+    /** the peer's BGP Identifier */
+    readonly routerId: string
+    readonly holdTime: string
+    readonly keepaliveTime: string
+    readonly families: readonly string[]
+    readonly fourOctetAs: boolean
+    readonly routeRefresh: boolean
+  }
+  /** while Established */
+  readonly prefixes: readonly {
+    readonly family: string
+    /** accepted from the peer */
+    readonly received: number
+    /** of those, best here */
+    readonly best: number
+    readonly advertised: number
+  }[]
+  /** since the peer was configured */
+  readonly counters: {
+    readonly established: number
+    readonly messagesReceived: number
+    readonly messagesSent: number
+    readonly updatesReceived: number
+    readonly updatesSent: number
+    readonly notificationsReceived: number
+    readonly notificationsSent: number
+    readonly octetsReceived: number
+    readonly octetsSent: number
+  }
+  /** malformed UPDATEs by what was done about them. RFC 7606 */
+  readonly updateFaults: {
+    readonly attributeDiscard: number
+    readonly treatAsWithdraw: number
+    readonly sessionReset: number
+  }
+  /** why the session last ended, or last could not begin */
+  readonly lastError?: SessionErrorDocument
+}
+
+/** How a session ended. */
+export interface SessionErrorDocument {
+  /** we sent the NOTIFICATION, the peer did, or there was none */
+  readonly direction: 'sent' | 'received' | 'local'
+  /** of the NOTIFICATION. RFC 4271 §4.5 */
+  readonly code?: number
+  readonly subcode?: number
+  readonly text: string
+  readonly at: Instant
+}
+
+/** One destination: its best path, and where it stands in the kernel. */
+export interface RouteDocument {
+  readonly node: string
+  readonly prefix: string
+  readonly family: 'ipv4' | 'ipv6'
+  /** the session of the best path, or `local` */
+  readonly from: string
+  /** of all paths in use; empty for what this node originates */
+  readonly nextHops: readonly string[]
+  /** `blackhole` is our own pod CIDR, `absent` a route that the kernel half does not know */
+  readonly kernel: 'installed' | 'pending' | 'failed' | 'stale' | 'blackhole' | 'absent' | 'unknown'
+  /** what the kernel answered */
+  readonly kernelError?: string
+  readonly best: PathDocument
+  /** how many paths there are, the best included */
+  readonly pathsTotal: number
+  /** all of them, the best first; only in answers of the API that name one prefix */
+  readonly paths?: readonly PathDocument[]
+}
+
+/** One path of a destination. */
+export interface PathDocument {
+  readonly from: string
+  readonly best: boolean
+  /** used beside the best one */
+  readonly multipath: boolean
+  /** why it is not the best */
+  readonly reason?: string
+  readonly nextHop?: string
+  readonly asPath: string
+  readonly origin: string
+  readonly localPref?: number
+  readonly med?: number
+  readonly communities: readonly string[]
+}
+
+/** How many routes there are, beside those that have an object of their own. */
+export interface RoutesSummaryDocument {
+  readonly node: string
+  /** best routes inside the cluster's pools */
+  readonly total: number
+  /** those that have an object */
+  readonly listed: number
+  /** the most that may have one */
+  readonly limit: number
+  /** the whole tables, routes outside the pools included */
+  readonly tables: readonly {
+    readonly family: string
+    readonly destinations: number
+    readonly paths: number
+  }[]
+}
+
+/** The kernel half. */
+export interface KernelDocument {
+  readonly node: string
+  /** whether the BGP half is connected to it */
+  readonly speaker: 'up' | 'down'
+  /** the BGP half has said everything that it wants */
+  readonly inSync: boolean
+  readonly table: number
+  readonly protocol: number
+  readonly metric: number
+  readonly routes: {
+    readonly wanted: number
+    readonly installed: number
+    readonly pending: number
+    readonly failed: number
+    readonly stale: number
+  }
+  /** routes that somebody else removed or changed, put back */
+  readonly repaired: number
+  /** requests that the kernel refused, ever */
+  readonly failures: number
+  /** of the last full dump that was applied */
+  readonly lastSync?: Instant
+  readonly lastFailure?: { readonly prefix: string; readonly error: string; readonly at: Instant }
+}
+
+/** What a node last said of itself; not leased, so that a dead node leaves it behind. */
+export interface LastDocument {
+  readonly node: string
+  /** when it was written; everything below was true then */
+  readonly at: Instant
+  readonly agent: AgentDocument
+  readonly sessions: readonly {
+    readonly name: string
+    readonly peerAddress: string
+    readonly state: string
+    readonly since: Instant
+    readonly lastError?: SessionErrorDocument
+  }[]
+  readonly routes: { readonly total: number; readonly installed: number; readonly failed: number }
+}

@@ -1,0 +1,49 @@
+import type { DataplaneConfig } from '../../core/dataplane/index.ts'
+import type { NodeFacts } from '../../core/intent/index.ts'
+
+/** What the configuration of a node is, after it was read: the type inside. How it is written is schema.ts. */
+
+/** All that one node is told by its own file and environment; defaults applied, paths absolute. */
+export interface NodeConfiguration {
+  /** the file it came from, or `environment` */
+  readonly source: string
+  readonly node: string
+  readonly store: StoreConfiguration
+  /** where the processes' sockets are */
+  readonly runDirectory: string
+  /** what intent needs to know */
+  readonly facts: NodeFacts
+  readonly kernel: DataplaneConfig
+  readonly log: { readonly level: LogLevel }
+  readonly state: {
+    /** how long the state of a dead node stays in the store */
+    readonly leaseSeconds: number
+  }
+}
+
+/** Where the resources are, and the state goes. */
+export type StoreConfiguration = DirectoryConfiguration | EtcdConfiguration
+
+/** A directory of YAML files. */
+export interface DirectoryConfiguration {
+  readonly kind: 'directory'
+  readonly path: string
+}
+
+/** An etcd cluster. Files are read when the store is opened. */
+export interface EtcdConfiguration {
+  readonly kind: 'etcd'
+  /** `http://` or `https://`, at least one */
+  readonly endpoints: readonly string[]
+  readonly username?: string
+  /** never logged */
+  readonly password?: string
+  readonly passwordFile?: string
+  /** PEM files */
+  readonly ca?: string
+  readonly certificate?: string
+  readonly key?: string
+}
+
+/** As pino names them. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'

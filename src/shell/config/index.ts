@@ -1,0 +1,16 @@
+/** How things are written: a node's configuration, Calico's resources. zod and YAML stay in this room. */
+export type {
+  DirectoryConfiguration,
+  EtcdConfiguration,
+  LogLevel,
+  NodeConfiguration,
+  StoreConfiguration,
+} from './configuration.ts'
+export {
+  CONFIG_PATH_DEFAULT,
+  ConfigurationError,
+  type Environment,
+  formatProblem,
+  loadConfig,
+  parseConfig,
+} from './load.ts'

@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { NEVER, seconds } from '../../core/base/index.ts'
+import type { NodeFacts, Problem } from '../../core/intent/index.ts'
+import { comparePrefixes, FAMILIES, parseQuad, prefix } from '../../core/net/index.ts'
+import type { NodeConfiguration, StoreConfiguration } from './configuration.ts'
+import { fieldOf, findings } from './issues.ts'
+import { configurationSchema, type WrittenConfiguration } from './schema.ts'
+import { readYaml } from './yaml.ts'
+
+/** Reads `martlet.yaml` and the environment. The only place that knows Calico's names of the variables. */
+
+/** Where the configuration is when nobody says. */
+export const CONFIG_PATH_DEFAULT = '/etc/martlet/martlet.yaml'
+
+/** The configuration cannot be used; every fault that was found is in `problems`. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+  readonly code: 'CONFIGURATION_UNREADABLE' | 'CONFIGURATION_INVALID'
+  readonly problems: readonly Problem[]
+
+  constructor(
+    code: ConfigurationError['code'],
+    problems: readonly Problem[],
+    options?: { readonly cause: unknown },
+  ) {
+    super(problems.map(formatProblem).join('\n'), options)
+    this.code = code
+    this.problems = problems
+  }
+}
+
+/** One line for people: where, which field, why. */
+export const formatProblem = (problem: Problem): string =>
+  [problem.object, problem.field, problem.reason].filter(part => part !== '').join(': ')
+
+/** Variables of the environment by name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the configuration at `path`, else at `MARTLET_CONFIG`, else at CONFIG_PATH_DEFAULT. Where none of them is
+ * named and the last does not exist, Calico's variables alone are enough (`ETCD_ENDPOINTS`).
+ *
+ * A field in the file wins over a variable.
+ *
+ * @throws ConfigurationError with every fault that was found, at once
+ */
+export function loadConfig(
+  path?: string,
+  environment: Environment = process.env,
+): NodeConfiguration {
+  const named = path ?? nonEmpty(environment.MARTLET_CONFIG)
+  const file = resolve(named ?? CONFIG_PATH_DEFAULT)
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (absent && named === undefined && nonEmpty(environment.ETCD_ENDPOINTS) !== undefined)
+      return parseConfig('', 'environment', environment)
+    const why = error instanceof Error ? error.message : String(error)
+    const reason = `cannot be read (${why}); name the configuration with --config or MARTLET_CONFIG`
+    throw new ConfigurationError(
+      'CONFIGURATION_UNREADABLE',
+      [{ object: file, field: '', reason }],
+      { cause: error },
+    )
+  }
+  return parseConfig(text, file, environment)
+}
+
+/**
+ * The configuration that `text` is. Relative paths start at the directory of `source`.
+ *
+ * @throws ConfigurationError
+ */
+export function parseConfig(
+  text: string,
+  source: string,
+  environment: Environment = {},
+): NodeConfiguration {
+  const documents = readYaml(text)
+  const [document] = documents
+  if (documents.length > 1)
+    refuse(`${source}:${documents[1]!.line}`, '', 'a second document; a configuration is one')
+  if (document?.fault !== undefined)
+    refuse(`${source}:${document.fault.line}`, '', document.fault.reason)
+  const value = document?.value ?? {}
+  const result = configurationSchema.safeParse(value)
+  if (!result.success) {
+    const problems = findings(configurationSchema, value, result.error.issues).map(finding => ({
+      object: `${source}:${document?.lineOf(finding.path) ?? 1}`,
+      field: fieldOf(finding.path),
+      reason: finding.reason,
+    }))
+    throw new ConfigurationError('CONFIGURATION_INVALID', problems)
+  }
+  return inside(result.data, source, environment)
+}
+
+function inside(
+  written: WrittenConfiguration,
+  source: string,
+  environment: Environment,
+): NodeConfiguration {
+  const node = written.node ?? nonEmpty(environment.NODENAME) ?? hostname().toLowerCase()
+  const { kernel } = written
+  return {
+    source,
+    node,
+    store: storeOf(written, source, environment),
+    runDirectory: resolve(dirname(source), written.runDirectory),
+    facts: factsOf(written, node, source, environment),
+    kernel: {
+      table: kernel.table,
+      protocol: kernel.protocol,
+      metric: kernel.metric,
+      routesMax: kernel.routesMax,
+      stale: kernel.staleSeconds === 0 ? NEVER : seconds(kernel.staleSeconds),
+      resync: seconds(kernel.resyncSeconds),
+    },
+    log: written.log,
+    state: written.state,
+  }
+}
+
+function factsOf(
+  written: WrittenConfiguration,
+  node: string,
+  source: string,
+  environment: Environment,
+): NodeFacts {
+  const { bgp } = written
+  const routerId = routerIdOf(bgp.routerId, node, source, environment)
+  return {
+    node,
+    podCidrs: [...new Set(written.podCIDRs)].map(prefix).toSorted(comparePrefixes),
+    transit: written.transit,
+    ...(routerId === undefined ? {} : { routerId }),
+    hold: seconds(bgp.holdSeconds),
+    connectRetry: seconds(bgp.connectRetrySeconds),
+    multipathMax: bgp.multipathMax,
+    ...(bgp.families === undefined
+      ? {}
+      : { families: FAMILIES.filter(family => bgp.families?.includes(family)) }),
+  }
+}
+
+/** `hash` is Calico's rule: four octets of the name's SHA-256, the first below 224. */
+function routerIdOf(
+  inFile: string | undefined,
+  node: string,
+  source: string,
+  environment: Environment,
+): number | undefined {
+  const text = inFile ?? nonEmpty(environment.CALICO_ROUTER_ID)
+  if (text === undefined) return undefined
+  if (text === 'hash') {
+    const word = createHash('sha256').update(node).digest().readUInt32BE(0)
+    return word >>> 24 > 223 ? (word - 0x20000000) >>> 0 : word
+  }
+  const quad = parseQuad(text) ?? 0
+  if (quad === 0) refuse(source, 'CALICO_ROUTER_ID', `"${text}" is not a router id`)
+  return quad
+}
+
+function storeOf(
+  written: WrittenConfiguration,
+  source: string,
+  environment: Environment,
+): StoreConfiguration {
+  const near = (path: string): string => resolve(dirname(source), path)
+  if (written.store?.directory !== undefined)
+    return { kind: 'directory', path: near(written.store.directory) }
+  const etcd = written.store?.etcd
+  if (etcd !== undefined)
+    return {
+      kind: 'etcd',
+      endpoints: etcd.endpoints,
+      ...(etcd.username === undefined ? {} : { username: etcd.username }),
+      ...(etcd.password === undefined ? {} : { password: etcd.password }),
+      ...(etcd.passwordFile === undefined ? {} : { passwordFile: near(etcd.passwordFile) }),
+      ...(etcd.ca === undefined ? {} : { ca: near(etcd.ca) }),
+      ...(etcd.certificate === undefined ? {} : { certificate: near(etcd.certificate) }),
+      ...(etcd.key === undefined ? {} : { key: near(etcd.key) }),
+    }
+  return storeFromEnvironment(source, environment)
+}
+
+function storeFromEnvironment(source: string, environment: Environment): StoreConfiguration {
+  const endpoints = (environment.ETCD_ENDPOINTS ?? '').split(',').map(part => part.trim())
+  const etcd = {
+    endpoints: endpoints.filter(part => part !== ''),
+    username: nonEmpty(environment.ETCD_USERNAME),
+    password: nonEmpty(environment.ETCD_PASSWORD),
+    ca: nonEmpty(environment.ETCD_CA_CERT_FILE),
+    certificate: nonEmpty(environment.ETCD_CERT_FILE),
+    key: nonEmpty(environment.ETCD_KEY_FILE),
+  }
+  if (etcd.endpoints.length === 0)
+    refuse(
+      source,
+      'store',
+      'is missing; write "store: {directory: PATH}" or "store: {etcd: {endpoints: [URL]}}", ' +
+        'or set ETCD_ENDPOINTS',
+    )
+  // one set of rules for both ways of writing it
+  const result = configurationSchema.shape.store.safeParse({ etcd })
+  if (!result.success) {
+    const problems = findings(configurationSchema.shape.store, { etcd }, result.error.issues)
+    throw new ConfigurationError(
+      'CONFIGURATION_INVALID',
+      problems.map(({ path, reason }) => ({
+        object: 'environment',
+        field: VARIABLES[String(path[1])] ?? fieldOf(path),
+        reason,
+      })),
+    )
+  }
+  return {
+    kind: 'etcd',
+    endpoints: etcd.endpoints,
+    ...(etcd.username === undefined ? {} : { username: etcd.username }),
+    ...(etcd.password === undefined ? {} : { password: etcd.password }),
+    ...(etcd.ca === undefined ? {} : { ca: etcd.ca }),
+    ...(etcd.certificate === undefined ? {} : { certificate: etcd.certificate }),
+    ...(etcd.key === undefined ? {} : { key: etcd.key }),
+  }
+}
+
+const VARIABLES: Readonly<Record<string, string>> = {
+  endpoints: 'ETCD_ENDPOINTS',
+  username: 'ETCD_USERNAME',
+  password: 'ETCD_PASSWORD',
+  ca: 'ETCD_CA_CERT_FILE',
+  certificate: 'ETCD_CERT_FILE',
+  key: 'ETCD_KEY_FILE',
+}
+
+/** Calico's charts set variables that they do not mean to empty text. */
+const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+
+function refuse(object: string, field: string, reason: string): never {
+  throw new ConfigurationError('CONFIGURATION_INVALID', [{ object, field, reason }])
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod'
+import { parsePrefix, parseQuad } from '../../core/net/index.ts'
+
+/**
+ * How a node's configuration is written: `martlet.yaml`. Every field has its default here and nowhere else, and
+ * a description, which is what config/martlet.schema.json shows in an editor.
+ */
+
+const cidr = z.string().refine(text => parsePrefix(text) !== undefined, {
+  error: 'is not a prefix; write the network and its length, as 10.200.0.0/24, host bits zero',
+})
+
+const routerId = z.string().refine(text => text === 'hash' || (parseQuad(text) ?? 0) !== 0, {
+  error: 'is not a router id; write it as an IPv4 address, or "hash" to make one of the name',
+})
+
+const endpoint = z.string().refine(text => /^https?:\/\/[^/]+$/.test(text) && URL.canParse(text), {
+  error: 'is not an endpoint; write http://HOST:2379 or https://HOST:2379',
+})
+
+const path = z.string().min(1)
+const whole = (least: number, most: number) => z.int().min(least).max(most)
+
+const etcd = z
+  .strictObject({
+    endpoints: z.array(endpoint).min(1).describe('URLs of the members'),
+    username: z.string().min(1).optional(),
+    password: z.string().optional().describe('better in passwordFile'),
+    passwordFile: path.optional().describe('a file that holds the password alone'),
+    ca: path.optional().describe('PEM file of the authority that signed the members’ certificates'),
+    certificate: path.optional().describe('PEM file of the client’s certificate'),
+    key: path.optional().describe('PEM file of the client’s key'),
+  })
+  .superRefine((value, context) => {
+    const say = (field: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [field], message })
+    if (value.password !== undefined && value.passwordFile !== undefined)
+      say('passwordFile', 'and password are both given; keep one')
+    const secret = value.password ?? value.passwordFile
+    if (value.username !== undefined && secret === undefined)
+      say('username', 'needs a password or a passwordFile')
+    if (value.username === undefined && secret !== undefined)
+      say('username', 'is missing; a password needs it')
+    if ((value.certificate === undefined) !== (value.key === undefined))
+      say(
+        value.key === undefined ? 'key' : 'certificate',
+        'is missing; certificate and key go together',
+      )
+    if (value.ca !== undefined && value.endpoints.some(url => url.startsWith('http:')))
+      say('endpoints', 'must all be https:// where a ca is given')
+  })
+
+const store = z
+  .strictObject({
+    directory: path.optional().describe('a directory of YAML resources, shared by who mounts it'),
+    etcd: etcd.optional().describe('an etcd cluster, v3 API, with Calico’s keys'),
+  })
+  .superRefine((value, context) => {
+    if ((value.directory === undefined) === (value.etcd === undefined))
+      context.addIssue({
+        code: 'custom',
+        message: 'needs exactly one of "directory" and "etcd"',
+      })
+  })
+
+const bgp = z.strictObject({
+  routerId: routerId.optional().describe('BGP Identifier; by default the node’s IPv4 address'),
+  holdSeconds: z
+    .int()
+    .refine(value => value === 0 || (value >= 3 && value <= 65535), {
+      error: 'is not a hold time; RFC 4271 allows 0 (none) and 3 to 65535 seconds',
+    })
+    .default(90)
+    .describe('offered hold time; a keepalive goes every third of it'),
+  connectRetrySeconds: whole(1, 3600).default(5).describe('between two attempts to connect'),
+  multipathMax: whole(1, 64).default(16).describe('most next hops of a route; 1: no ECMP'),
+  families: z
+    .array(z.enum(['ipv4', 'ipv6']))
+    .min(1)
+    .optional()
+    .describe('carried by every session; by default the family of its addresses'),
+})
+
+const kernel = z.strictObject({
+  table: whole(1, 4294967295).default(254).describe('routing table; 254 is main'),
+  protocol: z
+    .int()
+    .refine(value => value >= 5 && value <= 255 && value !== 186, {
+      error: 'cannot be ours; 0 to 4 are the kernel’s and 186 is FRR’s, write another up to 255',
+    })
+    .default(77)
+    .describe('rtm_protocol: what makes a route ours'),
+  metric: whole(1, 4294967295).default(1024).describe('priority of our routes'),
+  routesMax: whole(1, 4_000_000).default(1_000_000).describe('most routes in the kernel'),
+  staleSeconds: whole(0, 86400)
+    .default(300)
+    .describe('how long routes stay after the BGP half has gone; 0: for good'),
+  resyncSeconds: whole(1, 86400).default(90).describe('between two comparisons with the kernel'),
+})
+
+/** What `martlet.yaml` may say. */
+export const configurationSchema = z
+  .strictObject({
+    node: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('name of the Node object; by default the host name'),
+    store: store
+      .optional()
+      .describe('where the resources are; required, unless ETCD_ENDPOINTS is set'),
+    podCIDRs: z.array(cidr).default([]).describe('by default those of the Node object or of IPAM'),
+    transit: z
+      .boolean()
+      .default(false)
+      .describe('announce learned routes too: a router, not a node'),
+    runDirectory: path.default('/run/martlet').describe('where the processes’ sockets are'),
+    bgp: bgp.prefault({}),
+    kernel: kernel.prefault({}),
+    log: z
+      .strictObject({
+        level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+      })
+      .prefault({}),
+    state: z
+      .strictObject({
+        leaseSeconds: whole(2, 600)
+          .default(10)
+          .describe('how long the state of a dead node stays in the store'),
+      })
+      .prefault({}),
+  })
+  .describe('Configuration of one Martlet node')
+
+/** The configuration as written, defaults applied. */
+export type WrittenConfiguration = z.output<typeof configurationSchema>
