@@ -1,0 +1,76 @@
+import type { SessionDocument } from '../../../core/intent/index.ts'
+import type { Mood } from '../output.ts'
+import type { NodeState } from './source.ts'
+
+/**
+ * What is wrong with a node, in sentences, and what a state means to an operator. `martlet status` exits with 1
+ * when there is any sentence here.
+ */
+
+/** Everything that is not as it should be; none for a healthy node. */
+export function troubles(state: NodeState): string[] {
+  const { agent } = state
+  if (agent === undefined) return [silence(state)]
+  const found: string[] = []
+  if (agent.mode === 'starting') found.push('the agent has not heard from its store yet')
+  if (agent.mode === 'idle') found.push('this node is not to speak BGP')
+  if (agent.store.state === 'lost')
+    found.push(`the store does not answer: ${agent.store.why ?? 'no reason known'}`)
+  for (const half of ['speaker', 'dataplane'] as const)
+    if (agent.processes[half] === 'down') found.push(`the ${half} process does not answer`)
+  for (const session of state.sessions)
+    if (session.state !== 'Established') found.push(`${session.name}: ${sessionInfo(session)}`)
+  for (const problem of agent.problems) {
+    const field = problem.field === '' ? '' : ` ${problem.field}`
+    found.push(`${problem.object}${field}: ${problem.reason}`)
+  }
+  return [...found, ...kernelTroubles(state)]
+}
+
+function kernelTroubles({ agent, kernel }: NodeState): string[] {
+  // while the other half is down, what it last said says nothing new
+  if (kernel === undefined || agent?.processes.dataplane === 'down') return []
+  const found: string[] = []
+  if (!kernel.inSync && agent?.mode === 'running')
+    found.push('the kernel half has not been told all routes yet')
+  if (kernel.routes.failed > 0) {
+    const example = kernel.lastFailure
+    const last = example === undefined ? '' : `, last ${example.prefix}: ${example.error}`
+    found.push(`the kernel refuses ${kernel.routes.failed} routes${last}`)
+  }
+  return found
+}
+
+const silence = ({ last }: NodeState): string =>
+  last === undefined ? 'no agent has ever run here' : `no agent is alive; last heard ${last.at}`
+
+/** The state of a session as BIRD and calicoctl tell it: one word for the whole machine. */
+export function sessionSummary(state: string): 'up' | 'start' | 'down' {
+  if (state === 'Established') return 'up'
+  return state === 'Idle' ? 'down' : 'start'
+}
+
+/** Good, on its way, or down. */
+export function sessionMood(state: string): Mood {
+  const summary = sessionSummary(state)
+  return summary === 'up' ? 'good' : summary === 'start' ? 'busy' : 'bad'
+}
+
+/** The FSM's state, and while it is not Established why it last ended. */
+export function sessionInfo(session: Pick<SessionDocument, 'state' | 'lastError'>): string {
+  if (session.state === 'Established' || session.lastError === undefined) return session.state
+  return `${session.state}: ${session.lastError.text}`
+}
+
+/** calicoctl's word for where a session comes from: its name begins with it. */
+export function peerType(name: string): string {
+  if (name.startsWith('Mesh_')) return 'node-to-node mesh'
+  if (name.startsWith('Node_')) return 'node specific'
+  return name.startsWith('Global_') ? 'global' : name
+}
+
+/** What the kernel says of a route. */
+export function kernelMood(state: string): Mood {
+  if (state === 'installed' || state === 'blackhole') return 'good'
+  return state === 'failed' ? 'bad' : 'busy'
+}

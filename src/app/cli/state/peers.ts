@@ -1,0 +1,136 @@
+import type { SessionDocument } from '../../../core/intent/index.ts'
+import type { Terminal } from '../../../shell/terminal/index.ts'
+import { age, type Column, facts, moment, paint, since, table } from '../output.ts'
+import { peerType, sessionInfo, sessionMood, sessionSummary } from './health.ts'
+
+/** `martlet peers`: the neighbours as `calicoctl node status` tells them, and one of them in full. */
+
+/** All sessions, IPv4 neighbours first. `severalNodes` adds a column that says whose each one is. */
+export function tabulateSessions(
+  terminal: Terminal,
+  sessions: readonly SessionDocument[],
+  options: { readonly now: Date; readonly wide: boolean; readonly severalNodes: boolean },
+): string {
+  return (['IPv4', 'IPv6'] as const)
+    .map(family => {
+      const own = sessions.filter(one => one.peerAddress.includes(':') === (family === 'IPv6'))
+      if (own.length === 0) return `${family} BGP status\nNo ${family} peers found.`
+      const columns = sessionColumns(options.now, options.severalNodes)
+      return `${family} BGP status\n${table(terminal, columns, own, options.wide)}`
+    })
+    .join('\n\n')
+}
+
+function sessionColumns(now: Date, severalNodes: boolean): Column<SessionDocument>[] {
+  const sum = (session: SessionDocument, what: 'received' | 'advertised'): string =>
+    String(session.prefixes.reduce((total, family) => total + family[what], 0))
+  const node: Column<SessionDocument> = { heading: 'NODE', text: session => session.node }
+  return [
+    ...(severalNodes ? [node] : []),
+    { heading: 'PEER ADDRESS', text: peerAddress },
+    { heading: 'PEER TYPE', text: session => peerType(session.name) },
+    {
+      heading: 'STATE',
+      text: session => sessionSummary(session.state),
+      mood: session => sessionMood(session.state),
+    },
+    { heading: 'SINCE', text: session => since(session.since, now) },
+    { heading: 'AS', text: session => String(session.peerAsNumber), wide: true },
+    { heading: 'FOR', text: session => age(session.since, now), wide: true },
+    { heading: 'RECEIVED', text: session => sum(session, 'received'), wide: true },
+    { heading: 'ADVERTISED', text: session => sum(session, 'advertised'), wide: true },
+    { heading: 'NAME', text: session => session.name, wide: true },
+    { heading: 'INFO', text: sessionInfo, yields: true },
+  ]
+}
+
+/** The address, with the port where it is not BGP's own. */
+const peerAddress = ({ peerAddress, peerPort }: SessionDocument): string => {
+  if (peerPort === 179) return peerAddress
+  return peerAddress.includes(':') ? `[${peerAddress}]:${peerPort}` : `${peerAddress}:${peerPort}`
+}
+
+/** One session in full. */
+export function describeSession(terminal: Terminal, session: SessionDocument, now: Date): string {
+  const state = paint(terminal, sessionMood(session.state), session.state)
+  const sections = [
+    [
+      `${peerAddress(session)} at ${session.node}`,
+      facts([
+        ['Name', `${session.name} (${peerType(session.name)})`],
+        ['State', `${state} since ${moment(session.since, now)}`],
+        ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
+        ['Last error', errorFact(session, now)],
+      ]),
+    ],
+    ['Negotiated', negotiatedFacts(session)],
+    ['Prefixes', prefixTable(terminal, session)],
+    ['Messages', messageTable(terminal, session)],
+    ['Faults in UPDATEs', faultFacts(session)],
+  ]
+  return sections.map(([heading, body]) => `${heading}\n${indent(body ?? '')}`).join('\n\n')
+}
+
+const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ')
+
+/** Who ended the session, by which NOTIFICATION, why and when. */
+function errorFact({ lastError }: SessionDocument, now: Date): string {
+  if (lastError === undefined) return 'none'
+  const { direction, code, subcode, text, at } = lastError
+  const who = { sent: 'we sent', received: 'the peer sent', local: 'no NOTIFICATION' }[direction]
+  const numbers = code === undefined ? '' : ` NOTIFICATION ${code}/${subcode ?? 0}`
+  return `${who}${numbers}: ${text}, ${moment(at, now)}`
+}
+
+function negotiatedFacts({ negotiated }: SessionDocument): string {
+  if (negotiated === undefined) return 'nothing: the session is not Established'
+  const yes = (holds: boolean): string => (holds ? 'yes' : 'no')
+  return facts([
+    ['Router id', negotiated.routerId],
+    ['Hold time', `${negotiated.holdTime}, keepalive every ${negotiated.keepaliveTime}`],
+    ['Families', negotiated.families.join(', ')],
+    ['Four-octet AS', yes(negotiated.fourOctetAs)],
+    ['Route refresh', yes(negotiated.routeRefresh)],
+  ])
+}
+
+function prefixTable(terminal: Terminal, { prefixes }: SessionDocument): string {
+  if (prefixes.length === 0) return 'none'
+  return table(
+    terminal,
+    [
+      { heading: 'FAMILY', text: row => row.family },
+      { heading: 'RECEIVED', text: row => String(row.received) },
+      { heading: 'BEST', text: row => String(row.best) },
+      { heading: 'ADVERTISED', text: row => String(row.advertised) },
+    ],
+    prefixes,
+  )
+}
+
+function messageTable(terminal: Terminal, { counters }: SessionDocument): string {
+  const rows = [
+    ['messages', counters.messagesReceived, counters.messagesSent],
+    ['updates', counters.updatesReceived, counters.updatesSent],
+    ['notifications', counters.notificationsReceived, counters.notificationsSent],
+    ['octets', counters.octetsReceived, counters.octetsSent],
+  ] as const
+  const listing = table(
+    terminal,
+    [
+      { heading: 'KIND', text: row => row[0] },
+      { heading: 'RECEIVED', text: row => String(row[1]) },
+      { heading: 'SENT', text: row => String(row[2]) },
+    ],
+    rows,
+  )
+  return `${listing}\nEstablished ${counters.established} times since it was configured`
+}
+
+function faultFacts({ updateFaults }: SessionDocument): string {
+  return facts([
+    ['attribute discarded', String(updateFaults.attributeDiscard)],
+    ['treated as withdrawn', String(updateFaults.treatAsWithdraw)],
+    ['session reset', String(updateFaults.sessionReset)],
+  ])
+}
