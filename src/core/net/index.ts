@@ -33,3 +33,4 @@ export {
   prefixOf,
   prefixParts,
 } from './prefix.ts'
+export { NO_PREFIX, type PrefixId, PrefixTable, prefixTableRowsMax } from './prefix-table.ts'
