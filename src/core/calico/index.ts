@@ -1,0 +1,33 @@
+/** Calico's resources: kinds, keys, values. No I/O, no meaning across resources. Layer 2. */
+export {
+  AFFINITIES_ROOT,
+  affinityKey,
+  escapeName,
+  isResourceName,
+  KINDS,
+  type Kind,
+  kindNamed,
+  parseAffinityKey,
+  parseResourceKey,
+  RESOURCES_ROOT,
+  type ResourceName,
+  resourceKey,
+  unescapeName,
+} from './keys.ts'
+export {
+  API_VERSION,
+  type BgpConfigurationResource,
+  type BgpConfigurationSpec,
+  type BgpPeerResource,
+  type BgpPeerSpec,
+  type BlockAffinity,
+  isConfirmed,
+  type Metadata,
+  type NodeBgp,
+  type NodeResource,
+  type NodeSpec,
+  type NodeStatus,
+  type PasswordSource,
+  type Resource,
+} from './kinds.ts'
+export { asNumberOf, type PeerEndpoint, parseNodeAddress, parsePeerEndpoint } from './values.ts'
