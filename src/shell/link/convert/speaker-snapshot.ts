@@ -1,0 +1,178 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { SessionError, State } from '../../../core/session/index.ts'
+import type {
+  PathSnapshot,
+  RouteSnapshot,
+  SessionSnapshot,
+  SpeakerSnapshot,
+} from '../../../core/speaker/index.ts'
+import type {
+  SessionError as ErrorMessage,
+  NegotiatedSnapshot,
+  PathSnapshot as PathMessage,
+  RouteSnapshot as RouteMessage,
+  RouteSnapshotSchema,
+  SessionSnapshot as SessionMessage,
+  SpeakerSnapshot as SnapshotMessage,
+  SpeakerSnapshotSchema,
+} from '../generated/link_pb.ts'
+import {
+  address,
+  asn,
+  asnOrNone,
+  family,
+  optional,
+  prefix,
+  required,
+  same,
+  time,
+  word,
+} from './words.ts'
+
+/** What the speaker is and holds, as the controller asks for it. */
+
+const STATES: readonly State[] = [
+  'Idle',
+  'Connect',
+  'Active',
+  'OpenSent',
+  'OpenConfirm',
+  'Established',
+]
+
+export function toSpeakerSnapshot(
+  snapshot: SpeakerSnapshot,
+): MessageInitShape<typeof SpeakerSnapshotSchema> {
+  return {
+    version: snapshot.version,
+    at: snapshot.at,
+    routerId: snapshot.routerId,
+    localAs: snapshot.localAs,
+    sessions: snapshot.sessions.map(toSession),
+    tables: snapshot.tables.map(table => ({ ...table })),
+    routes: snapshot.routes.map(toRoute),
+    routesTotal: snapshot.routesTotal,
+  }
+}
+
+export function fromSpeakerSnapshot(message: SnapshotMessage): SpeakerSnapshot {
+  return {
+    version: message.version,
+    at: time(message.at),
+    routerId: message.routerId,
+    localAs: asnOrNone(message.localAs),
+    sessions: message.sessions.map(fromSession),
+    tables: message.tables.map(table => ({
+      family: family(table.family),
+      destinations: table.destinations,
+      paths: table.paths,
+    })),
+    routes: message.routes.map(fromRoute),
+    routesTotal: message.routesTotal,
+  }
+}
+
+export function toRoute(route: RouteSnapshot): MessageInitShape<typeof RouteSnapshotSchema> {
+  return { prefix: route.prefix, paths: route.paths.map(toPath) }
+}
+
+export function fromRoute(message: RouteMessage): RouteSnapshot {
+  return { prefix: prefix(message.prefix), paths: message.paths.map(fromPath) }
+}
+
+function toSession(session: SessionSnapshot) {
+  return {
+    name: session.name,
+    address: session.address,
+    port: session.port,
+    peerAs: session.peerAs,
+    localAs: session.localAs,
+    state: session.state,
+    since: session.since,
+    ...optional('negotiated', session.negotiated, negotiated => ({
+      ...negotiated,
+      families: [...negotiated.families],
+    })),
+    counters: { ...session.counters },
+    prefixes: session.prefixes.map(counts => ({ ...counts })),
+    faults: { ...session.faults },
+    ...optional('lastError', session.lastError, error => ({ ...error })),
+  }
+}
+
+function fromSession(message: SessionMessage): SessionSnapshot {
+  const { discarded, withdrawn, reset } = required(message.faults, 'faults')
+  return {
+    name: message.name,
+    address: address(message.address),
+    port: message.port,
+    peerAs: asn(message.peerAs),
+    localAs: asn(message.localAs),
+    state: word(STATES, message.state),
+    since: time(message.since),
+    ...optional('negotiated', message.negotiated, fromNegotiated),
+    counters: fromCounters(message),
+    prefixes: message.prefixes.map(counts => ({
+      family: family(counts.family),
+      received: counts.received,
+      best: counts.best,
+      advertised: counts.advertised,
+    })),
+    faults: { discarded, withdrawn, reset },
+    ...optional('lastError', message.lastError, fromError),
+  }
+}
+
+function fromNegotiated(message: NegotiatedSnapshot): NonNullable<SessionSnapshot['negotiated']> {
+  return {
+    routerId: message.routerId,
+    holdSeconds: message.holdSeconds,
+    families: message.families.map(family),
+    fourOctetAs: message.fourOctetAs,
+    routeRefresh: message.routeRefresh,
+  }
+}
+
+function fromCounters(message: SessionMessage): SessionSnapshot['counters'] {
+  const counters = required(message.counters, 'counters')
+  return {
+    messagesIn: counters.messagesIn,
+    messagesOut: counters.messagesOut,
+    updatesIn: counters.updatesIn,
+    updatesOut: counters.updatesOut,
+    notificationsIn: counters.notificationsIn,
+    notificationsOut: counters.notificationsOut,
+    octetsIn: counters.octetsIn,
+    octetsOut: counters.octetsOut,
+    established: counters.established,
+  }
+}
+
+function fromError(message: ErrorMessage): SessionError {
+  return {
+    direction: word(['sent', 'received', 'local'], message.direction),
+    ...optional('code', message.code, same),
+    ...optional('subcode', message.subcode, same),
+    text: message.text,
+    at: time(message.at),
+  }
+}
+
+function toPath(path: PathSnapshot) {
+  return { ...path, communities: [...path.communities] }
+}
+
+function fromPath(message: PathMessage): PathSnapshot {
+  return {
+    from: message.from,
+    best: message.best,
+    multipath: message.multipath,
+    ...optional('reason', message.reason, same),
+    ...optional('nextHop', message.nextHop, address),
+    asPath: message.asPath,
+    origin: word(['IGP', 'EGP', 'incomplete'], message.origin),
+    ...optional('localPref', message.localPref, same),
+    ...optional('med', message.med, same),
+    communities: [...message.communities],
+  }
+}

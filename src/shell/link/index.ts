@@ -1,0 +1,24 @@
+/** Between the processes of one node: proto/link.proto over unix sockets. */
+export type { ListenAt, SpeakerCommand } from './convert/speaker.ts'
+export {
+  DataplaneLink,
+  type DataplaneLinkOptions,
+  type DataplaneServerOptions,
+  serveDataplane,
+} from './dataplane-link.ts'
+export { LinkError, type LinkErrorCode } from './error.ts'
+export { type Listener, listen } from './listen.ts'
+export { type SocketPaths, socketPaths } from './paths.ts'
+export {
+  CREDIT_ROUTES_MAX,
+  RoutesLink,
+  type RoutesLinkOptions,
+  type RoutesServerOptions,
+  serveRoutes,
+} from './routes-link.ts'
+export {
+  SpeakerLink,
+  type SpeakerLinkOptions,
+  type SpeakerServerOptions,
+  serveSpeaker,
+} from './speaker-link.ts'

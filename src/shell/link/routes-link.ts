@@ -1,0 +1,189 @@
+import { create } from '@bufbuild/protobuf'
+import type { RouteEvent } from '../../core/dataplane/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../core/fib/index.ts'
+import type { Family } from '../../core/net/index.ts'
+import type { Log } from '../log/index.ts'
+import { Channel, LINK_VERSION } from './channel.ts'
+import { routeEvents } from './convert/routes.ts'
+import { dial } from './dial.ts'
+import { LinkError } from './error.ts'
+import { type FromSpeaker, FromSpeakerSchema, ToSpeakerSchema } from './generated/link_pb.ts'
+import { type Listener, listen } from './listen.ts'
+import { RouteStream } from './route-stream.ts'
+
+/**
+ * routes.sock: the speaker says what the kernel should hold, the dataplane gives credit for more of it. One
+ * speaker at a time: a new one takes the place of the old, which is dead or about to be.
+ */
+
+/** Routes that may be under way from the speaker to the dataplane: about 1 MB. */
+export const CREDIT_ROUTES_MAX = 65_536
+
+/** What the speaker hears of its dataplane. Called from I/O, never from inside a write. */
+export interface RoutesLinkOptions {
+  readonly path: string
+  readonly log: Log
+  /** a dataplane listens: begin an epoch */
+  up(): void
+  down(): void
+  /** so many more routes may be written */
+  credit(routes: number): void
+}
+
+/**
+ * The speaker's end. What is written while there is no dataplane goes nowhere: `up` asks for all of it again.
+ * Writes of one turn leave together when the turn ends.
+ */
+export class RoutesLink implements FibWriter {
+  readonly #hangUp: () => void
+  #stream: RouteStream | undefined
+  #flushAsked = false
+
+  constructor(options: RoutesLinkOptions) {
+    const { path, log } = options
+    this.#hangUp = dial({
+      path,
+      lost: why => log.warn('DATAPLANE_LOST', `no link to the dataplane: ${why.message}`),
+      connected: (socket, tell) => {
+        const channel = new Channel(socket, {
+          outgoing: FromSpeakerSchema,
+          incoming: ToSpeakerSchema,
+          hello: create(FromSpeakerSchema, { sequence: 1, body: hello('speaker') }),
+          peer: 'dataplane',
+          open: () => {
+            tell.greeted()
+            log.info('DATAPLANE_UP', 'the dataplane is linked')
+            this.#stream = new RouteStream(message => channel.send(message))
+            options.up()
+          },
+          message: ({ body }) => {
+            if (body.case === 'credit') options.credit(body.value.routes)
+          },
+          closed: why => {
+            const wasUp = this.#stream !== undefined
+            this.#stream = undefined
+            if (wasUp) options.down()
+            tell.ended(why)
+          },
+        })
+        return () => channel.close(new LinkError('LINK_CLOSED', 'this process ends'))
+      },
+    })
+  }
+
+  begin(epoch: Epoch): void {
+    this.#open()?.begin(epoch)
+  }
+
+  group(id: GroupId, hops: NextHopGroup): void {
+    this.#open()?.group(id, hops)
+  }
+
+  dropGroup(id: GroupId): void {
+    this.#open()?.dropGroup(id)
+  }
+
+  route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void {
+    this.#open()?.route(family, bytes, offset, length, id)
+  }
+
+  withdraw(family: Family, bytes: Uint8Array, offset: number, length: number): void {
+    this.#open()?.withdraw(family, bytes, offset, length)
+  }
+
+  inSync(epoch: Epoch): void {
+    this.#open()?.inSync(epoch)
+  }
+
+  /** Ends the link; routes in the kernel stay. */
+  close(): void {
+    this.#hangUp()
+  }
+
+  #open(): RouteStream | undefined {
+    if (this.#stream !== undefined && !this.#flushAsked) {
+      this.#flushAsked = true
+      queueMicrotask(() => {
+        this.#flushAsked = false
+        this.#stream?.flush()
+      })
+    }
+    return this.#stream
+  }
+}
+
+/** What the dataplane does with what a speaker says. */
+export interface RoutesServerOptions {
+  readonly path: string
+  readonly log: Log
+  deliver(event: RouteEvent): void
+}
+
+/** The dataplane's end: listens until closed. Rejects when it cannot. */
+export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
+  const { deliver, log } = options
+  let current: { close(why: LinkError): void } | undefined
+  return listen(options.path, socket => {
+    const credit = new Credit()
+    const channel = new Channel(socket, {
+      outgoing: ToSpeakerSchema,
+      incoming: FromSpeakerSchema,
+      hello: create(ToSpeakerSchema, { body: hello('dataplane') }),
+      peer: 'speaker',
+      open: () => {
+        current?.close(new LinkError('LINK_CLOSED', 'another speaker connected'))
+        current = channel
+        log.info('SPEAKER_UP', 'the speaker is linked')
+        deliver({ type: 'SpeakerUp' })
+        channel.send(creditMessage(CREDIT_ROUTES_MAX, 1))
+      },
+      message: message => {
+        const events = routeEvents(message)
+        credit.follow(message)
+        for (const event of events) deliver(event)
+        const routes = credit.due()
+        if (routes > 0) channel.send(creditMessage(routes, message.sequence))
+      },
+      closed: why => {
+        if (current !== channel) {
+          if (why.code !== 'LINK_CLOSED') log.warn(why.code, why.message)
+          return
+        }
+        current = undefined
+        log.warn('SPEAKER_LOST', `the speaker is gone, its routes stay: ${why.message}`)
+        deliver({ type: 'SpeakerDown' })
+      },
+    })
+  })
+}
+
+/** Counts what a speaker may still send. */
+class Credit {
+  #left = CREDIT_ROUTES_MAX
+  #sequence = 1
+
+  /** Throws a `LinkError` for a message out of sequence or beyond the credit. */
+  follow(message: FromSpeaker): void {
+    if (message.sequence !== ++this.#sequence)
+      throw new LinkError('LINK_MESSAGE', `message ${message.sequence}, not ${this.#sequence}`)
+    if (message.body.case !== 'routes') return
+    this.#left -= message.body.value.groups.length
+    if (this.#left < 0) throw new LinkError('LINK_MESSAGE', 'more routes than there was credit for')
+  }
+
+  /** Routes to give back now: in quarters of the whole, not one by one. */
+  due(): number {
+    const taken = CREDIT_ROUTES_MAX - this.#left
+    if (taken < CREDIT_ROUTES_MAX / 4) return 0
+    this.#left = CREDIT_ROUTES_MAX
+    return taken
+  }
+}
+
+const hello = (role: string) => ({
+  case: 'hello' as const,
+  value: { version: LINK_VERSION, role },
+})
+
+const creditMessage = (routes: number, sequence: number) =>
+  create(ToSpeakerSchema, { body: { case: 'credit', value: { routes, sequence } } })

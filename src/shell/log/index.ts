@@ -1,0 +1,11 @@
+/** The log of a process, and the lines that the core's notes become. */
+export {
+  type Fields,
+  LINES_PER_CODE_MAX,
+  type LineLevel,
+  type Log,
+  type LogOptions,
+  openLog,
+  SILENT,
+} from './log.ts'
+export { logNote } from './notes.ts'

@@ -1,0 +1,55 @@
+import type { SessionError } from '../../core/session/index.ts'
+import type { SpeakerNote } from '../../core/speaker/index.ts'
+import type { Fields, LineLevel, Log } from './log.ts'
+
+/** What the core reports, as lines. The only place where a note gets a level and a sentence. */
+
+/** Writes `note` to `log`. */
+export function logNote(log: Log, note: SpeakerNote): void {
+  const { level, text, fields } = lineOf(note)
+  log[level](note.code, text, fields)
+}
+
+interface Line {
+  readonly level: LineLevel
+  readonly text: string
+  readonly fields: Fields
+}
+
+function lineOf(note: SpeakerNote): Line {
+  switch (note.code) {
+    case 'SESSION_STATE': {
+      const { peer, from, to, why } = note
+      return { level: 'debug', text: `${from} to ${to}: ${why}`, fields: { peer, from, to } }
+    }
+    case 'SESSION_UP':
+      return { level: 'info', text: 'the session is Established', fields: { peer: note.peer } }
+    case 'SESSION_DOWN':
+      return { level: 'warn', text: describe(note.error), fields: { peer: note.peer } }
+    case 'CONNECTION_REFUSED':
+      return { level: 'warn', text: note.why, fields: { remote: note.remote } }
+    case 'UPDATE_FAULT': {
+      const { peer, remedy, why } = note
+      return { level: 'warn', text: why, fields: { peer, remedy } }
+    }
+    case 'PEER_ADDED':
+    case 'PEER_REMOVED':
+    case 'PEER_RESET':
+      return { level: 'info', text: note.why, fields: { peer: note.peer } }
+    case 'ROUTE_DOES_NOT_FIT': {
+      const { peer, prefix } = note
+      const text = 'the attributes exceed a message, so the prefix is withdrawn from this peer'
+      return { level: 'warn', text, fields: { peer, prefix } }
+    }
+    case 'TABLE_FULL':
+      return { level: 'error', text: note.why, fields: { limit: note.limit } }
+    default:
+      return note satisfies never
+  }
+}
+
+function describe(error: SessionError): string {
+  if (error.direction === 'local') return `the session ended: ${error.text}`
+  const who = error.direction === 'sent' ? 'we ended the session' : 'the peer ended the session'
+  return `${who}: ${error.text} (NOTIFICATION ${error.code}/${error.subcode})`
+}
