@@ -1,17 +1,17 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { DataplaneIntent, DataplaneSnapshot } from '../../core/dataplane/index.ts'
 import type { Log } from '../log/index.ts'
-import { Channel, LINK_VERSION } from './channel.ts'
 import {
   fromDataplaneSnapshot,
   fromIntent,
   toDataplaneSnapshot,
   toIntent,
 } from './convert/dataplane.ts'
-import { LinkError } from './error.ts'
 import { DataplaneReplySchema, DataplaneRequestSchema } from './generated/link_pb.ts'
-import { type Listener, listen } from './listen.ts'
 import { RequestLink } from './request-link.ts'
+import { Channel, LINK_VERSION } from './transport/channel.ts'
+import { LinkError } from './transport/error.ts'
+import { type Listener, listen } from './transport/listen.ts'
 
 /** dataplane.sock: the controller says what it wants in the kernel, and asks what is there. */
 

@@ -6,8 +6,6 @@ export {
   type DataplaneServerOptions,
   serveDataplane,
 } from './dataplane-link.ts'
-export { LinkError, type LinkErrorCode } from './error.ts'
-export { type Listener, listen } from './listen.ts'
 export { type SocketPaths, socketPaths } from './paths.ts'
 export {
   CREDIT_ROUTES_MAX,
@@ -22,3 +20,5 @@ export {
   type SpeakerServerOptions,
   serveSpeaker,
 } from './speaker-link.ts'
+export { LinkError, type LinkErrorCode } from './transport/error.ts'
+export { type Listener, listen } from './transport/listen.ts'

@@ -1,9 +1,9 @@
 import type { Message } from '@bufbuild/protobuf'
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
 import type { Log } from '../log/index.ts'
-import { Channel, type Envelope } from './channel.ts'
-import { dial } from './dial.ts'
-import { LinkError } from './error.ts'
+import { Channel, type Envelope } from './transport/channel.ts'
+import { dial } from './transport/dial.ts'
+import { LinkError } from './transport/error.ts'
 
 /**
  * The asking end of a control link: requests in order, replies in the same order. A reply that does not come

@@ -3,13 +3,13 @@ import type { RouteEvent } from '../../core/dataplane/index.ts'
 import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../core/fib/index.ts'
 import type { Family } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
-import { Channel, LINK_VERSION } from './channel.ts'
 import { routeEvents } from './convert/routes.ts'
-import { dial } from './dial.ts'
-import { LinkError } from './error.ts'
 import { type FromSpeaker, FromSpeakerSchema, ToSpeakerSchema } from './generated/link_pb.ts'
-import { type Listener, listen } from './listen.ts'
 import { RouteStream } from './route-stream.ts'
+import { Channel, LINK_VERSION } from './transport/channel.ts'
+import { dial } from './transport/dial.ts'
+import { LinkError } from './transport/error.ts'
+import { type Listener, listen } from './transport/listen.ts'
 
 /**
  * routes.sock: the speaker says what the kernel should hold, the dataplane gives credit for more of it. One

@@ -1,7 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import type { RouteSnapshot, SpeakerSnapshot } from '../../core/speaker/index.ts'
 import type { Log } from '../log/index.ts'
-import { Channel, LINK_VERSION } from './channel.ts'
 import { fromConfigure, type SpeakerCommand, toConfigure } from './convert/speaker.ts'
 import {
   fromRoute,
@@ -9,10 +8,11 @@ import {
   toRoute,
   toSpeakerSnapshot,
 } from './convert/speaker-snapshot.ts'
-import { LinkError } from './error.ts'
 import { SpeakerReplySchema, SpeakerRequestSchema } from './generated/link_pb.ts'
-import { type Listener, listen } from './listen.ts'
 import { RequestLink } from './request-link.ts'
+import { Channel, LINK_VERSION } from './transport/channel.ts'
+import { LinkError } from './transport/error.ts'
+import { type Listener, listen } from './transport/listen.ts'
 
 /**
  * speaker.sock: the controller says what the speaker should do and asks what it holds. Authority is the

@@ -1,8 +1,8 @@
 import type { RouteEvent } from '../../../core/dataplane/index.ts'
 import type { Epoch, FibNextHop, GroupId, NextHopGroup } from '../../../core/fib/index.ts'
 import { addressBytes, type Family, formatAddress, maxLength } from '../../../core/net/index.ts'
-import { LinkError } from '../error.ts'
 import type { FromSpeaker, NextHop } from '../generated/link_pb.ts'
+import { LinkError } from '../transport/error.ts'
 
 /**
  * The route stream as events of the dataplane. The speaker is trusted no further than its job: what is not

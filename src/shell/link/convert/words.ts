@@ -8,7 +8,7 @@ import {
   parsePrefix,
   toAsn,
 } from '../../../core/net/index.ts'
-import { LinkError } from '../error.ts'
+import { LinkError } from '../transport/error.ts'
 
 /** Scalars of messages as the words of the core. What is none of them ends the connection. */
 

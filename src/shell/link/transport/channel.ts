@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2'
+import type { Hello } from '../generated/link_pb.ts'
 import { LinkError } from './error.ts'
 import { FrameReader, frame } from './frame.ts'
-import type { Hello } from './generated/link_pb.ts'
 
 /**
  * One connection of a link: frames of one message type each way, after both said Hello.
