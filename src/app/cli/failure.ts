@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander'
+import { ConfigurationError } from '../../shell/config/index.ts'
 
 /**
  * How a command fails: an exit code that a script can tell apart, and one line that says what, where, and what
@@ -32,7 +33,10 @@ export const EXIT_CODES_HELP = `Exit codes:
   4  it exists already, or was changed by somebody else meanwhile
   5  the store or the agent does not answer`
 
-/** A failure that the operator can act on. `message` is one line without a full stop. */
+/**
+ * A failure that the operator can act on. `message` is one line without a full stop, or empty where what was
+ * printed says it all.
+ */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
   readonly exitCode: ExitCode
@@ -56,8 +60,11 @@ export function describeFailure(thrown: unknown): { readonly code: number; reado
   if (thrown instanceof CommanderError) return describeUsage(thrown)
   if (thrown instanceof CommandFailure) {
     const remedy = thrown.remedy === undefined ? '' : `; ${thrown.remedy}`
-    return { code: thrown.exitCode, text: `martlet: ${thrown.message}${remedy}` }
+    const text = thrown.message === '' ? '' : `martlet: ${thrown.message}${remedy}`
+    return { code: thrown.exitCode, text }
   }
+  // one line for each fault of the file, each with its place
+  if (thrown instanceof ConfigurationError) return { code: EXIT.failed, text: thrown.message }
   if (isOfTheWorld(thrown)) {
     const code = thrown.code.startsWith('STORE_') ? EXIT.unreachable : EXIT.failed
     return { code, text: `martlet: ${oneLine(thrown.message)}` }
@@ -67,10 +74,10 @@ export function describeFailure(thrown: unknown): { readonly code: number; reado
 }
 
 /** Commander has printed what was wrong; help that was asked for is no failure. */
-function describeUsage(error: CommanderError): { code: number; text: string } {
-  const asked = error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
-  return { code: asked ? EXIT.ok : EXIT.usage, text: '' }
-}
+const describeUsage = (error: CommanderError): { code: number; text: string } => ({
+  code: error.exitCode === 0 ? EXIT.ok : EXIT.usage,
+  text: '',
+})
 
 /** An error that the world caused carries a code: of node (`EACCES`), or of a room (`STORE_UNREACHABLE`). */
 function isOfTheWorld(thrown: unknown): thrown is Error & { readonly code: string } {

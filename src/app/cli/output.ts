@@ -23,7 +23,7 @@ const FORMATS: ReadonlyMap<string, Format> = new Map([
 /** Adds `-o`, as every command that prints data has it. */
 export function withOutput(command: Command): Command {
   const option = new Option('-o, --output <format>', 'table, wide, json or yaml (ps is table)')
-  return command.addOption(option.default('table').argParser(parseFormat))
+  return command.addOption(option.default('table', 'table').argParser(parseFormat))
 }
 
 /** Reads the value of `-o`; throws commander's usage error for anything but a format. */

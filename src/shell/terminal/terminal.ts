@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 
 /**
  * Standard output, standard error, and the files that a command was given; nothing about what is printed.
@@ -19,6 +20,11 @@ export interface Terminal {
   remark(text: string): void
   /** The text of a file, of standard input for `-`. Rejects with the error of `node:fs`. */
   readText(path: string): Promise<string>
+  /**
+   * The files that `path` means: itself, or for a directory its YAML and JSON files in order, with those of its
+   * subdirectories where `recursive`. Rejects with the error of `node:fs`.
+   */
+  filesAt(path: string, recursive: boolean): Promise<readonly string[]>
 }
 
 /** The terminal of this process. A reader that goes away (`martlet get nodes | head -1`) is no error. */
@@ -33,7 +39,17 @@ export function processTerminal(): Terminal {
     print: text => void process.stdout.write(withNewline(text)),
     remark: text => void process.stderr.write(withNewline(text)),
     readText: path => (path === '-' ? readStandardInput() : readFile(path, 'utf8')),
+    filesAt,
   }
+}
+
+async function filesAt(path: string, recursive: boolean): Promise<readonly string[]> {
+  if (path === '-' || !(await stat(path)).isDirectory()) return [path]
+  const names = await readdir(path, { recursive })
+  return names
+    .filter(name => /\.(ya?ml|json)$/.test(name))
+    .toSorted()
+    .map(name => join(path, name))
 }
 
 const colourAllowed = ({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean =>

@@ -1,0 +1,78 @@
+import type { Store } from '../../../core/intent/index.ts'
+import type { Address, Prefix } from '../../../core/net/index.ts'
+import type { NodeConfiguration } from '../../../shell/config/index.ts'
+import { CommandFailure, EXIT } from '../failure.ts'
+import type { Agent, Surroundings } from '../surroundings.ts'
+import { assemble, LAST_FOLDER, type StateSource, select, stateFolder } from './source.ts'
+
+/** Whom to ask: this node's agent where it answers, else the store, which also knows the other nodes. */
+
+/** What the commands that show state take. */
+export interface StateOptions {
+  readonly config?: string
+  readonly from?: 'api' | 'store'
+  readonly node?: string
+  readonly allNodes?: boolean
+}
+
+/** A source, and which nodes are asked for. */
+export interface OpenState {
+  readonly source: StateSource
+  readonly node: string | 'all'
+}
+
+/** @throws CommandFailure where nobody answers, or where the options exclude one another */
+export async function openState(
+  surroundings: Surroundings,
+  options: StateOptions,
+): Promise<OpenState> {
+  const configuration = surroundings.loadConfig(options.config)
+  const node = options.allNodes === true ? 'all' : (options.node ?? configuration.node)
+  const local = node === configuration.node
+  if (options.from === 'api' && !local)
+    throw new CommandFailure(EXIT.usage, '--from api knows this node only', {
+      remedy: `leave out --node and --all-nodes, or write --from store`,
+    })
+  if (options.from !== 'store' && local) {
+    const agent = await surroundings.openAgent(configuration)
+    if (agent !== undefined) return { source: agentSource(agent, configuration), node }
+    if (options.from === 'api')
+      throw new CommandFailure(EXIT.unreachable, `no agent answers at ${socketOf(configuration)}`, {
+        remedy: 'start it (martlet run), run as root, or ask the store (--from store)',
+      })
+  }
+  return { source: storeSource(await surroundings.openStore(configuration), configuration), node }
+}
+
+const socketOf = ({ runDirectory }: NodeConfiguration): string => `${runDirectory}/api.sock`
+
+function agentSource(agent: Agent, configuration: NodeConfiguration): StateSource {
+  return {
+    where: `the agent at ${socketOf(configuration)}`,
+    kind: 'api',
+    nodes: async () => {
+      const [state, sessions] = await Promise.all([agent.state(), agent.sessions()])
+      return [{ ...state, sessions }]
+    },
+    routes: async (_node, asked) => select(await agent.routes(asked), asked),
+    close: () => agent.close(),
+  }
+}
+
+function storeSource(store: Store, { store: where }: NodeConfiguration): StateSource {
+  const nodes = async (node: string | 'all') => {
+    const [live, last] = await Promise.all([
+      store.list(stateFolder(node)),
+      node === 'all' ? store.list(LAST_FOLDER) : store.get(`${LAST_FOLDER}${node}`),
+    ])
+    const kept = last === undefined ? [] : 'entries' in last ? last.entries : [last]
+    return assemble([...live.entries, ...kept])
+  }
+  return {
+    where: where.kind === 'etcd' ? `etcd at ${where.endpoints.join(', ')}` : where.path,
+    kind: 'store',
+    nodes: async node => (await nodes(node)).nodes,
+    routes: async (node, asked?: Prefix | Address) => select((await nodes(node)).routes, asked),
+    close: () => store.close(),
+  }
+}
