@@ -1,5 +1,23 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
+export { desired } from './desired.ts'
 export type * from './documents.ts'
 export { ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
 export type * from './ports.ts'
+export {
+  agentDocument,
+  documentText,
+  instant,
+  kernelDocument,
+  lastDocument,
+  lastKey,
+  nodeStateRoot,
+  pathDocument,
+  routeDocument,
+  routeDocuments,
+  routeKey,
+  routesSummary,
+  type StatusFacts,
+  sessionDocument,
+  stateDocuments,
+} from './status.ts'
 export type * from './types.ts'

@@ -1,3 +1,5 @@
+import type { Problem } from './types.ts'
+
 /**
  * The store as the controller and the command line see it: an ordered set of keys with revisions, in etcd's
  * words, because the datastore's shape is Calico's. Two implementations (shell/store/etcd, shell/store/file)
@@ -10,16 +12,27 @@ export interface Entry {
   readonly value: string
   /** of the last change of this key, above 0 */
   readonly revision: number
+  /** where a person finds it, `file:line`, where the store is not made of keys */
+  readonly source?: string
 }
 
-/** What a watch delivers. After `lost` the next thing is a complete `snapshot`: nothing is missed silently. */
+/**
+ * What a watch delivers. After `lost` the next thing is a complete `snapshot`: nothing is missed silently.
+ * `problems` is all that the store itself cannot read just now, such as a file that is not YAML; absent: nothing.
+ */
 export type WatchEvent =
-  | { readonly type: 'snapshot'; readonly entries: readonly Entry[]; readonly revision: number }
+  | {
+      readonly type: 'snapshot'
+      readonly entries: readonly Entry[]
+      readonly revision: number
+      readonly problems?: readonly Problem[]
+    }
   | {
       readonly type: 'changes'
       readonly puts: readonly Entry[]
       readonly deletes: readonly string[]
       readonly revision: number
+      readonly problems?: readonly Problem[]
     }
   /** the store does not answer; what was told stays true as far as anyone knows */
   | { readonly type: 'lost'; readonly why: string }

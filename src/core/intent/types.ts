@@ -1,4 +1,10 @@
 import type { Millis } from '../base/index.ts'
+import type {
+  BgpConfigurationResource,
+  BgpPeerResource,
+  BlockAffinity,
+  NodeResource,
+} from '../calico/index.ts'
 import type { DataplaneIntent } from '../dataplane/index.ts'
 import type { Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
@@ -40,4 +46,14 @@ export interface NodeFacts {
   readonly multipathMax: number
   /** carried by every session; absent: the family of the session's addresses */
   readonly families?: readonly Family[]
+}
+
+/** What the store held at one revision, decoded: each list in order of name, each object valid by itself. */
+export interface Snapshot {
+  readonly nodes: readonly NodeResource[]
+  readonly bgpConfigurations: readonly BgpConfigurationResource[]
+  readonly bgpPeers: readonly BgpPeerResource[]
+  readonly blockAffinities: readonly BlockAffinity[]
+  /** of objects that could not be decoded, or not wholly */
+  readonly problems: readonly Problem[]
 }

@@ -14,3 +14,6 @@ export {
   loadConfig,
   parseConfig,
 } from './load.ts'
+export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
+export { SnapshotReader, WATCHED_ROOTS } from './snapshot-reader.ts'
+export { readYaml, type YamlDocument } from './yaml.ts'

@@ -1,0 +1,100 @@
+import {
+  type BgpConfigurationResource,
+  type BgpConfigurationSpec,
+  kindNamed,
+  type NodeResource,
+  parseNodeAddress,
+  type Resource,
+  resourceKey,
+} from '../calico/index.ts'
+import { type Address, type Asn, type Family, parseQuad, toAsn } from '../net/index.ts'
+import type { Snapshot } from './types.ts'
+
+/** The cluster as every node sees it: resources with Calico's defaults applied, texts parsed. */
+
+/** Calico's default of `asNumber`. */
+const AS_NUMBER_DEFAULT = 64512
+/** RFC 4271 §8: BGP's own port, Calico's default of `listenPort`. */
+const LISTEN_PORT_DEFAULT = 179
+
+/** All nodes, and what holds for all of them. */
+export interface Cluster {
+  readonly asNumber: Asn
+  readonly mesh: boolean
+  /** what the mesh's sessions would need and we cannot give: the path of the field */
+  readonly meshPassword: boolean
+  /** nodes that speak BGP, by name, in order of name */
+  readonly nodes: ReadonlyMap<string, ClusterNode>
+}
+
+/** One node that speaks BGP. */
+export interface ClusterNode {
+  readonly name: string
+  /** of its Node object */
+  readonly key: string
+  readonly asNumber: Asn
+  readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  readonly listenPort: number
+  /** a route reflector's cluster id, a 32-bit number */
+  readonly clusterId?: number
+}
+
+/** Reads what the resources say of the cluster. O(nodes + configurations). */
+export function clusterOf(snapshot: Snapshot): Cluster {
+  const byName = new Map(
+    snapshot.bgpConfigurations.map(resource => [resource.metadata.name, resource]),
+  )
+  const global: BgpConfigurationSpec = byName.get('default')?.spec ?? {}
+  const asNumber = asnOf(global.asNumber) ?? asnOf(AS_NUMBER_DEFAULT)!
+  const nodes = new Map<string, ClusterNode>()
+  for (const node of snapshot.nodes) {
+    const read = nodeOf(node, asNumber, listenPort(byName, node.metadata.name))
+    if (read !== undefined) nodes.set(read.name, read)
+  }
+  return {
+    asNumber,
+    mesh: global.nodeToNodeMeshEnabled ?? true,
+    meshPassword: global.nodeMeshPassword?.secretKeyRef !== undefined,
+    nodes,
+  }
+}
+
+/** The key of a resource, to name it in a problem. */
+export function keyOf(kind: Resource['kind'], name: string): string {
+  return resourceKey({ kind: kindNamed(kind)!, name })
+}
+
+/** `node.<name>` before `default`. */
+function listenPort(
+  configurations: ReadonlyMap<string, BgpConfigurationResource>,
+  node: string,
+): number {
+  return (
+    configurations.get(`node.${node}`)?.spec.listenPort ??
+    configurations.get('default')?.spec.listenPort ??
+    LISTEN_PORT_DEFAULT
+  )
+}
+
+function nodeOf(
+  { metadata: { name }, spec: { bgp } }: NodeResource,
+  asNumber: Asn,
+  port: number,
+): ClusterNode | undefined {
+  if (bgp === undefined) return undefined
+  const ipv4 = parseNodeAddress(bgp.ipv4Address ?? '')
+  const ipv6 = parseNodeAddress(bgp.ipv6Address ?? '')
+  if (ipv4 === undefined && ipv6 === undefined) return undefined
+  const clusterId = parseQuad(bgp.routeReflectorClusterID ?? '')
+  return {
+    name,
+    key: keyOf('Node', name),
+    asNumber: asnOf(bgp.asNumber) ?? asNumber,
+    addresses: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
+    listenPort: port,
+    ...(clusterId === undefined ? {} : { clusterId }),
+  }
+}
+
+const asnOf = (value: number | undefined): Asn | undefined =>
+  value === undefined ? undefined : toAsn(value)

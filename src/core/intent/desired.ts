@@ -1,0 +1,98 @@
+import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
+import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
+import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
+import { ROUTES_STATUS_MAX } from './documents.ts'
+import { peersOf } from './peers.ts'
+import { podCidrsOf } from './pod-cidrs.ts'
+import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
+
+/**
+ * What the resources mean for one node. Pure, and the same for the same snapshot in whatever order its objects
+ * came: lists are in canonical order, so that two answers are equal exactly when nothing is to be done.
+ *
+ * O(nodes + peers + block affinities).
+ */
+export function desired(snapshot: Snapshot, facts: NodeFacts): Desired {
+  const cluster = clusterOf(snapshot)
+  const cidrs = podCidrsOf(snapshot, facts)
+  const own = cluster.nodes.get(facts.node)
+  const watched = { watched: cidrs.all, watchedMax: ROUTES_STATUS_MAX }
+  const dataplane = { blackholes: cidrs.own, ...watched }
+  const problems = [...snapshot.problems, ...cidrs.problems]
+  const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
+  if (own === undefined || routerId === undefined)
+    return {
+      listen: [],
+      dataplane,
+      problems: inOrder([...problems, silence(snapshot, facts, own)]),
+    }
+  const { peers, problems: ofPeers } = peersOf(cluster, own, snapshot.bgpPeers, facts)
+  const speaker: SpeakerConfig = {
+    routerId,
+    localAs: own.asNumber,
+    ...(own.clusterId === undefined ? {} : { clusterId: own.clusterId }),
+    multipathMax: facts.multipathMax,
+    peers: peers.toSorted(comparePeers),
+    originated: cidrs.own,
+    ...watched,
+  }
+  return {
+    speaker,
+    listen: listenOf(own),
+    dataplane,
+    problems: inOrder([...problems, ...ofPeers, ...routerIdClash(cluster, own, routerId)]),
+  }
+}
+
+/** Where to listen: at every family that the node has an address of. */
+const listenOf = (own: ClusterNode): Desired['listen'] =>
+  FAMILIES.filter(family => own.addresses[family] !== undefined).map(family => ({
+    family,
+    port: own.listenPort,
+  }))
+
+/** Why this node is not to speak BGP. */
+function silence(snapshot: Snapshot, facts: NodeFacts, own: ClusterNode | undefined): Problem {
+  const object = keyOf('Node', facts.node)
+  if (own !== undefined)
+    return {
+      object,
+      field: 'spec.bgp.ipv4Address',
+      reason:
+        'is missing, and with it the router id; ' +
+        'write "bgp: {routerId: hash}" into the configuration of this node',
+    }
+  const node = snapshot.nodes.find(({ metadata }) => metadata.name === facts.node)
+  if (node === undefined)
+    return {
+      object,
+      field: '',
+      reason: `is not there, so that ${facts.node} has no sessions; apply a Node of that name`,
+    }
+  return {
+    object,
+    field: 'spec.bgp',
+    reason: `has no address, so that ${facts.node} has no sessions; write spec.bgp.ipv4Address`,
+  }
+}
+
+/** RFC 6286 §2.1: identifiers are unique in an AS; a reflected route with our own is taken for a loop. */
+function routerIdClash(cluster: Cluster, own: ClusterNode, routerId: number): Problem[] {
+  return [...cluster.nodes.values()]
+    .filter(node => node.name !== own.name && node.asNumber === own.asNumber)
+    .filter(node => parseQuad(node.addresses.ipv4 ?? '') === routerId)
+    .map(node => ({
+      object: own.key,
+      field: 'spec.bgp.ipv4Address',
+      reason: `gives the router id of ${node.name} too; sessions between them cannot open`,
+    }))
+}
+
+const comparePeers = (a: PeerConfig, b: PeerConfig): number =>
+  compareAddresses(a.address, b.address) || a.port - b.port
+
+/** By object, field and reason, each once. */
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const texts = new Map(problems.map(problem => [JSON.stringify(problem), problem]))
+  return [...texts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, problem]) => problem)
+}

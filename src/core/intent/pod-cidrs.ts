@@ -1,0 +1,135 @@
+import { affinityKey, isConfirmed } from '../calico/index.ts'
+import {
+  compareBytes,
+  formatPrefix,
+  type Prefix,
+  type PrefixParts,
+  parsePrefix,
+  prefixParts,
+} from '../net/index.ts'
+import { keyOf } from './cluster.ts'
+import type { NodeFacts, Problem, Snapshot } from './types.ts'
+
+/** Which pod addresses are whose: what a node announces as its own, and what it is not to announce. */
+
+/** That pods of `node` have addresses in `prefix`. */
+interface Claim {
+  readonly node: string
+  readonly prefix: Prefix
+  readonly parts: PrefixParts
+  /** the key that says so, and the field in it */
+  readonly object: string
+  readonly field: string
+}
+
+/** The pod CIDRs of the cluster, as one node sees them. */
+export interface PodCidrs {
+  /** this node's, sorted */
+  readonly own: readonly Prefix[]
+  /** of all nodes, sorted, none inside another */
+  readonly all: readonly Prefix[]
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Finds this node's pod CIDRs and everybody's.
+ *
+ * A node has those of its own configuration, else of its Node's status, else its confirmed block affinities. Of
+ * two nodes whose pod CIDRs overlap, the one whose name is lower keeps its own, so that all nodes decide
+ * alike without asking each other.
+ *
+ * O(claims · lengths that this node's prefixes have).
+ */
+export function podCidrsOf(snapshot: Snapshot, facts: NodeFacts): PodCidrs {
+  const claims = claimsOf(snapshot, facts)
+  const own = new Map(
+    claims.filter(claim => claim.node === facts.node).map(claim => [claim.prefix, claim]),
+  )
+  const problems: Problem[] = []
+  const lost = new Set<Prefix>()
+  for (const { mine, theirs } of overlapsOf(own, claims, facts.node)) {
+    const kept = facts.node < theirs.node
+    if (!kept) lost.add(mine.prefix)
+    problems.push({
+      object: mine.object,
+      field: mine.field,
+      reason:
+        `${mine.prefix} of ${mine.node} overlaps ${theirs.prefix} of ${theirs.node} ` +
+        `(${theirs.object}); ${kept ? mine.node : theirs.node} announces it, because its name is ` +
+        'lower: give each node a prefix of its own',
+    })
+  }
+  const kept = [...own.values()].filter(claim => !lost.has(claim.prefix))
+  return { own: inOrder(kept).map(claim => claim.prefix), all: outermost(claims), problems }
+}
+
+function claimsOf(snapshot: Snapshot, facts: NodeFacts): Claim[] {
+  const claims = facts.podCidrs.map(prefix =>
+    claimOf(facts.node, prefix, keyOf('Node', facts.node), 'podCIDRs'),
+  )
+  const settled = new Set(claims.map(claim => claim.node))
+  for (const { metadata, status } of snapshot.nodes) {
+    const cidrs = status?.podCIDRs ?? []
+    if (settled.has(metadata.name) || cidrs.length === 0) continue
+    settled.add(metadata.name)
+    for (const cidr of cidrs) {
+      const prefix = parsePrefix(cidr)
+      if (prefix === undefined) continue
+      claims.push(claimOf(metadata.name, prefix, keyOf('Node', metadata.name), 'status.podCIDRs'))
+    }
+  }
+  for (const affinity of snapshot.blockAffinities) {
+    const prefix = parsePrefix(affinity.cidr)
+    if (settled.has(affinity.node) || prefix === undefined || !isConfirmed(affinity)) continue
+    claims.push(claimOf(affinity.node, prefix, affinityKey(affinity.node, prefix), ''))
+  }
+  return claims
+}
+
+function claimOf(node: string, prefix: Prefix, object: string, field: string): Claim {
+  return { node, prefix, parts: prefixParts(prefix), object, field }
+}
+
+function overlapsOf(
+  own: ReadonlyMap<Prefix, Claim>,
+  claims: readonly Claim[],
+  node: string,
+): { mine: Claim; theirs: Claim }[] {
+  const found: { mine: Claim; theirs: Claim }[] = []
+  const lengths = new Set([...own.values()].map(claim => claim.parts.length))
+  for (const theirs of claims) {
+    if (theirs.node === node) continue
+    const { bytes, length } = theirs.parts
+    for (const shorter of lengths) {
+      // prefixes are canonical text: the one of ours that could hold theirs has exactly this name
+      const mine = shorter <= length ? own.get(formatPrefix(bytes, shorter)) : undefined
+      if (mine !== undefined) found.push({ mine, theirs })
+    }
+    for (const mine of own.values())
+      if (mine.parts.length > length && formatPrefix(mine.parts.bytes, length) === theirs.prefix)
+        found.push({ mine, theirs })
+  }
+  return found
+}
+
+/** As comparePrefixes orders them, without taking the texts apart again. */
+function inOrder(claims: readonly Claim[]): Claim[] {
+  return claims.toSorted(
+    ({ parts: a }, { parts: b }) =>
+      a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes) || a.length - b.length,
+  )
+}
+
+/** Sorted, a prefix follows what holds it: one pass finds those that nothing holds. */
+function outermost(claims: readonly Claim[]): Prefix[] {
+  const kept: Claim[] = []
+  for (const claim of inOrder(claims)) {
+    const last = kept.at(-1)
+    const held =
+      last !== undefined &&
+      last.parts.family === claim.parts.family &&
+      formatPrefix(claim.parts.bytes, last.parts.length) === last.prefix
+    if (!held) kept.push(claim)
+  }
+  return kept.map(claim => claim.prefix)
+}

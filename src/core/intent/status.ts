@@ -1,0 +1,307 @@
+import { type Millis, millis } from '../base/index.ts'
+import { escapeName } from '../calico/index.ts'
+import type { DataplaneSnapshot } from '../dataplane/index.ts'
+import { formatQuad, prefixParts } from '../net/index.ts'
+import type { SessionError } from '../session/index.ts'
+import type {
+  PathSnapshot,
+  RouteSnapshot,
+  SessionSnapshot,
+  SpeakerSnapshot,
+} from '../speaker/index.ts'
+import {
+  type AgentDocument,
+  type AgentMode,
+  type Instant,
+  type KernelDocument,
+  type LastDocument,
+  type PathDocument,
+  ROUTES_STATUS_MAX,
+  type RouteDocument,
+  type RoutesSummaryDocument,
+  type SessionDocument,
+  type SessionErrorDocument,
+  STATE_ROOT,
+} from './documents.ts'
+import type { Desired } from './types.ts'
+
+/** What is, for operators: snapshots of both halves as the documents under `/martlet/v1/`. Pure. */
+
+/** All that a node can say of itself. */
+export interface StatusFacts {
+  readonly node: string
+  readonly version: string
+  readonly mode: AgentMode
+  readonly startedAt: Millis
+  readonly processes: AgentDocument['processes']
+  readonly store: {
+    readonly kind: 'etcd' | 'directory'
+    readonly state: 'fresh' | 'lost'
+    readonly since: Millis
+    readonly why?: string
+  }
+  /** absent before the store's first answer */
+  readonly desired?: Desired
+  /** absent while there is no link to the speaker, or no answer yet */
+  readonly speaker?: SpeakerSnapshot
+  readonly dataplane?: DataplaneSnapshot
+  /**
+   * Wall clock less monotonic clock, in milliseconds. Take it once a process: a new one each time would move
+   * every instant a little, and so rewrite every document.
+   */
+  readonly epochOffset: number
+}
+
+/** Under which the state of one node lies. */
+export const nodeStateRoot = (node: string): string => `${STATE_ROOT}nodes/${escapeName(node)}/`
+
+/** Where the last-known copy is. */
+export const lastKey = (node: string): string => `${STATE_ROOT}last/${escapeName(node)}`
+
+/** The key of a route's document. */
+export function routeKey(node: string, prefix: string): string {
+  const family = prefix.includes(':') ? 'ipv6' : 'ipv4'
+  return `${nodeStateRoot(node)}routes/${family}/${prefix.replace('/', '-')}`
+}
+
+/** Every leased document, by key. O(sessions + routes), at most ROUTES_STATUS_MAX routes. */
+export function stateDocuments(facts: StatusFacts): Map<string, object> {
+  const root = nodeStateRoot(facts.node)
+  const documents = new Map<string, object>([[`${root}agent`, agentDocument(facts)]])
+  for (const session of facts.speaker?.sessions ?? [])
+    documents.set(
+      `${root}sessions/${escapeName(session.name)}`,
+      sessionDocument(session, facts.node, facts.epochOffset),
+    )
+  const kernel = kernelDocument(facts)
+  if (kernel !== undefined) documents.set(`${root}kernel`, kernel)
+  const summary = routesSummary(facts)
+  if (summary !== undefined) documents.set(`${root}routes-summary`, summary)
+  for (const route of routeDocuments(facts))
+    documents.set(routeKey(facts.node, route.prefix), route)
+  return documents
+}
+
+/** How a document is stored: for people first, ending in a newline. */
+export const documentText = (document: object): string => `${JSON.stringify(document, null, 2)}\n`
+
+/** The agent of a node as a whole. */
+export function agentDocument(facts: StatusFacts): AgentDocument {
+  const { desired, speaker, store } = facts
+  const at = (time: Millis): Instant => instant(time, facts.epochOffset)
+  const sessions = speaker?.sessions ?? []
+  return {
+    node: facts.node,
+    version: facts.version,
+    mode: facts.mode,
+    startedAt: at(facts.startedAt),
+    ...(desired?.speaker === undefined
+      ? {}
+      : { routerId: formatQuad(desired.speaker.routerId), asNumber: desired.speaker.localAs }),
+    processes: facts.processes,
+    store: {
+      kind: store.kind,
+      state: store.state,
+      since: at(store.since),
+      ...(store.why === undefined ? {} : { why: store.why }),
+    },
+    listen: desired?.listen ?? [],
+    originated: desired?.speaker?.originated ?? [],
+    sessions: {
+      total: sessions.length,
+      established: sessions.filter(session => session.state === 'Established').length,
+    },
+    problems: desired?.problems ?? [],
+  }
+}
+
+/** One neighbour. */
+export function sessionDocument(
+  session: SessionSnapshot,
+  node: string,
+  epochOffset: number,
+): SessionDocument {
+  const { counters, negotiated, faults, lastError } = session
+  return {
+    node,
+    name: session.name,
+    peerAddress: session.address,
+    peerPort: session.port,
+    peerAsNumber: session.peerAs,
+    localAsNumber: session.localAs,
+    type: session.peerAs === session.localAs ? 'iBGP' : 'eBGP',
+    state: session.state,
+    since: instant(session.since, epochOffset),
+    ...(negotiated === undefined
+      ? {}
+      : {
+          negotiated: {
+            routerId: formatQuad(negotiated.routerId),
+            holdTime: `${negotiated.holdSeconds}s`,
+            // RFC 4271 §10: a third of the hold time
+            keepaliveTime: `${Math.floor(negotiated.holdSeconds / 3)}s`,
+            families: negotiated.families,
+            fourOctetAs: negotiated.fourOctetAs,
+            routeRefresh: negotiated.routeRefresh,
+          },
+        }),
+    prefixes: session.prefixes,
+    counters: {
+      established: counters.established,
+      messagesReceived: counters.messagesIn,
+      messagesSent: counters.messagesOut,
+      updatesReceived: counters.updatesIn,
+      updatesSent: counters.updatesOut,
+      notificationsReceived: counters.notificationsIn,
+      notificationsSent: counters.notificationsOut,
+      octetsReceived: counters.octetsIn,
+      octetsSent: counters.octetsOut,
+    },
+    updateFaults: {
+      attributeDiscard: faults.discarded,
+      treatAsWithdraw: faults.withdrawn,
+      sessionReset: faults.reset,
+    },
+    ...(lastError === undefined ? {} : { lastError: errorDocument(lastError, epochOffset) }),
+  }
+}
+
+/** The routes that have a document each: the first ROUTES_STATUS_MAX of the cluster's pools. */
+export function routeDocuments(facts: StatusFacts): RouteDocument[] {
+  const kernel = new Map(facts.dataplane?.routes.map(route => [route.prefix, route]))
+  const blackholes = new Set<string>(facts.desired?.dataplane.blackholes)
+  const documents: RouteDocument[] = []
+  for (const route of facts.speaker?.routes.slice(0, ROUTES_STATUS_MAX) ?? []) {
+    const known = kernel.get(route.prefix)
+    const state = (): RouteDocument['kernel'] => {
+      if (facts.dataplane === undefined) return 'unknown'
+      if (route.paths[0]?.from === 'local' && blackholes.has(route.prefix)) return 'blackhole'
+      return known?.state ?? 'absent'
+    }
+    const document = routeDocument(route, {
+      node: facts.node,
+      kernel: state(),
+      ...(known?.error === undefined ? {} : { kernelError: known.error }),
+    })
+    if (document !== undefined) documents.push(document)
+  }
+  return documents
+}
+
+/** One destination; undefined where it has no path any more. */
+export function routeDocument(
+  route: RouteSnapshot,
+  place: Pick<RouteDocument, 'node' | 'kernel' | 'kernelError'>,
+): RouteDocument | undefined {
+  const best = route.paths.find(path => path.best)
+  if (best === undefined) return undefined
+  const used = route.paths.filter(path => path.best || path.multipath)
+  return {
+    node: place.node,
+    prefix: route.prefix,
+    family: prefixParts(route.prefix).family,
+    from: best.from,
+    nextHops: [...new Set(used.flatMap(path => path.nextHop ?? []))],
+    kernel: place.kernel,
+    ...(place.kernelError === undefined ? {} : { kernelError: place.kernelError }),
+    best: pathDocument(best),
+    pathsTotal: route.paths.length,
+  }
+}
+
+/** One path of a destination. */
+export function pathDocument(path: PathSnapshot): PathDocument {
+  return {
+    from: path.from,
+    best: path.best,
+    multipath: path.multipath,
+    ...(path.reason === undefined ? {} : { reason: path.reason }),
+    ...(path.nextHop === undefined ? {} : { nextHop: path.nextHop }),
+    asPath: path.asPath,
+    origin: path.origin,
+    ...(path.localPref === undefined ? {} : { localPref: path.localPref }),
+    ...(path.med === undefined ? {} : { med: path.med }),
+    communities: path.communities,
+  }
+}
+
+/** How many routes there are; undefined before the speaker answered. */
+export function routesSummary({ node, speaker }: StatusFacts): RoutesSummaryDocument | undefined {
+  if (speaker === undefined) return undefined
+  return {
+    node,
+    total: speaker.routesTotal,
+    listed: Math.min(speaker.routes.length, ROUTES_STATUS_MAX),
+    limit: ROUTES_STATUS_MAX,
+    tables: speaker.tables,
+  }
+}
+
+/** The kernel half; undefined before it answered. */
+export function kernelDocument({
+  node,
+  dataplane,
+  epochOffset,
+}: StatusFacts): KernelDocument | undefined {
+  if (dataplane === undefined) return undefined
+  const { lastSync, lastFailure } = dataplane
+  return {
+    node,
+    speaker: dataplane.speaker,
+    inSync: dataplane.inSync,
+    table: dataplane.table,
+    protocol: dataplane.protocol,
+    metric: dataplane.metric,
+    routes: {
+      wanted: dataplane.wanted,
+      installed: dataplane.installed,
+      pending: dataplane.pending,
+      failed: dataplane.failed,
+      stale: dataplane.stale,
+    },
+    repaired: dataplane.repaired,
+    failures: dataplane.failures,
+    ...(lastSync === undefined ? {} : { lastSync: instant(lastSync, epochOffset) }),
+    ...(lastFailure === undefined
+      ? {}
+      : { lastFailure: { ...lastFailure, at: instant(lastFailure.at, epochOffset) } }),
+  }
+}
+
+/** The last-known copy, as of `now`. Write it at most every few seconds: it changes whenever anything does. */
+export function lastDocument(facts: StatusFacts, now: Millis): LastDocument {
+  const { speaker, dataplane, epochOffset } = facts
+  return {
+    node: facts.node,
+    at: instant(now, epochOffset),
+    agent: agentDocument(facts),
+    sessions: (speaker?.sessions ?? []).map(session => ({
+      name: session.name,
+      peerAddress: session.address,
+      state: session.state,
+      since: instant(session.since, epochOffset),
+      ...(session.lastError === undefined
+        ? {}
+        : { lastError: errorDocument(session.lastError, epochOffset) }),
+    })),
+    routes: {
+      total: speaker?.routesTotal ?? 0,
+      installed: dataplane?.installed ?? 0,
+      failed: dataplane?.failed ?? 0,
+    },
+  }
+}
+
+function errorDocument(error: SessionError, epochOffset: number): SessionErrorDocument {
+  return {
+    direction: error.direction,
+    ...(error.code === undefined ? {} : { code: error.code }),
+    ...(error.subcode === undefined ? {} : { subcode: error.subcode }),
+    text: error.text,
+    at: instant(error.at, epochOffset),
+  }
+}
+
+/** A monotonic time as the wall clock would have shown it. */
+export const instant = (time: Millis, epochOffset: number): Instant =>
+  new Date(Math.round(millis(time + epochOffset))).toISOString()

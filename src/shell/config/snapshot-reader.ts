@@ -1,0 +1,136 @@
+import {
+  AFFINITIES_ROOT,
+  type BlockAffinity,
+  parseAffinityKey,
+  parseResourceKey,
+  RESOURCES_ROOT,
+  type Resource,
+} from '../../core/calico/index.ts'
+import type { Entry, Problem, Snapshot } from '../../core/intent/index.ts'
+import { fieldOf } from './issues.ts'
+import { isReadKind } from './resource-schemas.ts'
+import { decodeResource } from './resources.ts'
+
+/** From the store's entries to what intent reads, object by object, so that one change decodes one object. */
+
+/** What a controller watches: the resources, and whose blocks are whose. */
+export const WATCHED_ROOTS: readonly string[] = [AFFINITIES_ROOT, RESOURCES_ROOT]
+
+interface Read {
+  readonly value: string
+  readonly source: string | undefined
+  readonly resource?: Resource
+  /** of the entry that `resource` was read from */
+  readonly revision?: number
+  readonly affinity?: BlockAffinity
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Decodes snapshots of the store, remembering each object.
+ *
+ * An object that is not valid is reported and treated as absent, for itself alone. A Node or a BGPConfiguration
+ * shapes the sessions of others, so while it is not valid, its last valid content stays in force: a mistyped
+ * port must not give every node another AS number.
+ */
+export class SnapshotReader {
+  #read = new Map<string, Read>()
+
+  /** What the entries are, which are all that the store holds under WATCHED_ROOTS. O(entries + changes). */
+  read(entries: Iterable<Entry>): Snapshot {
+    const next = new Map<string, Read>()
+    for (const entry of entries) {
+      const known = this.#read.get(entry.key)
+      const same = known?.value === entry.value && known.source === entry.source
+      const read = same ? known : readEntry(entry, known)
+      if (read !== undefined) next.set(entry.key, read)
+    }
+    this.#read = next
+    return snapshotOf(next)
+  }
+}
+
+function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
+  const reads = [...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, read]) => read)
+  const resources = reads.flatMap(read => read.resource ?? [])
+  return {
+    nodes: resources.filter(resource => resource.kind === 'Node'),
+    bgpConfigurations: resources.filter(resource => resource.kind === 'BGPConfiguration'),
+    bgpPeers: resources.filter(resource => resource.kind === 'BGPPeer'),
+    blockAffinities: reads.flatMap(read => read.affinity ?? []),
+    problems: reads.flatMap(read => read.problems),
+  }
+}
+
+/** Undefined for keys that mean nothing here: other kinds, other parts of IPAM. */
+function readEntry(entry: Entry, known: Read | undefined): Read | undefined {
+  const name = parseResourceKey(entry.key)
+  if (name !== undefined) return isReadKind(name.kind.kind) ? readResource(entry, known) : undefined
+  return parseAffinityKey(entry.key) === undefined ? undefined : readAffinity(entry)
+}
+
+function readResource(entry: Entry, known: Read | undefined): Read {
+  const { key, value, source, revision } = entry
+  const object = source ?? key
+  const json = parseJson(value)
+  const decoded =
+    json.fault === undefined
+      ? decodeResource(json.value)
+      : { findings: [{ path: [], reason: json.fault, unknownKey: false }] }
+  const problems = decoded.findings.map(({ path, reason }) => ({
+    object,
+    field: fieldOf(path),
+    reason,
+  }))
+  const resource = decoded.resource
+  if (resource !== undefined) {
+    const misplaced = misplacement(resource, key)
+    if (misplaced === undefined) return { value, source, resource, revision, problems }
+    problems.push({ object, field: 'metadata.name', reason: misplaced })
+  }
+  const last = known?.resource
+  if (last === undefined || last.kind === 'BGPPeer') return { value, source, problems }
+  const since = known?.revision ?? 0
+  const reason = `is not valid; its last valid content (revision ${since}) stays in force`
+  problems.push({ object, field: '', reason })
+  return { value, source, resource: last, revision: since, problems }
+}
+
+function misplacement(resource: Resource, key: string): string | undefined {
+  const { kind, metadata } = resource
+  const place = parseResourceKey(key)
+  if (place !== undefined && place.kind.kind === kind && place.name === metadata.name)
+    return undefined
+  return `"${metadata.name}" of a ${kind} does not belong to the key ${key}`
+}
+
+/** `""` and `{}` are what older Calicos wrote; `deleted` may be text, as in the v3 resource. */
+function readAffinity({ key, value, source }: Entry): Read | undefined {
+  const named = parseAffinityKey(key)
+  if (named === undefined) return undefined
+  const { node, block: cidr } = named
+  if (value.trim() === '') return { value, source, affinity: { node, cidr }, problems: [] }
+  const json = parseJson(value)
+  if (typeof json.value !== 'object' || json.value === null) {
+    const reason = json.fault ?? 'is not a JSON object'
+    return { value, source, problems: [{ object: source ?? key, field: '', reason }] }
+  }
+  const state: unknown = Reflect.get(json.value, 'state')
+  const deleted: unknown = Reflect.get(json.value, 'deleted')
+  const affinity = {
+    node,
+    cidr,
+    ...(typeof state === 'string' ? { state } : {}),
+    deleted: deleted === true || deleted === 'true',
+  }
+  return { value, source, affinity, problems: [] }
+}
+
+function parseJson(text: string): { value?: unknown; fault?: string } {
+  try {
+    const value: unknown = JSON.parse(text)
+    return { value }
+  } catch (error) {
+    return { fault: `is not JSON: ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
