@@ -1,2 +1,59 @@
 /** BGP-4: bytes to messages and back, stateless. Layer 2. */
+export {
+  type DecodedAttributes,
+  decodeAttributes,
+  missingMandatory,
+  UPDATE_FAULTS_MAX,
+} from './attributes/decode.ts'
+export { encodeAttributes } from './attributes/encode.ts'
+export type { AttributeContext, EncodeContext, Reach, Unreach } from './attributes/spec.ts'
+export { ATTRIBUTES, type AttributeRow } from './attributes/table.ts'
+export {
+  afiSafiOf,
+  checkNlri,
+  FAMILY_SPECS,
+  type FamilySpec,
+  familyOfAfiSafi,
+  UNICAST,
+} from './families.ts'
+export {
+  MESSAGE_MAX,
+  NOTIFICATION_DATA_MAX,
+  notification,
+  resetFault,
+  severest,
+  updateFault,
+} from './fault.ts'
+export { encodeKeepalive, Framer, HEADER_OCTETS } from './framer.ts'
+export {
+  CAPABILITY_CODES,
+  CEASE,
+  ERROR_CODES,
+  ERROR_NAMES,
+  FLAG,
+  FSM_ERROR,
+  HEADER_ERROR,
+  MESSAGE_TYPES,
+  OPEN_ERROR,
+  UPDATE_ERROR,
+} from './iana.ts'
 export type * from './message.ts'
+export {
+  cease,
+  decodeNotification,
+  describeNotification,
+  encodeNotification,
+  SHUTDOWN_TEXT_MAX,
+  shutdownText,
+} from './notification.ts'
+export { BGP_VERSION, decodeOpen, encodeCapabilities, encodeOpen } from './open.ts'
+export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
+export {
+  locateReach,
+  type ReachLocation,
+  reachAt,
+  remedyOf,
+  splitUpdate,
+  unreachAt,
+} from './update.ts'
+export { endOfRib, UpdateBuilder } from './update-builder.ts'

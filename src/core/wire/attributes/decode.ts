@@ -1,0 +1,262 @@
+import { Reader } from '../../base/index.ts'
+import { type Address, formatAddress, isLinkLocal } from '../../net/index.ts'
+import { familyOfAfiSafi } from '../families.ts'
+import { severest, updateFault } from '../fault.ts'
+import { FLAG, UPDATE_ERROR } from '../iana.ts'
+import type { Fault, PathAttributes, Remedy, UnknownAttribute } from '../message.ts'
+import { mergeFourOctet } from './four-octet.ts'
+import { isHost } from './next-hop.ts'
+import type { AttributeContext, AttributeRules, Draft, Reach, Unreach } from './spec.ts'
+import { type AttributeRow, rowOf } from './table.ts'
+
+/**
+ * The loop that reads a Path Attributes field by the table: it owns headers, flags, duplicates, lengths,
+ * and what a NOTIFICATION would carry. RFC 4271 §4.3 and §6.3, RFC 7606.
+ *
+ *   octet 0      flags
+ *   octet 1      code
+ *   octet 2(..3) length; two octets where the flags say so
+ *   octets …     value
+ */
+
+/** Faults of one UPDATE that are kept; the remedy is of all of them. A message can hold thousands. */
+export const UPDATE_FAULTS_MAX = 16
+
+/** What a Path Attributes field says, and what is wrong with it. */
+export interface DecodedAttributes {
+  /** without those that were discarded; the next hop is MP_REACH_NLRI's where there is one */
+  readonly attributes: PathAttributes
+  readonly reach?: Reach
+  readonly unreach?: Unreach
+  /** NEXT_HOP itself: what the NLRI field of an UPDATE with MP_REACH_NLRI goes by */
+  readonly nextHopAttribute?: Address
+  /** the first `UPDATE_FAULTS_MAX`, in the order of the field; one of them has `remedy` */
+  readonly faults: readonly Fault[]
+  /** the severest of all faults; see also `remedyOf` */
+  readonly remedy?: Remedy
+  /** there are attributes other than MP_UNREACH_NLRI. RFC 7606 §5.2 */
+  readonly beyondUnreach: boolean
+}
+
+/**
+ * Decodes a Path Attributes field.
+ *
+ * Never throws; every fault is a value with its remedy. After a session reset nothing more is decoded.
+ * Whether mandatory attributes are missing depends on the rest of the UPDATE: `missingMandatory`.
+ *
+ * @param raw  the field. `reach` and `unreach` are views of it, everything else is copied
+ */
+export function decodeAttributes(raw: Uint8Array, context: AttributeContext): DecodedAttributes {
+  const section = new Section(raw, context)
+  section.walk()
+  return section.finish()
+}
+
+class Section {
+  readonly #raw: Uint8Array
+  readonly #context: AttributeContext
+  readonly #draft: Draft = {}
+  readonly #unknown: UnknownAttribute[] = []
+  readonly #seen = new Uint8Array(256)
+  readonly #faults: Fault[] = []
+  #remedy: Remedy | undefined
+  #beyondUnreach = false
+
+  constructor(raw: Uint8Array, context: AttributeContext) {
+    this.#raw = raw
+    this.#context = context
+  }
+
+  walk(): void {
+    const from = new Reader(this.#raw)
+    while (from.remaining > 0 && this.#remedy !== 'session-reset') {
+      const start = from.offset
+      const flags = from.u8()
+      const code = from.u8()
+      const octets = (flags & FLAG.EXTENDED_LENGTH) === 0 ? from.u8() : from.u16()
+      const value = new Reader(this.#raw, from.offset, from.offset + octets)
+      from.view(octets)
+      if (from.overrun) {
+        this.#truncated(start)
+        return
+      }
+      this.#attribute(flags, code, value, this.#raw.subarray(start, from.offset))
+    }
+  }
+
+  finish(): DecodedAttributes {
+    const draft = this.#draft
+    const nextHopAttribute = draft.nextHop
+    if (!this.#context.fourOctetAs) mergeFourOctet(draft)
+    this.#takeNextHop(draft)
+    if (this.#unknown.length > 0) draft.unknown = this.#unknown
+    const { reach, unreach, as4Path: _path, as4Aggregator: _aggregator, ...attributes } = draft
+    return {
+      attributes,
+      ...(reach && { reach }),
+      ...(unreach && { unreach }),
+      ...(nextHopAttribute && { nextHopAttribute }),
+      faults: this.#faults,
+      ...(this.#remedy && { remedy: this.#remedy }),
+      beyondUnreach: this.#beyondUnreach,
+    }
+  }
+
+  /**
+   * RFC 7606 §4: the length of the whole field is relied upon, so that the NLRI behind it is found; the
+   * routes are withdrawn.
+   */
+  #truncated(start: number): void {
+    this.#beyondUnreach = true
+    this.#fault(
+      updateFault(
+        'treat-as-withdraw',
+        UPDATE_ERROR.ATTRIBUTE_LENGTH_ERROR,
+        `the attribute at octet ${start} runs past the end of the attributes`,
+        this.#raw.subarray(start),
+      ),
+    )
+  }
+
+  #attribute(flags: number, code: number, value: Reader, whole: Uint8Array): void {
+    const row = rowOf(code)
+    const duplicate = this.#seen[code] === 1
+    this.#seen[code] = 1
+    if (code !== MP_UNREACH_CODE) this.#beyondUnreach = true
+    if (duplicate) this.#duplicate(code, row, whole)
+    else if (row === undefined) this.#notKnown(flags, code, value, whole)
+    else this.#known(flags, row, value, whole)
+  }
+
+  /** RFC 7606 §3 (g): the first one counts, except for the two that carry routes. */
+  #duplicate(code: number, row: AttributeRow | undefined, whole: Uint8Array): void {
+    this.#fault(
+      updateFault(
+        row?.rules.once ? 'session-reset' : 'attribute-discard',
+        UPDATE_ERROR.MALFORMED_ATTRIBUTE_LIST,
+        `${row?.rules.name ?? `attribute ${code}`} appears more than once`,
+        whole,
+      ),
+    )
+  }
+
+  /** RFC 4271 §5 and §6.3: a well-known one must be known; optional transitive ones are passed on. */
+  #notKnown(flags: number, code: number, value: Reader, whole: Uint8Array): void {
+    if ((flags & FLAG.OPTIONAL) === 0)
+      this.#fault(
+        updateFault(
+          'session-reset',
+          UPDATE_ERROR.UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE,
+          `attribute ${code} claims to be well-known, but is not`,
+          whole,
+        ),
+      )
+    else if ((flags & FLAG.TRANSITIVE) !== 0)
+      this.#unknown.push({ flags, code, value: value.rest().slice() })
+  }
+
+  #known(flags: number, row: AttributeRow, value: Reader, whole: Uint8Array): void {
+    const { rules } = row
+    const octets = value.remaining
+    const stray = strayReason(rules, this.#context)
+    if (stray !== undefined) {
+      this.#fault(
+        updateFault('attribute-discard', UPDATE_ERROR.OPTIONAL_ATTRIBUTE_ERROR, stray, whole),
+      )
+      return
+    }
+    if ((flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) !== rules.flags) {
+      // RFC 7606 §3 (c)
+      this.#fault(
+        updateFault(
+          'treat-as-withdraw',
+          UPDATE_ERROR.ATTRIBUTE_FLAGS_ERROR,
+          `${rules.name} has flags 0x${flags.toString(16).padStart(2, '0')}`,
+          whole,
+        ),
+      )
+      // what is to be withdrawn must be known, so attributes that carry routes are read all the same
+      if (!rules.once) return
+    }
+    if (!rules.length(octets, this.#context))
+      this.#fault(
+        updateFault(
+          rules.onMalformed,
+          UPDATE_ERROR.ATTRIBUTE_LENGTH_ERROR,
+          `${rules.name} cannot be ${octets} octets long`,
+          whole,
+        ),
+      )
+    else if (!row.read(value, this.#context, this.#draft))
+      this.#fault(
+        updateFault(rules.onMalformed, rules.subcode, `${rules.name} is malformed`, whole),
+      )
+  }
+
+  /** The next hop of MP_REACH_NLRI, as an address or two. RFC 2545 §3 */
+  #takeNextHop(draft: Draft): void {
+    const { reach } = draft
+    if (reach === undefined || familyOfAfiSafi(reach.afi, reach.safi) === undefined) return
+    const own = reach.nextHop.subarray(0, Math.min(reach.nextHop.length, 16))
+    if (!isHost(own)) {
+      delete draft.nextHop
+      this.#fault(
+        updateFault(
+          'treat-as-withdraw',
+          UPDATE_ERROR.INVALID_NEXT_HOP_ATTRIBUTE,
+          `${formatAddress(own)} cannot be the next hop of MP_REACH_NLRI`,
+        ),
+      )
+      return
+    }
+    draft.nextHop = formatAddress(own)
+    if (reach.nextHop.length !== 32) return
+    const linkLocal = formatAddress(reach.nextHop.subarray(16))
+    if (isLinkLocal(linkLocal)) draft.linkLocalNextHop = linkLocal
+  }
+
+  /** Keeps the first faults, and always one that has the remedy of all. */
+  #fault(fault: Fault): void {
+    const remedy = severest(this.#remedy, fault.remedy)
+    if (this.#faults.length < UPDATE_FAULTS_MAX) this.#faults.push(fault)
+    else if (remedy !== this.#remedy) this.#faults[UPDATE_FAULTS_MAX - 1] = fault
+    this.#remedy = remedy
+  }
+}
+
+const MP_UNREACH_CODE = 15
+
+/** Why an attribute that is known has no business on this session; undefined where it has. */
+function strayReason(rules: AttributeRules, context: AttributeContext): string | undefined {
+  if (rules.only === 'internal' && context.ebgp) return `${rules.name} from another AS`
+  // RFC 6793 §4.1
+  if (rules.only === 'two-octet' && context.fourOctetAs)
+    return `${rules.name} from a peer that speaks four-octet AS numbers`
+  return undefined
+}
+
+/**
+ * The mandatory attribute that a route lacks: ORIGIN, AS_PATH, a next hop, and LOCAL_PREF inside an AS.
+ *
+ * RFC 4271 §5 and §6.3, RFC 7606 §3 (d). To be asked only for an UPDATE that announces something.
+ */
+export function missingMandatory(
+  attributes: PathAttributes,
+  context: AttributeContext,
+): Fault | undefined {
+  if (attributes.origin === undefined) return missing(1, 'ORIGIN')
+  if (attributes.asPath === undefined) return missing(2, 'AS_PATH')
+  if (attributes.nextHop === undefined) return missing(3, 'NEXT_HOP')
+  if (!context.ebgp && attributes.localPref === undefined) return missing(5, 'LOCAL_PREF')
+  return undefined
+}
+
+/** "the Data field MUST contain the Attribute Type Code of the missing […] attribute" RFC 4271 §6.3 */
+function missing(code: number, name: string): Fault {
+  return updateFault(
+    'treat-as-withdraw',
+    UPDATE_ERROR.MISSING_WELL_KNOWN_ATTRIBUTE,
+    `${name} is missing`,
+    Uint8Array.of(code),
+  )
+}
