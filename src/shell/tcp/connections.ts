@@ -1,0 +1,210 @@
+import { Socket, type SocketConstructorOpts } from 'node:net'
+import { type Address, parseAddress } from '../../core/net/index.ts'
+import type { ConnectionId } from '../../core/session/index.ts'
+import type { Endpoint, SpeakerEvent, SpeakerOutput } from '../../core/speaker/index.ts'
+import { explain } from './why.ts'
+
+/**
+ * The speaker's TCP connections: what it asks for becomes a socket, what happens to a socket becomes an event.
+ *
+ * All sockets read into one buffer: the speaker takes what it needs before the call returns. What is sent in
+ * one turn leaves as one write. Events come from I/O or after the turn, never from inside a call.
+ */
+
+/** Octets of one read. */
+const READ_OCTETS = 65_536
+
+/** Octets that may wait in a socket's queue, beside the kernel's, before it is Congested. */
+export const UNSENT_OCTETS_MAX = 262_144
+
+/** How long a closed connection may take to deliver what was sent before. */
+const LINGER_MS = 5_000
+
+/** Connections at a time, accepted ones included; further ones are closed at once. */
+export const CONNECTIONS_MAX = 4_096
+
+/** The part of the speaker's output that is TCP. */
+export type ConnectionOutput = Pick<
+  SpeakerOutput,
+  'connect' | 'send' | 'close' | 'pause' | 'resume'
+>
+
+interface Connection {
+  readonly id: ConnectionId
+  readonly socket: Socket
+  connected: boolean
+  queue: Uint8Array[]
+  congested: boolean
+}
+
+/** All connections of a speaker. */
+export class Connections implements ConnectionOutput {
+  readonly #deliver: (event: SpeakerEvent) => void
+  readonly #connections = new Map<ConnectionId, Connection>()
+  readonly #lingering = new Set<Socket>()
+  readonly #buffer = Buffer.allocUnsafe(READ_OCTETS)
+  #accepted = 1
+
+  /** @param deliver  hands an event to the speaker */
+  constructor(deliver: (event: SpeakerEvent) => void) {
+    this.#deliver = deliver
+  }
+
+  connect(id: ConnectionId, endpoint: Endpoint): void {
+    const socket = new Socket(this.#options(id))
+    this.#add(id, socket, false)
+    socket.once('connect', () => this.#connected(id))
+    const { address, port, localAddress } = endpoint
+    socket.connect({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
+  }
+
+  /** Takes a connection that a listener accepted. */
+  accept(socket: Socket): void {
+    const id = this.#accepted as ConnectionId
+    const remote = canonical(socket.remoteAddress)
+    const local = canonical(socket.localAddress)
+    // it may be gone already; and there is a limit to everything
+    if (remote === undefined || local === undefined || this.#connections.size >= CONNECTIONS_MAX) {
+      socket.destroy()
+      return
+    }
+    this.#accepted += 2
+    this.#add(id, this.#adopt(id, socket), true)
+    this.#deliver({ type: 'Accepted', connection: id, remote, local })
+  }
+
+  send(id: ConnectionId, bytes: Uint8Array): void {
+    const connection = this.#connections.get(id)
+    // the peer closed it, and the speaker has not been told yet
+    if (connection === undefined) return
+    if (connection.queue.length === 0) queueMicrotask(() => this.#flush(connection))
+    connection.queue.push(bytes)
+  }
+
+  close(id: ConnectionId): void {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return
+    this.#connections.delete(id)
+    if (connection.connected) this.#linger(connection)
+    else connection.socket.destroy()
+  }
+
+  pause(id: ConnectionId): void {
+    this.#connections.get(id)?.socket.pause()
+  }
+
+  resume(id: ConnectionId): void {
+    this.#connections.get(id)?.socket.resume()
+  }
+
+  /** Resolves when all that was sent on closed connections has left, or was given up. */
+  async settled(): Promise<void> {
+    while (this.#lingering.size > 0)
+      await Promise.all([...this.#lingering].map(socket => closing(socket)))
+  }
+
+  #options(id: ConnectionId): SocketConstructorOpts & { writableHighWaterMark: number } {
+    return {
+      onread: {
+        buffer: this.#buffer,
+        callback: octets => {
+          this.#received(id, this.#buffer.subarray(0, octets))
+          return true
+        },
+      },
+      writableHighWaterMark: UNSENT_OCTETS_MAX,
+    }
+  }
+
+  /** The same connection reading into our buffer; where the runtime does not let us, as it came. */
+  #adopt(id: ConnectionId, accepted: Socket): Socket {
+    const handle: unknown = Reflect.get(accepted, '_handle')
+    if (typeof handle !== 'object' || handle === null || !('useUserBuffer' in handle)) {
+      accepted.on('data', bytes => this.#received(id, bytes))
+      accepted.resume()
+      return accepted
+    }
+    Reflect.set(accepted, '_handle', null)
+    return new Socket(Object.assign(this.#options(id), { handle }))
+  }
+
+  #add(id: ConnectionId, socket: Socket, connected: boolean): void {
+    this.#connections.set(id, { id, socket, connected, queue: [], congested: false })
+    socket.setNoDelay(true)
+    socket.on('error', error => this.#ended(id, explain(error)))
+    socket.on('end', () => this.#ended(id, 'the peer closed the connection'))
+    socket.on('close', () => this.#ended(id, 'the connection was closed'))
+    socket.on('drain', () => this.#drained(id))
+  }
+
+  #connected(id: ConnectionId): void {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return
+    const local = canonical(connection.socket.localAddress)
+    if (local === undefined) this.#ended(id, 'the connection was closed at once')
+    else {
+      connection.connected = true
+      this.#deliver({ type: 'Connected', connection: id, local })
+    }
+  }
+
+  #received(id: ConnectionId, bytes: Uint8Array): void {
+    // what comes after a close is read and dropped, so that the peer's FIN is seen
+    if (this.#connections.has(id)) this.#deliver({ type: 'Received', connection: id, bytes })
+  }
+
+  #ended(id: ConnectionId, why: string): void {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return
+    this.#connections.delete(id)
+    connection.socket.destroy()
+    this.#deliver({ type: connection.connected ? 'Closed' : 'Failed', connection: id, why })
+  }
+
+  #flush(connection: Connection): void {
+    const { socket, queue, id } = connection
+    connection.queue = []
+    if (queue.length === 0 || socket.destroyed) return
+    socket.cork()
+    let room = true
+    for (const bytes of queue) room = socket.write(bytes)
+    socket.uncork()
+    if (room || connection.congested || !this.#connections.has(id)) return
+    connection.congested = true
+    this.#deliver({ type: 'Congested', connection: id })
+  }
+
+  #drained(id: ConnectionId): void {
+    const connection = this.#connections.get(id)
+    if (connection === undefined || !connection.congested) return
+    connection.congested = false
+    this.#deliver({ type: 'Drained', connection: id })
+  }
+
+  /**
+   * Sends what is queued and FIN, then waits for the peer's FIN: closing while octets of the peer are unread
+   * would reset the connection, and the NOTIFICATION that says why would be lost.
+   */
+  #linger(connection: Connection): void {
+    const { socket } = connection
+    this.#flush(connection)
+    this.#lingering.add(socket)
+    const timer = setTimeout(() => socket.resetAndDestroy(), LINGER_MS)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      this.#lingering.delete(socket)
+    })
+    socket.resume()
+    socket.end()
+  }
+}
+
+const closing = (socket: Socket): Promise<void> =>
+  new Promise(resolve => {
+    if (socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
+
+/** An address as the runtime gives it: with a zone where it is link-local. */
+const canonical = (text: string | undefined): Address | undefined =>
+  text === undefined ? undefined : parseAddress(text.replace(/%.*$/, ''))

@@ -1,0 +1,259 @@
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import test, { type ExecutionContext } from 'ava'
+import { address } from '../../../src/core/net/index.ts'
+import type { ConnectionId } from '../../../src/core/session/index.ts'
+import type { SpeakerEvent } from '../../../src/core/speaker/index.ts'
+import { SILENT } from '../../../src/shell/log/index.ts'
+import {
+  Connections,
+  Listeners,
+  listenHere,
+  UNSENT_OCTETS_MAX,
+} from '../../../src/shell/tcp/index.ts'
+import { until } from '../../support/until.ts'
+
+const LOOPBACK = address('127.0.0.1')
+const id = (value: number): ConnectionId => value as ConnectionId
+
+/** What a speaker would hear, with a copy of what is valid during the call only. */
+class Ear {
+  readonly events: SpeakerEvent[] = []
+  readonly connections = new Connections(event => {
+    this.events.push(event.type === 'Received' ? { ...event, bytes: event.bytes.slice() } : event)
+  })
+
+  types(): string[] {
+    return this.events.map(event => event.type)
+  }
+
+  received(): string {
+    return this.events
+      .map(event => (event.type === 'Received' ? Buffer.from(event.bytes).toString() : ''))
+      .join('')
+  }
+
+  async heard(type: SpeakerEvent['type']): Promise<SpeakerEvent> {
+    return await until(() => this.events.find(event => event.type === type), `${type} is heard`)
+  }
+}
+
+async function peer(t: ExecutionContext): Promise<{ port: number; accepted: Socket[] }> {
+  const accepted: Socket[] = []
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    socket.on('error', () => {})
+    accepted.push(socket)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const socket of accepted) socket.destroy()
+    server.close()
+  })
+  return { port: portOf(server), accepted }
+}
+
+function portOf(server: Server): number {
+  const at = server.address()
+  if (at === null || typeof at === 'string') throw new Error('not a TCP server')
+  return at.port
+}
+
+test('a connection that is asked for is Connected, carries bytes both ways, and is Closed', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port })
+  t.deepEqual(await ear.heard('Connected'), {
+    type: 'Connected',
+    connection: id(2),
+    local: LOOPBACK,
+  })
+  ear.connections.send(id(2), Buffer.from('hello '))
+  ear.connections.send(id(2), Buffer.from('peer'))
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  let heard = ''
+  socket.on('data', bytes => {
+    heard += bytes.toString()
+    if (heard === 'hello peer') socket.end('good day')
+  })
+  await ear.heard('Closed')
+  t.is(ear.received(), 'good day')
+  t.deepEqual(ear.events.at(-1), {
+    type: 'Closed',
+    connection: id(2),
+    why: 'the peer closed the connection',
+  })
+})
+
+test('a refused connection is Failed with a sentence and is never Closed', async t => {
+  const { port } = await peer(t)
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const free = portOf(server)
+  await new Promise(resolve => server.close(resolve))
+  t.not(free, port)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port: free })
+  const event = await ear.heard('Failed')
+  t.regex(event.type === 'Failed' ? event.why : '', /refused/)
+  t.deepEqual(ear.types(), ['Failed'])
+})
+
+test('a source address that is not on this node is named as such', async t => {
+  const { port } = await peer(t)
+  const ear = new Ear()
+  const localAddress = address('203.0.113.77')
+  ear.connections.connect(id(2), { address: LOOPBACK, port, localAddress })
+  const event = await ear.heard('Failed')
+  t.regex(event.type === 'Failed' ? event.why : '', /local address is not on this node/)
+})
+
+test('a connection comes from the source address that was asked for', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  const localAddress = address('127.0.0.9')
+  ear.connections.connect(id(2), { address: LOOPBACK, port, localAddress })
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  t.is(socket.remoteAddress, '127.0.0.9')
+  ear.connections.close(id(2))
+})
+
+test('what was sent before a close reaches the peer although it sends meanwhile', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port })
+  await ear.heard('Connected')
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  let heard = ''
+  let ended = false
+  socket.write('x'.repeat(200_000))
+  socket.on('data', bytes => {
+    heard += bytes.toString()
+  })
+  socket.on('end', () => {
+    ended = true
+    socket.end()
+  })
+  ear.connections.send(id(2), Buffer.from('cease'))
+  ear.connections.close(id(2))
+  const before = ear.events.length
+  await until(() => ended, 'the peer saw the end')
+  await ear.connections.settled()
+  t.is(heard, 'cease')
+  t.is(ear.events.length, before, 'a connection that was closed says nothing more')
+})
+
+test('a peer that does not read makes its connection Congested, and Drained when it does', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port })
+  await ear.heard('Connected')
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  socket.pause()
+  const chunk = Buffer.alloc(UNSENT_OCTETS_MAX / 4)
+  let sent = 0
+  await until(() => {
+    sent += chunk.length
+    ear.connections.send(id(2), chunk)
+    return ear.types().includes('Congested')
+  }, 'the connection is congested')
+  t.is(ear.types().filter(type => type === 'Congested').length, 1)
+  t.false(ear.types().includes('Drained'))
+  let read = 0
+  socket.on('data', bytes => {
+    read += bytes.length
+  })
+  socket.resume()
+  await ear.heard('Drained')
+  await until(() => read === sent, 'all octets arrived')
+  t.pass()
+})
+
+test('a paused connection is not read until it is resumed', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port })
+  await ear.heard('Connected')
+  ear.connections.pause(id(2))
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  const size = 32 << 20
+  let flushed = false
+  socket.write(Buffer.alloc(size), () => {
+    flushed = true
+  })
+  // another connection is served meanwhile, so the loop did turn
+  ear.connections.connect(id(4), { address: LOOPBACK, port })
+  await until(() => ear.types().filter(type => type === 'Connected').length === 2, 'both connect')
+  t.false(flushed)
+  t.false(ear.types().includes('Received'))
+  ear.connections.resume(id(2))
+  await until(
+    () =>
+      ear.events.reduce(
+        (sum, event) => sum + (event.type === 'Received' ? event.bytes.length : 0),
+        0,
+      ) === size,
+    'all octets were received',
+  )
+  t.pass()
+})
+
+test('accepted connections have odd numbers, and bytes that came at once are not lost', async t => {
+  const ear = new Ear()
+  const server = await listenHere({ family: 'ipv4', port: 0 })
+  const port = portOf(server)
+  const listeners = new Listeners({
+    log: SILENT,
+    bind: async () => server,
+    accepted: socket => ear.connections.accept(socket),
+  })
+  listeners.set([{ family: 'ipv4', port }])
+  const clients = ['one', 'two'].map(text => {
+    const client = connect(port, '127.0.0.1')
+    client.write(text)
+    return client
+  })
+  await until(() => ear.received().length === 6, 'both were received')
+  const accepted = ear.events.filter(event => event.type === 'Accepted')
+  t.deepEqual(
+    accepted.map(event => event.connection),
+    [id(1), id(3)],
+  )
+  t.is(accepted[0]?.remote, LOOPBACK)
+  ear.connections.send(id(1), Buffer.from('back'))
+  const back = await until(() => clients.find(client => client.readableLength > 0), 'a reply')
+  t.is(back.read().toString(), 'back')
+  for (const client of clients) client.destroy()
+  listeners.close()
+})
+
+test('a port in use is tried again until it is free, and closed when no longer wanted', async t => {
+  const blocker = await listenHere({ family: 'ipv6', port: 0 })
+  const port = portOf(blocker)
+  const lines: string[] = []
+  const log = { ...SILENT, error: (_code: string, text: string) => lines.push(text) }
+  const accepted: Socket[] = []
+  const listeners = new Listeners({
+    log,
+    bind: listenHere,
+    accepted: socket => accepted.push(socket),
+  })
+  listeners.set([{ family: 'ipv6', port }])
+  await until(() => lines.length >= 1, 'the failure is told')
+  t.regex(lines[0]!, /address in use.*ss -ltnp/s)
+  await new Promise(resolve => blocker.close(resolve))
+  const client = await until(async () => {
+    const socket = connect(port, '::1')
+    socket.on('error', () => {})
+    const done = await new Promise<boolean>(resolve => {
+      socket.once('connect', () => resolve(true))
+      socket.once('close', () => resolve(false))
+    })
+    return done ? socket : undefined
+  }, 'the port is open')
+  await until(() => accepted[0], 'the connection was accepted')
+  listeners.set([])
+  client.destroy()
+  accepted[0]?.destroy()
+  const again = await listenHere({ family: 'ipv6', port })
+  t.is(portOf(again), port)
+  again.close()
+})
