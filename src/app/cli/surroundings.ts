@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteDocument, SessionDocument, Store } from '../../core/intent/index.ts'
-import { loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
+import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
+import type { ProcessName } from './processes.ts'
 import type { NodeState } from './state/source.ts'
 
 /**
@@ -13,6 +14,8 @@ import type { NodeState } from './state/source.ts'
 export interface Surroundings {
   readonly terminal: Terminal
   readonly version: string
+  /** variables, read for what a configuration leaves out */
+  readonly environment: Environment
   readonly now: () => Date
   readonly uniqueId: () => string
   /** @throws ConfigurationError */
@@ -20,6 +23,8 @@ export interface Surroundings {
   openStore(configuration: NodeConfiguration): Promise<Store>
   /** The agent of this node; undefined where none answers. */
   openAgent(configuration: NodeConfiguration): Promise<Agent | undefined>
+  /** Starts a process of the agent; resolves when it has ended. */
+  start(name: ProcessName, configPath: string | undefined): Promise<void>
 }
 
 /** What the API of a living agent answers. */
@@ -36,6 +41,7 @@ export function surroundings(): Surroundings {
   return {
     terminal: processTerminal(),
     version: '0.1.0',
+    environment: process.env,
     now: () => new Date(),
     uniqueId: randomUUID,
     loadConfig,
@@ -43,5 +49,8 @@ export function surroundings(): Surroundings {
       throw new Error('not yet')
     },
     openAgent: async () => undefined,
+    start: async () => {
+      throw new Error('not yet')
+    },
   }
 }

@@ -1,9 +1,9 @@
-import type { Store } from '../../../core/intent/index.ts'
+import { lastKey, nodeStateRoot, STATE_ROOT, type Store } from '../../../core/intent/index.ts'
 import type { Address, Prefix } from '../../../core/net/index.ts'
 import type { NodeConfiguration } from '../../../shell/config/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
 import type { Agent, Surroundings } from '../surroundings.ts'
-import { assemble, LAST_FOLDER, type StateSource, select, stateFolder } from './source.ts'
+import { type Assembled, assemble, type StateSource, select } from './source.ts'
 
 /** Whom to ask: this node's agent where it answers, else the store, which also knows the other nodes. */
 
@@ -60,19 +60,19 @@ function agentSource(agent: Agent, configuration: NodeConfiguration): StateSourc
 }
 
 function storeSource(store: Store, { store: where }: NodeConfiguration): StateSource {
-  const nodes = async (node: string | 'all') => {
+  const read = async (node: string | 'all'): Promise<Assembled> => {
+    if (node === 'all') return assemble((await store.list(STATE_ROOT)).entries)
     const [live, last] = await Promise.all([
-      store.list(stateFolder(node)),
-      node === 'all' ? store.list(LAST_FOLDER) : store.get(`${LAST_FOLDER}${node}`),
+      store.list(nodeStateRoot(node)),
+      store.get(lastKey(node)),
     ])
-    const kept = last === undefined ? [] : 'entries' in last ? last.entries : [last]
-    return assemble([...live.entries, ...kept])
+    return assemble([...live.entries, ...(last === undefined ? [] : [last])])
   }
   return {
     where: where.kind === 'etcd' ? `etcd at ${where.endpoints.join(', ')}` : where.path,
     kind: 'store',
-    nodes: async node => (await nodes(node)).nodes,
-    routes: async (node, asked?: Prefix | Address) => select((await nodes(node)).routes, asked),
+    nodes: async node => (await read(node)).nodes,
+    routes: async (node, asked?: Prefix | Address) => select((await read(node)).routes, asked),
     close: () => store.close(),
   }
 }

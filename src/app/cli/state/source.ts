@@ -1,3 +1,4 @@
+import { unescapeName } from '../../../core/calico/index.ts'
 import type {
   AgentDocument,
   Entry,
@@ -47,14 +48,6 @@ export interface StateSource {
   close(): Promise<void>
 }
 
-/** Where the state of one node lies, or of all. */
-export function stateFolder(node: string | 'all'): string {
-  return node === 'all' ? `${STATE_ROOT}nodes/` : `${STATE_ROOT}nodes/${node}/`
-}
-
-/** Where nodes leave what they last said; a node's own object has its name without a slash. */
-export const LAST_FOLDER = `${STATE_ROOT}last/`
-
 /** What a folder of state holds. */
 export interface Assembled {
   /** by name */
@@ -88,7 +81,7 @@ export function assemble(entries: readonly Entry[]): Assembled {
 export function parseStateKey(key: string): { node: string; kind: string } | undefined {
   const match = /^(?:nodes\/([^/]+)\/([^/]+)|last\/([^/]+)$)/.exec(key.slice(STATE_ROOT.length))
   if (!key.startsWith(STATE_ROOT) || match === null) return undefined
-  const [, node, kind, last] = match
+  const [node, kind, last] = match.slice(1).map(part => part && unescapeName(part))
   if (last !== undefined) return { node: last, kind: 'last' }
   return node === undefined || kind === undefined ? undefined : { node, kind }
 }

@@ -1,0 +1,200 @@
+import type { Command } from 'commander'
+import { kindNamed, type Resource, resourceKey } from '../../core/calico/index.ts'
+import { desired, type NodeFacts, type Problem, type Snapshot } from '../../core/intent/index.ts'
+import {
+  ConfigurationError,
+  formatProblem,
+  type LocatedResource,
+  type NodeConfiguration,
+  parseConfig,
+  parseResources,
+  readYaml,
+} from '../../shell/config/index.ts'
+import { CommandFailure, EXIT, fileFailure } from './failure.ts'
+import { describedCommand } from './options.ts'
+import { count, type Format, paint, printAs, withOutput } from './output.ts'
+import type { Surroundings } from './surroundings.ts'
+
+/**
+ * `martlet check`: both passes over files that nobody has applied yet. The first reads each file by itself; the
+ * second asks what all resources together mean for each node, with the code that the agent will ask.
+ */
+
+/** The command. */
+export function checkCommand(surroundings: Surroundings): Command {
+  const command = describedCommand(
+    'check',
+    'Check configurations and resources before they are used',
+    {
+      text:
+        'Takes configurations of nodes (martlet.yaml) and resources in any mixture, - for standard input, and ' +
+        'directories. Says every fault with its place, not the first one only. Resources are also checked ' +
+        'together, as each Node among them would take them. Touches no store and no agent.',
+      examples: [
+        ['A node’s configuration', 'martlet check /etc/martlet/martlet.yaml'],
+        [
+          'A cluster, before it is applied',
+          'martlet check resources/ && martlet apply -f resources/',
+        ],
+        ['In continuous integration', 'martlet check -R clusters/ -o json'],
+      ],
+    },
+  )
+    .argument('<files...>', 'files or directories')
+    .option('-R, --recursive', 'directories with their subdirectories')
+  return withOutput(command).action((files: readonly string[], options: CheckOptions) =>
+    check(surroundings, files, options),
+  )
+}
+
+interface CheckOptions {
+  readonly output: Format
+  readonly recursive?: boolean
+}
+
+/** What was read of the files, faults included. */
+interface Reading {
+  files: number
+  readonly configurations: NodeConfiguration[]
+  readonly resources: LocatedResource[]
+  readonly problems: Problem[]
+}
+
+async function check(
+  surroundings: Surroundings,
+  files: readonly string[],
+  options: CheckOptions,
+): Promise<void> {
+  const { terminal } = surroundings
+  const reading: Reading = { files: 0, configurations: [], resources: [], problems: [] }
+  for (const named of files) await readNamed(surroundings, reading, named, options)
+  if (reading.files === 0)
+    throw new CommandFailure(EXIT.notFound, `no YAML or JSON file in ${files.join(', ')}`, {
+      remedy: 'name a file, or look into subdirectories with -R',
+    })
+  const problems = [...reading.problems, ...crossCheck(reading)].toSorted(byPlace)
+  const checked = {
+    files: reading.files,
+    configurations: reading.configurations.length,
+    resources: reading.resources.length,
+    problems,
+  }
+  printAs(terminal, options.output, checked, () => {
+    const verdict =
+      problems.length === 0
+        ? paint(terminal, 'good', 'no problem')
+        : paint(terminal, 'bad', count(problems.length, 'problem'))
+    const read = `${count(checked.files, 'file')}, ${count(checked.resources, 'resource')}`
+    return [...problems.map(formatProblem), `${read}: ${verdict}`].join('\n')
+  })
+  if (problems.length > 0) throw new CommandFailure(EXIT.failed, '')
+}
+
+async function readNamed(
+  { terminal, environment }: Surroundings,
+  reading: Reading,
+  named: string,
+  { recursive = false }: CheckOptions,
+): Promise<void> {
+  const files = await terminal.filesAt(named, recursive).catch(thrown => {
+    throw fileFailure(named, thrown)
+  })
+  for (const file of files) {
+    const text = await terminal.readText(file).catch(thrown => {
+      throw fileFailure(file, thrown)
+    })
+    reading.files += 1
+    readFile(reading, text, file === '-' ? 'standard input' : file, environment)
+  }
+}
+
+/** A file with a `kind` or an `apiVersion` in any document holds resources, else it is a configuration. */
+function readFile(
+  reading: Reading,
+  text: string,
+  source: string,
+  environment: Surroundings['environment'],
+): void {
+  const documents = readYaml(text)
+  if (documents.length === 0) {
+    reading.problems.push({ object: source, field: '', reason: 'is empty' })
+    return
+  }
+  if (documents.some(({ value }) => looksLikeResource(value))) {
+    const { resources, problems } = parseResources(text, source)
+    reading.resources.push(...resources)
+    reading.problems.push(...problems)
+    return
+  }
+  try {
+    reading.configurations.push(parseConfig(text, source, environment))
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigurationError)) throw thrown
+    reading.problems.push(...thrown.problems)
+  }
+}
+
+const looksLikeResource = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && ('kind' in value || 'apiVersion' in value)
+
+/** What the resources mean together, for each node that is named anywhere. */
+function crossCheck({ resources, configurations }: Reading): Problem[] {
+  if (resources.length === 0) return []
+  const places = new Map<string, string>()
+  const problems: Problem[] = []
+  const unique: Resource[] = []
+  for (const { resource, source } of resources) {
+    const key = keyOf(resource)
+    const earlier = places.get(key)
+    if (earlier === undefined) {
+      places.set(key, source)
+      unique.push(resource)
+    } else {
+      const reason = `"${resource.metadata.name}" is at ${earlier} already; keep one of them`
+      problems.push({ object: source, field: 'metadata.name', reason })
+    }
+  }
+  const snapshot = snapshotOf(unique)
+  for (const facts of viewpoints(snapshot, configurations))
+    for (const problem of desired(snapshot, facts).problems)
+      problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })
+  return [...new Map(problems.map(problem => [JSON.stringify(problem), problem])).values()]
+}
+
+/** Each node with its own configuration where it is among the files, else with the defaults. */
+function viewpoints(
+  { nodes }: Snapshot,
+  configurations: readonly NodeConfiguration[],
+): readonly NodeFacts[] {
+  const configured = configurations.map(({ facts }) => facts)
+  const names = new Set(configured.map(({ node }) => node))
+  const others = nodes
+    .filter(({ metadata }) => !names.has(metadata.name))
+    .map(({ metadata }) => {
+      const { facts } = parseConfig('store: {directory: .}', 'defaults')
+      return { ...facts, node: metadata.name }
+    })
+  return [...configured, ...others]
+}
+
+function keyOf(resource: Resource): string {
+  const kind = kindNamed(resource.kind)
+  if (kind === undefined) throw new CommandFailure(EXIT.failed, `unknown kind ${resource.kind}`)
+  return resourceKey({ kind, name: resource.metadata.name })
+}
+
+const snapshotOf = (resources: readonly Resource[]): Snapshot => {
+  const inOrder = resources.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  return {
+    nodes: inOrder.filter(resource => resource.kind === 'Node'),
+    bgpConfigurations: inOrder.filter(resource => resource.kind === 'BGPConfiguration'),
+    bgpPeers: inOrder.filter(resource => resource.kind === 'BGPPeer'),
+    blockAffinities: [],
+    problems: [],
+  }
+}
+
+/** By file, then by line as a number. */
+function byPlace(a: Problem, b: Problem): number {
+  return a.object.localeCompare(b.object, 'en', { numeric: true })
+}
