@@ -4,7 +4,7 @@ import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../core/fib/ind
 import type { Family } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
 import { routeEvents } from './convert/routes.ts'
-import { type FromSpeaker, FromSpeakerSchema, ToSpeakerSchema } from './generated/link_pb.ts'
+import { FromSpeakerSchema, ToSpeakerSchema } from './generated/link_pb.ts'
 import { RouteStream } from './route-stream.ts'
 import { Channel, LINK_VERSION } from './transport/channel.ts'
 import { dial } from './transport/dial.ts'
@@ -124,7 +124,8 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
   const { deliver, log } = options
   let current: { close(why: LinkError): void } | undefined
   return listen(options.path, socket => {
-    const credit = new Credit()
+    let sequence = 1
+    let taken = 0
     const channel = new Channel(socket, {
       outgoing: ToSpeakerSchema,
       incoming: FromSpeakerSchema,
@@ -138,11 +139,13 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
         channel.send(creditMessage(CREDIT_ROUTES_MAX, 1))
       },
       message: message => {
-        const events = routeEvents(message)
-        credit.follow(message)
-        for (const event of events) deliver(event)
-        const routes = credit.due()
-        if (routes > 0) channel.send(creditMessage(routes, message.sequence))
+        if (message.sequence !== ++sequence)
+          throw new LinkError('LINK_MESSAGE', `message ${message.sequence}, not ${sequence}`)
+        for (const event of routeEvents(message)) deliver(event)
+        if (message.body.case === 'routes') taken += message.body.value.groups.length
+        if (taken < CREDIT_ROUTES_MAX / 4) return
+        channel.send(creditMessage(taken, sequence))
+        taken = 0
       },
       closed: why => {
         if (current !== channel) {
@@ -155,29 +158,6 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
       },
     })
   })
-}
-
-/** Counts what a speaker may still send. */
-class Credit {
-  #left = CREDIT_ROUTES_MAX
-  #sequence = 1
-
-  /** Throws a `LinkError` for a message out of sequence or beyond the credit. */
-  follow(message: FromSpeaker): void {
-    if (message.sequence !== ++this.#sequence)
-      throw new LinkError('LINK_MESSAGE', `message ${message.sequence}, not ${this.#sequence}`)
-    if (message.body.case !== 'routes') return
-    this.#left -= message.body.value.groups.length
-    if (this.#left < 0) throw new LinkError('LINK_MESSAGE', 'more routes than there was credit for')
-  }
-
-  /** Routes to give back now: in quarters of the whole, not one by one. */
-  due(): number {
-    const taken = CREDIT_ROUTES_MAX - this.#left
-    if (taken < CREDIT_ROUTES_MAX / 4) return 0
-    this.#left = CREDIT_ROUTES_MAX
-    return taken
-  }
 }
 
 const hello = (role: string) => ({

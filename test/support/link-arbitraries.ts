@@ -1,0 +1,276 @@
+/**
+ * Anything that the processes may say to one another. Each record lists every field of its type, so that a
+ * field which is added to the contract and not to the link fails to compile here.
+ */
+import fc, { type Arbitrary } from 'fast-check'
+import { type Millis, millis } from '../../src/core/base/index.ts'
+import type { DataplaneIntent, DataplaneSnapshot } from '../../src/core/dataplane/index.ts'
+import type { FibNextHop, FibWriter, GroupId } from '../../src/core/fib/index.ts'
+import {
+  type Address,
+  type Asn,
+  addressOctets,
+  type Family,
+  formatAddress,
+  formatPrefix,
+  maxLength,
+  type Prefix,
+  prefixParts,
+} from '../../src/core/net/index.ts'
+import type { SessionCounters, SessionError } from '../../src/core/session/index.ts'
+import type {
+  PathSnapshot,
+  PeerConfig,
+  RouteSnapshot,
+  SessionSnapshot,
+  SpeakerConfig,
+  SpeakerSnapshot,
+} from '../../src/core/speaker/index.ts'
+import type { SpeakerCommand } from '../../src/shell/link/index.ts'
+
+/** An arbitrary for every field, none forgotten. */
+type Fields<Kind> = { [Name in keyof Required<Kind>]: Arbitrary<Required<Kind>[Name]> }
+
+/** Records of `fields`; those named in `optional` may be absent. */
+function record<Kind>(
+  fields: Fields<Kind>,
+  optional: readonly (keyof Kind)[] = [],
+): Arbitrary<Kind> {
+  const names = Object.keys(fields)
+  const requiredKeys = names.filter(name => !optional.some(other => other === name))
+  // fast-check's type cannot say "these may be absent"; the two arguments do
+  return fc.record(fields, { requiredKeys, noNullPrototype: true } as never) as never
+}
+
+const family: Arbitrary<Family> = fc.constantFrom('ipv4', 'ipv6')
+const octetsOf = (kind: Family): Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength: addressOctets(kind), maxLength: addressOctets(kind) })
+const address: Arbitrary<Address> = family.chain(octetsOf).map(formatAddress)
+const prefix: Arbitrary<Prefix> = family.chain(kind =>
+  fc
+    .tuple(octetsOf(kind), fc.nat(maxLength(kind)))
+    .map(([octets, length]) => formatPrefix(octets, length)),
+)
+const asn: Arbitrary<Asn> = fc.integer({ min: 1, max: 4294967294 }).map(value => value as Asn)
+const word32 = fc.nat(0xffffffff)
+const port = fc.integer({ min: 1, max: 65535 })
+const time: Arbitrary<Millis> = fc
+  .double({ min: 0, max: 1e12, noNaN: true })
+  .map(value => millis(value + 0))
+const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
+const small = fc.nat(0xffffffff)
+const text = fc.string({ unit: 'grapheme', maxLength: 40 })
+const few = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> => fc.array(of, { maxLength: 5 })
+
+const peerConfig = record<PeerConfig>(
+  {
+    name: text,
+    address,
+    port,
+    peerAs: asn,
+    localAs: asn,
+    localAddress: address,
+    passive: fc.boolean(),
+    hold: time,
+    connectRetry: time,
+    families: few(family),
+    routeReflectorClient: fc.boolean(),
+    nextHop: fc.constantFrom('auto', 'self', 'keep'),
+    export: fc.constantFrom('originated', 'all'),
+  },
+  ['localAddress'],
+)
+
+const speakerConfig = record<SpeakerConfig>(
+  {
+    routerId: word32,
+    localAs: asn,
+    clusterId: word32,
+    multipathMax: small,
+    peers: few(peerConfig),
+    originated: few(prefix),
+    watched: few(prefix),
+    watchedMax: small,
+  },
+  ['clusterId'],
+)
+
+/** What a controller may tell a speaker. */
+export const speakerCommand = record<SpeakerCommand>(
+  { speaker: speakerConfig, listen: few(record({ family, port })) },
+  ['speaker'],
+)
+
+const sessionError = record<SessionError>(
+  {
+    direction: fc.constantFrom('sent', 'received', 'local'),
+    code: fc.nat(255),
+    subcode: fc.nat(255),
+    text,
+    at: time,
+  },
+  ['code', 'subcode'],
+)
+
+const counters = record<SessionCounters>({
+  messagesIn: count,
+  messagesOut: count,
+  updatesIn: count,
+  updatesOut: count,
+  notificationsIn: count,
+  notificationsOut: count,
+  octetsIn: count,
+  octetsOut: count,
+  established: count,
+})
+
+const pathSnapshot = record<PathSnapshot>(
+  {
+    from: text,
+    best: fc.boolean(),
+    multipath: fc.boolean(),
+    reason: text,
+    nextHop: address,
+    asPath: text,
+    origin: fc.constantFrom('IGP', 'EGP', 'incomplete'),
+    localPref: word32,
+    med: word32,
+    communities: few(text),
+  },
+  ['reason', 'nextHop', 'localPref', 'med'],
+)
+
+const routeSnapshot = record<RouteSnapshot>({ prefix, paths: few(pathSnapshot) })
+
+const sessionSnapshot = record<SessionSnapshot>(
+  {
+    name: text,
+    address,
+    port,
+    peerAs: asn,
+    localAs: asn,
+    state: fc.constantFrom('Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'),
+    since: time,
+    negotiated: record<NonNullable<SessionSnapshot['negotiated']>>({
+      routerId: word32,
+      holdSeconds: fc.nat(65535),
+      families: few(family),
+      fourOctetAs: fc.boolean(),
+      routeRefresh: fc.boolean(),
+    }),
+    counters,
+    prefixes: few(record({ family, received: small, best: small, advertised: small })),
+    faults: record({ discarded: count, withdrawn: count, reset: count }),
+    lastError: sessionError,
+  },
+  ['negotiated', 'lastError'],
+)
+
+/** What a speaker may hold. */
+export const speakerSnapshot = record<SpeakerSnapshot>({
+  version: count,
+  at: time,
+  routerId: word32,
+  localAs: asn,
+  sessions: few(sessionSnapshot),
+  tables: few(record({ family, destinations: small, paths: small })),
+  routes: few(routeSnapshot),
+  routesTotal: small,
+})
+
+/** What a controller may want in the kernel. */
+export const dataplaneIntent = record<DataplaneIntent>({
+  blackholes: few(prefix),
+  watched: few(prefix),
+  watchedMax: small,
+})
+
+/** What a dataplane may hold. */
+export const dataplaneSnapshot = record<DataplaneSnapshot>(
+  {
+    version: count,
+    at: time,
+    table: small,
+    protocol: fc.nat(255),
+    metric: small,
+    speaker: fc.constantFrom('up', 'down'),
+    inSync: fc.boolean(),
+    wanted: small,
+    installed: small,
+    pending: small,
+    failed: small,
+    stale: small,
+    repaired: count,
+    failures: count,
+    lastSync: time,
+    lastFailure: record({ prefix, error: text, at: time }),
+    routes: few(
+      record<DataplaneSnapshot['routes'][number]>(
+        {
+          prefix,
+          state: fc.constantFrom('installed', 'pending', 'failed', 'stale'),
+          error: text,
+        },
+        ['error'],
+      ),
+    ),
+  },
+  ['lastSync', 'lastFailure'],
+)
+
+const nextHop = record<FibNextHop>(
+  {
+    address,
+    interface: fc.string({ minLength: 1, maxLength: 15 }),
+    weight: fc.integer({ min: 1, max: 255 }),
+  },
+  ['interface'],
+)
+
+const groupId = word32.map(value => value as GroupId)
+
+/** A call of a FIB writer; the answer is the line that the other side should hear. */
+export type FibCall = (writer: FibWriter) => string
+
+const groupCall: Arbitrary<FibCall> = fc
+  .tuple(groupId, fc.array(nextHop, { minLength: 1, maxLength: 4 }))
+  .map(([id, hops]) => writer => {
+    writer.group(id, hops)
+    return `Group ${id} ${JSON.stringify(hops.map(inOrder))}`
+  })
+
+const inOrder = (hop: FibNextHop): FibNextHop => ({
+  address: hop.address,
+  ...(hop.interface !== undefined && { interface: hop.interface }),
+  weight: hop.weight,
+})
+
+const dropCall: Arbitrary<FibCall> = groupId.map(id => writer => {
+  writer.dropGroup(id)
+  return `DropGroup ${id}`
+})
+
+const prefixCall: Arbitrary<FibCall> = fc
+  .tuple(prefix, fc.option(groupId, { nil: undefined }), fc.nat(3))
+  .map(([prefix, id, offset]) => writer => {
+    const { family, bytes, length } = prefixParts(prefix)
+    const octets = (length + 7) >> 3
+    // the writer is given a view into something larger, with other octets around
+    const around = Buffer.alloc(offset + bytes.length + 3, 0xaa)
+    around.set(bytes, offset)
+    const nlri = Buffer.from([length, ...bytes.subarray(0, octets)]).toString('hex')
+    if (id === undefined) writer.withdraw(family, around, offset, length)
+    else writer.route(family, around, offset, length, id)
+    around.fill(0xbb)
+    return id === undefined ? `Withdraw ${family} ${nlri}` : `Route ${family} ${nlri} ${id}`
+  })
+
+/** A turn's worth of calls, mostly routes. */
+export const fibCalls: Arbitrary<FibCall[]> = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: prefixCall },
+    { weight: 1, arbitrary: groupCall },
+    { weight: 1, arbitrary: dropCall },
+  ),
+  { maxLength: 60 },
+)
