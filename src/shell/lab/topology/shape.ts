@@ -29,7 +29,7 @@ export interface ParsedFile {
 /** Parses YAML text and prepares findings that can point at a line of `file`. */
 export function parseFile(text: string, file: string): ParsedFile {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  const document = parseDocument(text, { lineCounter: lines, merge: true, uniqueKeys: true })
   const problems: string[] = []
   const notices: string[] = []
   for (const error of document.errors) {
