@@ -103,6 +103,8 @@ export interface PeerSessionShape {
   received(connection: ConnectionId, chunk: Uint8Array, now: Millis): void
   /** The owner met a fault that resets the session (an UPDATE): sends `notification`, goes to Idle. */
   reset(connection: ConnectionId, notification: Notification, why: string, now: Millis): void
+  /** Sends whole messages (UPDATE, ROUTE-REFRESH) on an Established connection, and counts them. */
+  send(connection: ConnectionId, bytes: Uint8Array): void
   /** Timers that are due run. */
   tick(now: Millis): void
   /** When `tick` is due; NEVER without a timer. */

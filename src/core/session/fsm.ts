@@ -1,0 +1,400 @@
+import { after, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
+import {
+  type Capability,
+  CEASE,
+  cease,
+  decodeNotification,
+  decodeOpen,
+  decodeRouteRefresh,
+  ERROR_CODES,
+  encodeKeepalive,
+  encodeNotification,
+  encodeOpen,
+  type Fault,
+  Framer,
+  FSM_ERROR,
+  familyOfAfiSafi,
+  MESSAGE_TYPES,
+  type Negotiated,
+  type Notification,
+  notification,
+} from '../wire/index.ts'
+import { type ConnectionState, causeOf, type EndCause, type Ending } from './ending.ts'
+import { explain, negotiate, offer } from './negotiation.ts'
+import { jittered, Timers } from './timers.ts'
+import type {
+  ConnectionId,
+  SessionConfig,
+  SessionCounters,
+  SessionError,
+  SessionOutput,
+} from './types.ts'
+
+/**
+ * The FSM of one connection, from its opening to its end. RFC 4271 §8.
+ *
+ *   Idle --> Connect --> OpenSent --> OpenConfirm --> Established
+ *     ^         |            |             |               |
+ *     +---------+------------+-------------+---------------+      whatever happens, by one door
+ *
+ * An accepted connection begins in OpenSent. Waiting for a connection (Active, and Idle with a timer) is
+ * the peer's: see peer-session.ts, which also decides between two connections. An FSM that has come back
+ * to Idle is done with; it is never used again.
+ *
+ * `#enter` alone writes the state, and what belongs to a state is started and ended there: an event
+ * cannot forget to clean up.
+ */
+export class Fsm {
+  readonly connection: ConnectionId
+  /** the peer opened it */
+  readonly incoming: boolean
+  readonly #owner: FsmOwner
+  readonly #timers = new Timers()
+  readonly #framer = new Framer()
+  #state: ConnectionState = 'Idle'
+  #negotiated: Negotiated | undefined
+  #offered: readonly Capability[] = []
+  #enteredAt: Millis = NEVER
+  #keepaliveAt: Millis = NEVER
+  #now: Millis = millis(0)
+
+  constructor(connection: ConnectionId, incoming: boolean, owner: FsmOwner) {
+    this.connection = connection
+    this.incoming = incoming
+    this.#owner = owner
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  /** From OpenConfirm on. */
+  get negotiated(): Negotiated | undefined {
+    return this.#negotiated
+  }
+
+  /** Whether an OPEN was heard, or may still be expected: what counts in a collision. */
+  isPromising(now: Millis): boolean {
+    if (this.#state === 'OpenConfirm') return true
+    return this.#state === 'OpenSent' && now < after(this.#enteredAt, OPEN_EXPECTED)
+  }
+
+  /** Begins: opens the connection, or says OPEN on one that was accepted. */
+  begin(why: string, now: Millis): void {
+    this.#enter({ to: this.incoming ? 'OpenSent' : 'Connect', why }, now)
+  }
+
+  /** Events 16 and 17: the connection is open. */
+  connected(now: Millis): void {
+    if (this.#state === 'Connect') this.#enter({ to: 'OpenSent', why: 'connected' }, now)
+  }
+
+  /** Event 18: it could not be opened, or is no more. */
+  lost(why: string, now: Millis): void {
+    this.#end('lost', { direction: 'local', text: why, at: now }, now)
+  }
+
+  /** Sends `farewell` where a peer listens, and ends. `why` is for our operator. */
+  fail(farewell: Notification, why: string, now: Millis): void {
+    if (this.#state === 'Idle') return
+    if (this.#state === 'Connect') {
+      this.lost(why, now)
+      return
+    }
+    this.#owner.counters.notificationsOut++
+    this.#send(encodeNotification(farewell))
+    const { code, subcode } = farewell
+    const error: SessionError = { direction: 'sent', code, subcode, text: why, at: now }
+    this.#end(causeOf(farewell), error, now)
+  }
+
+  /** RFC 4271 §6.8: another connection to the same peer is kept. */
+  collided(now: Millis): void {
+    if (this.#state === 'Connect') {
+      const text = 'the peer has connected to us'
+      this.#end('collision', { direction: 'local', text, at: now }, now)
+    } else
+      this.fail(cease(CEASE.CONNECTION_COLLISION_RESOLUTION), 'another connection is kept', now)
+  }
+
+  /**
+   * A KEEPALIVE out of turn, at most one a second (RFC 4271 §4.4): where the peer has forgotten the
+   * connection, its kernel answers with a reset, long before the hold time is over.
+   */
+  probe(now: Millis): void {
+    if (this.#state === 'Established' && now >= after(this.#keepaliveAt, KEEPALIVE_MIN))
+      this.#keepalive(now)
+  }
+
+  /** Bytes as TCP gave them. */
+  received(chunk: Uint8Array, now: Millis): void {
+    if (this.#state === 'Idle' || this.#state === 'Connect') return
+    this.#owner.counters.octetsIn += chunk.length
+    this.#now = now
+    const fault = this.#framer.push(chunk, this.#take)
+    // Events 21 and 22
+    if (fault !== undefined) this.#refuse(fault, now)
+  }
+
+  /** Sends whole messages of the owner's while Established. */
+  send(bytes: Uint8Array): void {
+    if (this.#state === 'Established') this.#send(bytes)
+  }
+
+  /** Runs the timers that are due. */
+  tick(now: Millis): void {
+    const timers = this.#timers
+    if (now >= timers.connectRetry) {
+      const text = `the peer did not answer within ${this.#owner.config.connectRetry / 1000} s`
+      this.#end('unanswered', { direction: 'local', text, at: now }, now)
+    }
+    if (now >= timers.hold)
+      this.fail(notification(ERROR_CODES.HOLD_TIMER_EXPIRED, 0), this.#silence(), now)
+    if (now >= timers.keepalive) this.#keepalive(now)
+  }
+
+  /** When `tick` is due; NEVER without a timer. */
+  deadline(): Millis {
+    return this.#timers.earliest()
+  }
+
+  /** The one door between states. */
+  #enter(move: Move, now: Millis): void {
+    const { connection } = this
+    const { output, config, counters, chance } = this.#owner
+    const last = this.#state
+    const lasted = millis(now - this.#enteredAt)
+    this.#state = move.to
+    this.#enteredAt = now
+    output.moved(connection, last, move.to, move.to === 'Idle' ? move.error.text : move.why)
+    switch (move.to) {
+      case 'Connect':
+        this.#timers.connectRetry = jittered(now, config.connectRetry, chance)
+        output.connect(connection)
+        return
+      case 'OpenSent':
+        this.#timers.connectRetry = NEVER
+        this.#timers.hold = after(now, LONG_HOLD)
+        this.#send(encodeOpen(offer(config)))
+        return
+      case 'OpenConfirm':
+        this.#negotiated = move.negotiated
+        this.#offered = move.offered
+        this.#listened(now)
+        this.#keepalive(now)
+        return
+      case 'Established':
+        counters.established++
+        output.up(connection, move.negotiated, this.#offered)
+        return
+      case 'Idle':
+        this.#timers.clear()
+        output.close(connection)
+        if (last === 'Established') output.down(connection, move.error)
+        this.#owner.ended(this, { ...move, from: last, lasted }, now)
+        return
+      default:
+        move satisfies never
+    }
+  }
+
+  #end(cause: EndCause, error: SessionError, now: Millis): void {
+    if (this.#state !== 'Idle') this.#enter({ to: 'Idle', cause, error }, now)
+  }
+
+  #refuse(fault: Fault, now: Millis): void {
+    this.fail(fault.notification, fault.why, now)
+  }
+
+  /** Takes one message; false when there is nobody any more to take the next. */
+  readonly #take = (type: number, body: Uint8Array): boolean => {
+    const now = this.#now
+    this.#owner.counters.messagesIn++
+    this.#listened(now)
+    switch (type) {
+      case MESSAGE_TYPES.UPDATE:
+        this.#update(body, now)
+        break
+      case MESSAGE_TYPES.KEEPALIVE:
+        this.#keepaliveReceived(now)
+        break
+      case MESSAGE_TYPES.NOTIFICATION:
+        this.#notified(body, now)
+        break
+      case MESSAGE_TYPES.OPEN:
+        this.#open(body, now)
+        break
+      default:
+        this.#refresh(body, now)
+    }
+    return this.#state !== 'Idle'
+  }
+
+  /** Event 27. */
+  #update(body: Uint8Array, now: Millis): void {
+    if (this.#state !== 'Established') {
+      this.#unexpected('UPDATE', now)
+      return
+    }
+    this.#owner.counters.updatesIn++
+    this.#owner.output.update(this.connection, body)
+  }
+
+  /** Event 26. */
+  #keepaliveReceived(now: Millis): void {
+    const negotiated = this.#negotiated
+    if (this.#state === 'OpenSent' || negotiated === undefined) {
+      this.#unexpected('KEEPALIVE', now)
+      return
+    }
+    if (this.#state === 'OpenConfirm')
+      this.#enter({ to: 'Established', why: 'KEEPALIVE received', negotiated }, now)
+  }
+
+  /** Events 24 and 25: in every state, and never answered. */
+  #notified(body: Uint8Array, now: Millis): void {
+    const received = decodeNotification(body)
+    if ('remedy' in received) {
+      // RFC 4271 §6.4: an error in a NOTIFICATION is not answered
+      this.#end('disagreed', { direction: 'local', text: received.why, at: now }, now)
+      return
+    }
+    this.#owner.counters.notificationsIn++
+    const { code, subcode } = received
+    const text = explain(received, this.#owner.config)
+    this.#end(causeOf(received), { direction: 'received', code, subcode, text, at: now }, now)
+  }
+
+  /** Events 19, 20 and 22. */
+  #open(body: Uint8Array, now: Millis): void {
+    if (this.#state !== 'OpenSent') {
+      this.#unexpected('OPEN', now)
+      return
+    }
+    const open = decodeOpen(body)
+    if ('remedy' in open) {
+      this.#refuse(open, now)
+      return
+    }
+    const negotiated = negotiate(this.#owner.config, open)
+    if ('remedy' in negotiated) {
+      this.#refuse(negotiated, now)
+      return
+    }
+    if (!this.#owner.prevails(this, negotiated, now)) {
+      this.collided(now)
+      return
+    }
+    const offered = open.capabilities
+    this.#enter({ to: 'OpenConfirm', why: 'OPEN received', negotiated, offered }, now)
+  }
+
+  #refresh(body: Uint8Array, now: Millis): void {
+    const negotiated = this.#negotiated
+    if (this.#state !== 'Established' || negotiated === undefined) {
+      this.#unexpected('ROUTE-REFRESH', now)
+      return
+    }
+    const message = decodeRouteRefresh(body)
+    if ('remedy' in message) {
+      this.#refuse(message, now)
+      return
+    }
+    // RFC 2918 §4: of a family that was not agreed on it is ignored; and the third octet means nothing
+    // unless RFC 7313 was negotiated
+    const family = familyOfAfiSafi(message.afi, message.safi)
+    if (family !== undefined && negotiated.families.includes(family))
+      this.#owner.output.refresh(this.connection, { ...message, subtype: 0 })
+  }
+
+  /** A message that the state does not expect, with its type as data. RFC 4271 §6.6, RFC 6608 §4 */
+  #unexpected(name: keyof typeof TYPE_OCTETS, now: Millis): void {
+    const farewell = notification(
+      ERROR_CODES.FINITE_STATE_MACHINE,
+      UNEXPECTED[this.#state],
+      Uint8Array.of(TYPE_OCTETS[name]),
+    )
+    this.fail(farewell, `the peer sent ${name} in ${this.#state}`, now)
+  }
+
+  /** The peer was heard. OpenSent keeps its own, large value; a hold time of 0 has no timer. */
+  #listened(now: Millis): void {
+    const hold = this.#negotiated?.holdSeconds ?? 0
+    if (hold > 0) this.#timers.hold = after(now, seconds(hold))
+    else if (this.#negotiated !== undefined) this.#timers.hold = NEVER
+  }
+
+  /** Sends a KEEPALIVE, and times the next at a third of the hold time, jittered. RFC 4271 §4.4, §10 */
+  #keepalive(now: Millis): void {
+    const hold = this.#negotiated?.holdSeconds ?? 0
+    this.#keepaliveAt = now
+    this.#timers.keepalive = NEVER
+    if (hold > 0) {
+      const next = jittered(now, millis(seconds(hold) / 3), this.#owner.chance)
+      this.#timers.keepalive = millis(Math.max(next, after(now, KEEPALIVE_MIN)))
+    }
+    this.#send(encodeKeepalive())
+  }
+
+  #silence(): string {
+    if (this.#state === 'OpenSent') return `no OPEN from the peer within ${LONG_HOLD / 1000} s`
+    return `nothing from the peer for ${this.#negotiated?.holdSeconds ?? 0} s`
+  }
+
+  #send(bytes: Uint8Array): void {
+    const { counters, output } = this.#owner
+    counters.octetsOut += bytes.length
+    for (let at = 0; at + 18 < bytes.length; at += (bytes[at + 16]! << 8) | bytes[at + 17]!) {
+      counters.messagesOut++
+      if (bytes[at + 18] === MESSAGE_TYPES.UPDATE) counters.updatesOut++
+    }
+    output.send(this.connection, bytes)
+  }
+}
+
+/** RFC 4271 §8.2.2: "sets the HoldTimer to a large value"; "A HoldTimer value of 4 minutes is suggested" */
+const LONG_HOLD = seconds(240)
+
+/** A connection that is younger may be counted on, though its OPEN has not come. */
+const OPEN_EXPECTED = seconds(10)
+
+/** RFC 4271 §4.4: KEEPALIVEs "MUST NOT be sent more frequently than one per second" */
+const KEEPALIVE_MIN = seconds(1)
+
+type Move =
+  | { readonly to: 'Connect' | 'OpenSent'; readonly why: string }
+  | {
+      readonly to: 'OpenConfirm'
+      readonly why: string
+      readonly negotiated: Negotiated
+      readonly offered: readonly Capability[]
+    }
+  | { readonly to: 'Established'; readonly why: string; readonly negotiated: Negotiated }
+  | { readonly to: 'Idle'; readonly cause: EndCause; readonly error: SessionError }
+
+/** What an FSM needs of the peer that it belongs to. */
+export interface FsmOwner {
+  readonly config: SessionConfig
+  readonly output: SessionOutput
+  readonly counters: SessionCounters
+  readonly chance: Prng
+  /** RFC 4271 §6.8, on a valid OPEN: ends the connections that lose against `fsm`; false if it loses. */
+  prevails(fsm: Fsm, negotiated: Negotiated, now: Millis): boolean
+  /** `fsm` is in Idle, for good. */
+  ended(fsm: Fsm, ending: Ending, now: Millis): void
+}
+
+const TYPE_OCTETS = {
+  OPEN: MESSAGE_TYPES.OPEN,
+  UPDATE: MESSAGE_TYPES.UPDATE,
+  KEEPALIVE: MESSAGE_TYPES.KEEPALIVE,
+  'ROUTE-REFRESH': MESSAGE_TYPES.ROUTE_REFRESH,
+} as const
+
+const UNEXPECTED: Readonly<Record<ConnectionState, number>> = {
+  Idle: FSM_ERROR.UNSPECIFIED,
+  Connect: FSM_ERROR.UNSPECIFIED,
+  OpenSent: FSM_ERROR.UNEXPECTED_IN_OPEN_SENT,
+  OpenConfirm: FSM_ERROR.UNEXPECTED_IN_OPEN_CONFIRM,
+  Established: FSM_ERROR.UNEXPECTED_IN_ESTABLISHED,
+}
