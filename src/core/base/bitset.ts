@@ -6,12 +6,12 @@
 const WORDS_MIN = 4
 
 /**
- * A set of small integers, one bit each; grows by half to hold the largest. Not ordered by arrival: a walk
- * goes round in the order of numbers, from wherever the caller left off.
+ * A set of small integers, one bit each; grows by half to hold the largest. Not ordered by arrival.
  */
 export class Bitset {
   #words = new Uint32Array(WORDS_MIN)
   #size = 0
+  #cursor = 0
 
   /** How many numbers are in the set. */
   get size(): number {
@@ -55,8 +55,19 @@ export class Bitset {
     return (word << 5) + 31 - Math.clz32(bits & -bits)
   }
 
+  /** Takes the next number out, or -1 when empty. In order, going round; a whole round is O(largest / 32). */
+  take(): number {
+    if (this.#size === 0) return -1
+    let at = this.next(this.#cursor)
+    if (at < 0) at = this.next(0)
+    this.delete(at)
+    this.#cursor = at + 1
+    return at
+  }
+
   /** Empties the set and gives its memory back. */
   clear(): void {
+    this.#cursor = 0
     if (this.#size === 0 && this.#words.length === WORDS_MIN) return
     this.#words = new Uint32Array(WORDS_MIN)
     this.#size = 0

@@ -1,0 +1,301 @@
+import {
+  grownInt32,
+  grownUint8,
+  grownUint16,
+  grownUint32,
+  Interner,
+  invariant,
+  Writer,
+} from '../base/index.ts'
+import { formatAddress } from '../net/index.ts'
+import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/index.ts'
+import { Facts, isPlain, type PlainContext, readFacts, type Self } from './attribute-facts.ts'
+import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './ids.ts'
+import { type NextHops, nextHopOctets } from './next-hops.ts'
+
+/**
+ * The sets of attributes that the tables hold, each once.
+ */
+
+/** Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, its length and context 2. */
+export const recordOctetsMax = 65_535 + 34
+
+/** Most strings that the table remembers in another form than the canonical one. */
+export const aliasesMax = 1 << 18
+
+/** What the decision reads, by set. Valid until the next set is added. */
+export interface AttributeColumns {
+  readonly localPref: Uint32Array
+  readonly asPathLength: Uint16Array
+  readonly origin: Uint8Array
+  readonly med: Uint32Array
+  readonly neighbourAs: Uint32Array
+  readonly originatorId: Uint32Array
+  readonly clusterListLength: Uint16Array
+  /** bits of `FACTS` */
+  readonly facts: Uint8Array
+  /** row of `NextHops`; NONE of what this node originates */
+  readonly nextHop: Int32Array
+}
+
+/**
+ * How a peer's octets are to be understood: the same octets mean different things from an external peer and
+ * from an internal one, and with AS numbers of two octets and of four. A small number, 0 to 7.
+ */
+export const attributeContext = ({ external, fourOctetAs, multiprotocol }: PlainContext): number =>
+  (external ? 1 : 0) | (fourOctetAs ? 2 : 0) | (multiprotocol ? 4 : 0)
+
+const contextOf = (context: number): PlainContext => CONTEXTS[context]!
+
+const CONTEXTS: readonly PlainContext[] = Array.from({ length: 8 }, (_, at) => ({
+  external: (at & 1) !== 0,
+  fourOctetAs: (at & 2) !== 0,
+  multiprotocol: (at & 4) !== 0,
+}))
+
+/**
+ * Attribute sets, interned by their octets; equal sets have equal numbers.
+ *
+ *   record  | n, 1 octet | next hop, n octets: 0 (it is in NEXT_HOP), 16 or 32 | attributes, without MP_* |
+ *
+ *   row     localPref originatorId med neighbourAs nextHop alias   4 bytes each
+ *           asPathLength clusterListLength                         2 bytes each
+ *           origin facts clean                                     1 byte each
+ *
+ * 31 bytes a set, 25 in the interner, and its record. The record is canonical: what the codec writes with AS
+ * numbers of four octets. `clean` has a bit for each context in which a peer's octets that equal the record
+ * are known to mean this set; other forms are aliases, octets with their context, which go with their set.
+ * So each distinct string is decoded once, and most, being plain, never.
+ *
+ * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set goes with
+ * the last. Limits: `internerRowsMax`, `aliasesMax` (docs/LIMITS.md).
+ */
+export class AttributeTable implements AttributeColumns {
+  localPref = new Uint32Array(0)
+  asPathLength = new Uint16Array(0)
+  origin = new Uint8Array(0)
+  med = new Uint32Array(0)
+  neighbourAs = new Uint32Array(0)
+  originatorId = new Uint32Array(0)
+  clusterListLength = new Uint16Array(0)
+  facts = new Uint8Array(0)
+  nextHop = new Int32Array(0)
+  #clean = new Uint8Array(0)
+  /** first alias of a set */
+  #alias = new Int32Array(0)
+  readonly #sets: Interner
+  readonly #aliases: Interner
+  /** of an alias: its set, and the next alias of that set */
+  #target = new Int32Array(0)
+  #nextAlias = new Int32Array(0)
+  readonly #nextHops: NextHops
+  readonly #freed: (set: AttributeSetId) => void
+  readonly #facts = new Facts()
+  readonly #canonical = new Writer(recordOctetsMax)
+  #self: Self = { asns: [], routerId: 0, clusterId: 0 }
+
+  /** @param freed  called with a set that has just gone; may not call back */
+  constructor(options: {
+    readonly seed: number
+    readonly nextHops: NextHops
+    readonly freed: (set: AttributeSetId) => void
+  }) {
+    this.#sets = new Interner(options.seed)
+    this.#aliases = new Interner(~options.seed)
+    this.#nextHops = options.nextHops
+    this.#freed = options.freed
+  }
+
+  /** How many sets there are. */
+  get size(): number {
+    return this.#sets.size
+  }
+
+  /** How many other forms of sets are remembered. */
+  get aliases(): number {
+    return this.#aliases.size
+  }
+
+  /** Every set number is below this. */
+  get rows(): number {
+    return this.#sets.rows
+  }
+
+  /** Rows that are allocated: a column of this length has place for every set until the next `add`. */
+  get capacity(): number {
+    return this.#sets.capacity
+  }
+
+  /** Bytes that columns and records take. */
+  get bytes(): number {
+    return (
+      this.#sets.bytes + this.#aliases.bytes + 31 * this.#clean.length + 8 * this.#target.length
+    )
+  }
+
+  /** Who we are, before the first set: loops are found as sets are interned. */
+  identify(self: Self): void {
+    this.#self = self
+    for (let set = 0; set < this.#sets.rows; set++)
+      if (this.#sets.count(set) > 0) this.#readFacts(set as AttributeSetId)
+  }
+
+  /**
+   * The set that a peer's octets mean, with one more reference; `NO_SET` where the codec must be asked.
+   *
+   * @param record  next hop and attributes as above, but as received; one octet more must fit behind
+   */
+  find(record: Uint8Array, length: number, context: number): AttributeSetId {
+    const set = this.#sets.find(record, 0, length)
+    if (set >= 0 && (this.#clean[set]! & (1 << context)) !== 0) {
+      this.#sets.hold(set)
+      return set as AttributeSetId
+    }
+    const nextHopOctets = record[0]!
+    if (isPlain(record, 1 + nextHopOctets, length, contextOf(context))) {
+      const added = this.#add(record, length)
+      if (added >= 0) this.#clean[added]! |= 1 << context
+      return added
+    }
+    record[length] = context
+    const alias = this.#aliases.size === 0 ? NONE : this.#aliases.find(record, 0, length + 1)
+    if (alias < 0) return NO_SET
+    const target = this.#target[alias]!
+    this.#sets.hold(target)
+    return target as AttributeSetId
+  }
+
+  /** The set of these attributes, with one more reference; `NO_SET` when the table is full. */
+  intern(attributes: PathAttributes): AttributeSetId {
+    const canonical = this.#canonical
+    canonical.reset()
+    const nextHop = attributes.nextHop
+    const inReach = nextHop?.includes(':')
+      ? nextHopOctets(nextHop, attributes.linkLocalNextHop)
+      : new Uint8Array(0)
+    canonical.u8(inReach.length)
+    canonical.put(inReach)
+    encodeAttributes(attributes, { fourOctetAs: true }, canonical)
+    if (canonical.overflow) return NO_SET
+    return this.#add(canonical.buffer, canonical.length)
+  }
+
+  /** Remembers that a peer's octets mean `set`. They were decoded in `context` without a fault. */
+  remember(record: Uint8Array, length: number, context: number, set: AttributeSetId): void {
+    if (this.#sets.find(record, 0, length) === set) {
+      this.#clean[set]! |= 1 << context
+      return
+    }
+    if (this.#aliases.size >= aliasesMax) return
+    record[length] = context
+    const alias = this.#aliases.add(record, 0, length + 1)
+    if (alias < 0) return
+    if (this.#aliases.count(alias) > 1) {
+      this.#aliases.release(alias)
+      return
+    }
+    if (alias >= this.#target.length) this.#growAliases()
+    this.#target[alias] = set
+    this.#nextAlias[alias] = this.#alias[set]!
+    this.#alias[set] = alias
+  }
+
+  /** One more reference. */
+  hold(set: AttributeSetId): void {
+    this.#sets.hold(set)
+  }
+
+  /** One reference less; the set goes with the last. */
+  release(set: AttributeSetId): void {
+    if (this.#sets.count(set) > 1) {
+      this.#sets.release(set)
+      return
+    }
+    if (this.nextHop[set] !== NONE) this.#nextHops.release(this.nextHop[set] as NextHopId)
+    let alias = this.#alias[set]!
+    while (alias >= 0) {
+      const next = this.#nextAlias[alias]!
+      this.#aliases.release(alias)
+      alias = next
+    }
+    this.#sets.release(set)
+    this.#freed(set)
+    if (this.#sets.size === 0) this.#resize(0)
+  }
+
+  /** References to a set. */
+  references(set: AttributeSetId): number {
+    return this.#sets.count(set)
+  }
+
+  /** The record of a set, not copied; valid until a set is added or released. */
+  record(set: AttributeSetId): Uint8Array {
+    return this.#sets.view(set)
+  }
+
+  /** A set, decoded. Allocates: once per set and policy, and for people. */
+  attributes(set: AttributeSetId): PathAttributes {
+    const record = this.#sets.view(set)
+    const octets = record[0]!
+    const context = { fourOctetAs: true, ebgp: false }
+    const { attributes, remedy } = decodeAttributes(record.subarray(1 + octets), context)
+    invariant(remedy === undefined, 'canonical attributes decode without a fault')
+    if (octets === 0) return attributes
+    const nextHop = formatAddress(record.subarray(1, 17))
+    if (octets === 16) return { ...attributes, nextHop }
+    return { ...attributes, nextHop, linkLocalNextHop: formatAddress(record.subarray(17, 33)) }
+  }
+
+  #add(record: Uint8Array, length: number): AttributeSetId {
+    const row = this.#sets.add(record, 0, length)
+    if (row < 0) return NO_SET
+    const set = row as AttributeSetId
+    if (this.#sets.count(row) > 1) return set
+    if (row >= this.#clean.length) this.#resize(this.#sets.capacity)
+    this.#clean[row] = 0
+    this.#alias[row] = NONE
+    const octets = record[0]!
+    this.#readFactsFrom(set, record, length)
+    const at = octets === 0 ? this.#facts.nextHopAt : 1
+    this.nextHop[row] =
+      at < 0 ? NONE : this.#nextHops.hold(record.subarray(at, at + (octets === 0 ? 4 : octets)))
+    return set
+  }
+
+  #readFacts(set: AttributeSetId): void {
+    const record = this.#sets.view(set)
+    this.#readFactsFrom(set, record, record.length)
+  }
+
+  #readFactsFrom(set: AttributeSetId, record: Uint8Array, length: number): void {
+    const facts = this.#facts
+    readFacts(record, 1 + record[0]!, length, this.#self, facts)
+    this.localPref[set] = facts.localPref
+    this.asPathLength[set] = facts.asPathLength
+    this.origin[set] = facts.origin
+    this.med[set] = facts.med
+    this.neighbourAs[set] = facts.neighbourAs
+    this.originatorId[set] = facts.originatorId
+    this.clusterListLength[set] = facts.clusterListLength
+    this.facts[set] = facts.bits
+  }
+
+  #resize(rows: number): void {
+    this.localPref = grownUint32(this.localPref, rows)
+    this.asPathLength = grownUint16(this.asPathLength, rows)
+    this.origin = grownUint8(this.origin, rows)
+    this.med = grownUint32(this.med, rows)
+    this.neighbourAs = grownUint32(this.neighbourAs, rows)
+    this.originatorId = grownUint32(this.originatorId, rows)
+    this.clusterListLength = grownUint16(this.clusterListLength, rows)
+    this.facts = grownUint8(this.facts, rows)
+    this.nextHop = grownInt32(this.nextHop, rows)
+    this.#clean = grownUint8(this.#clean, rows)
+    this.#alias = grownInt32(this.#alias, rows)
+  }
+
+  #growAliases(): void {
+    this.#target = grownInt32(this.#target, this.#aliases.capacity)
+    this.#nextAlias = grownInt32(this.#nextAlias, this.#aliases.capacity)
+  }
+}

@@ -1,0 +1,190 @@
+import { Bitset } from '../base/index.ts'
+import type { PrefixId } from '../net/index.ts'
+import type { AdjRibOut } from './adj-rib-out.ts'
+import { NO_OUT_SET, type OutSetId, type PeerId } from './ids.ts'
+import type { LocRib } from './loc-rib.ts'
+
+/** A member of an update group: who it is, and where messages to it go. */
+export interface Member {
+  readonly peer: PeerId
+  /** `message` is shared with other members: nobody may write into it */
+  send(message: Uint8Array): void
+}
+
+/** The walk is over: no row is at or after it. */
+const DONE = Number.POSITIVE_INFINITY
+
+/**
+ * How far one member is in the stream of its group.
+ *
+ * A member in step gets the group's messages and has no state of its own. One that is not, because it has
+ * just come, or its socket is full, or something concerns it alone, is described by what it lacks:
+ *
+ *   walk       rows from here on have not been looked at for this member
+ *   announce   rows whose present state it has yet to be sent     1 bit a row
+ *   withdraw   rows that it holds and should not                   1 bit a row
+ *   held       of the rows in either: whether it holds them         1 bit a row
+ *
+ * What it holds is thus known for every row: below the walk by the bits, or else as the group's columns say;
+ * from the walk on nothing, or all that the columns say if it is a refresh. Bits cost a row at most once,
+ * however often it changes, so a member may lag for as long as it likes. The row of a bit is held.
+ */
+export class Feed {
+  readonly member: Member
+  /** its socket is full */
+  congested = false
+  /** owed at the end of the walk */
+  endOfRib: boolean
+  #walk = 0
+  /** rows from the walk on are held as the columns say: the member asked for them again */
+  #again = false
+  readonly #announce = new Bitset()
+  readonly #withdraw = new Bitset()
+  readonly #held = new Bitset()
+  readonly #locRib: LocRib
+  readonly #adj: AdjRibOut
+
+  constructor(member: Member, locRib: LocRib, adj: AdjRibOut, endOfRib: boolean) {
+    this.member = member
+    this.#locRib = locRib
+    this.#adj = adj
+    this.endOfRib = endOfRib
+  }
+
+  /** True when the member holds what the columns say, and may be sent more. */
+  get inStep(): boolean {
+    return !this.congested && this.#walk === DONE && this.waiting === 0
+  }
+
+  /** Rows that are known to wait. */
+  get waiting(): number {
+    return this.#announce.size + this.#withdraw.size
+  }
+
+  /** The next row of the walk; infinite when it is over. */
+  get walk(): number {
+    return this.#walk
+  }
+
+  /** True when the walk is over. */
+  get walked(): boolean {
+    return this.#walk === DONE
+  }
+
+  /** Nothing to walk: what the member lacks is said row by row. */
+  skipWalk(): void {
+    this.#walk = DONE
+  }
+
+  /** The member asked for everything again: RFC 2918. O(rows) while its first walk is on its way. */
+  refresh(): void {
+    if (this.#walk === DONE || this.#again) {
+      this.#again = true
+      this.#walk = 0
+      return
+    }
+    for (let row = 0; row < this.#walk; row++)
+      if (this.#adj.holds(row as PrefixId, this.member.peer) && !this.#waits(row))
+        this.#want(row as PrefixId, true, true)
+  }
+
+  /** The columns went from `last` of `lastSource` to what they say now. */
+  change(row: PrefixId, last: OutSetId, lastSource: PeerId): void {
+    if (row >= this.#walk && !this.#again) return
+    const peer = this.member.peer
+    const before = this.#heldBefore(row, last !== NO_OUT_SET && lastSource !== peer)
+    this.#want(row, before, this.#adj.holds(row, peer))
+  }
+
+  /** The member should hold the row as the columns say, and held it or not until now. */
+  #want(row: PrefixId, before: boolean, wants: boolean): void {
+    this.#locRib.hold(row)
+    if (this.#announce.delete(row) || this.#withdraw.delete(row)) this.#locRib.drop(row)
+    this.#held.delete(row)
+    if (!wants && !before) {
+      this.#locRib.drop(row)
+      return
+    }
+    if (before) this.#held.add(row)
+    if (wants) this.#announce.add(row)
+    else this.#withdraw.add(row)
+  }
+
+  #waits(row: number): boolean {
+    return this.#announce.has(row) || this.#withdraw.has(row)
+  }
+
+  #heldBefore(row: PrefixId, asColumns: boolean): boolean {
+    return this.#waits(row) ? this.#held.has(row) : asColumns
+  }
+
+  /**
+   * Takes over a member from another group, whose columns say what it holds: what both groups send alike is
+   * not sent again. O(rows).
+   */
+  adopt(from: Feed): void {
+    this.#walk = DONE
+    this.congested = from.congested
+    this.endOfRib = from.endOfRib
+    const peer = this.member.peer
+    for (let at = 0; at < this.#locRib.prefixes.rows; at++) {
+      if (!this.#locRib.prefixes.has(at)) continue
+      const row = at as PrefixId
+      const unseen = row >= from.#walk && !from.#again
+      const waits = from.#waits(row)
+      const before = !unseen && from.#heldBefore(row, from.#adj.holds(row, peer))
+      const wants = this.#adj.holds(row, peer)
+      const same = before && wants && !waits && this.#adj.out[row] === from.#adj.out[row]
+      if (!same && (before || wants)) this.#want(row, before, wants)
+    }
+  }
+
+  /** Takes the next row that is to be withdrawn out, or -1. Its hold is the caller's now. */
+  takeWithdrawal(): number {
+    return this.#taken(this.#withdraw.take())
+  }
+
+  /** Takes the next row that is to be announced out, or -1. Its hold is the caller's now. */
+  takeAnnouncement(): number {
+    return this.#taken(this.#announce.take())
+  }
+
+  /**
+   * Goes on with the walk: the next row before `end` that the member is to be sent, or -1 at `end`, where
+   * the walk is over if `last`.
+   */
+  takeWalked(end: number, last: boolean): number {
+    const peer = this.member.peer
+    while (this.#walk < end) {
+      const row = this.#walk++ as PrefixId
+      if (this.#adj.holds(row, peer) && !this.#announce.has(row)) return row
+    }
+    if (last) {
+      this.#walk = DONE
+      this.#again = false
+    }
+    return -1
+  }
+
+  /** The member has gone: nothing of it holds a row any more. */
+  clear(): void {
+    for (const bits of [this.#announce, this.#withdraw])
+      for (let row = bits.next(0); row >= 0; row = bits.next(row + 1))
+        this.#locRib.drop(row as PrefixId)
+    this.#forget()
+  }
+
+  #taken(row: number): number {
+    if (row < 0) return row
+    this.#held.delete(row)
+    // nothing waits: give the memory back
+    if (this.waiting === 0) this.#forget()
+    return row
+  }
+
+  #forget(): void {
+    this.#announce.clear()
+    this.#withdraw.clear()
+    this.#held.clear()
+  }
+}

@@ -1,0 +1,209 @@
+import { invariant } from '../base/index.ts'
+import type { FibNextHop, GroupId, NextHopGroup } from '../fib/index.ts'
+import {
+  type Address,
+  addressBytes,
+  compareAddresses,
+  familyOf,
+  formatAddress,
+} from '../net/index.ts'
+import type { NextHopId } from './ids.ts'
+
+/**
+ * Next hops, and the groups of them that routes are installed through. Hundreds, so plain objects.
+ */
+
+/** A next hop that some attribute set names. */
+interface NextHop {
+  readonly address: Address
+  /** the second address of an IPv6 next hop. RFC 2545 §3 */
+  readonly linkLocal: Address | undefined
+  readonly key: string
+  references: number
+}
+
+/** Next hops that routes share, as the FIB names them. */
+interface Group {
+  readonly id: GroupId
+  readonly hops: NextHopGroup
+  readonly key: string
+  references: number
+}
+
+/** What the next hops tell the FIB: a group before its first route, and its end after its last. */
+export interface GroupListener {
+  group(id: GroupId, hops: NextHopGroup): void
+  dropGroup(id: GroupId): void
+}
+
+/** No group: the destination is not installed. */
+export const NO_GROUP = -1 as GroupId
+
+const groupId = (id: number): GroupId => id as GroupId
+
+/**
+ * The next hops, counted by the attribute sets that name them, and the groups, counted by the routes that
+ * use them. An address of our own is not eligible. RFC 4271 §5.1.3: "A BGP speaker SHALL NOT install a
+ * route with itself as the next hop."
+ */
+export class NextHops {
+  readonly #rows: (NextHop | undefined)[] = []
+  readonly #free: NextHopId[] = []
+  readonly #byKey = new Map<string, NextHopId>()
+  readonly #groups: (Group | undefined)[] = []
+  readonly #freeGroups: GroupId[] = []
+  readonly #groupByKey = new Map<string, Group>()
+  readonly #single: (Group | undefined)[] = []
+  readonly #idle = new Set<Group>()
+  #own: ReadonlySet<Address> = new Set()
+
+  /** 1 where a path through the next hop may be used. Read by the decision. */
+  readonly eligible: number[] = []
+
+  /** How many next hops are in use. */
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** How many groups have routes. */
+  get groups(): number {
+    return this.#groupByKey.size - this.#idle.size
+  }
+
+  /** The row of a next hop, with one more reference. */
+  hold(octets: Uint8Array): NextHopId {
+    const key = octets.join('.')
+    const found = this.#byKey.get(key)
+    if (found !== undefined) {
+      this.#row(found).references++
+      return found
+    }
+    const id = this.#free.pop() ?? (this.#rows.length as NextHopId)
+    const wide = octets.length === 32
+    const address = formatAddress(wide ? octets.subarray(0, 16) : octets)
+    const linkLocal = wide ? formatAddress(octets.subarray(16)) : undefined
+    this.#rows[id] = { address, linkLocal, key, references: 1 }
+    this.#byKey.set(key, id)
+    this.eligible[id] = this.#own.has(address) ? 0 : 1
+    return id
+  }
+
+  /** One reference less. */
+  release(id: NextHopId): void {
+    const row = this.#row(id)
+    if (--row.references > 0) return
+    this.#rows[id] = undefined
+    this.#byKey.delete(row.key)
+    this.#free.push(id)
+    // a row that is used again must not find the group of the address that it had
+    this.#single[id] = undefined
+  }
+
+  /** The address of a next hop. */
+  address(id: NextHopId): Address {
+    return this.#row(id).address
+  }
+
+  /** Addresses of this node: what goes through them is not eligible. True when a next hop changed. */
+  own(addresses: ReadonlySet<Address>): boolean {
+    this.#own = addresses
+    let changed = false
+    for (const [id, row] of this.#rows.entries()) {
+      if (row === undefined) continue
+      const eligible = addresses.has(row.address) ? 0 : 1
+      changed ||= this.eligible[id] !== eligible
+      this.eligible[id] = eligible
+    }
+    return changed
+  }
+
+  /**
+   * The group of some next hops, with one more reference. Order and repetition do not matter.
+   *
+   * @param listener  told of a group that is new
+   */
+  holdGroup(hops: readonly NextHopId[], count: number, listener: GroupListener): GroupId {
+    const group = count === 1 ? this.#singleGroup(hops[0]!) : this.#manyGroup(hops.slice(0, count))
+    if (group.references++ === 0 && !this.#idle.delete(group)) listener.group(group.id, group.hops)
+    return group.id
+  }
+
+  /** One more reference to a group in use. */
+  holdGroupAgain(id: GroupId): void {
+    this.#group(id).references++
+  }
+
+  /** One reference less. A group without routes stays until `sweep`: routes often come back to it. */
+  releaseGroup(id: GroupId): void {
+    const group = this.#group(id)
+    invariant(group.references > 0, 'a reference to a group is released once')
+    if (--group.references === 0) this.#idle.add(group)
+  }
+
+  /** Drops the groups that no route uses. */
+  sweep(listener: GroupListener): void {
+    for (const group of this.#idle) {
+      listener.dropGroup(group.id)
+      this.#groups[group.id] = undefined
+      this.#groupByKey.delete(group.key)
+      this.#freeGroups.push(group.id)
+    }
+    this.#idle.clear()
+  }
+
+  /** Says every group, as an epoch begins. */
+  repeat(listener: GroupListener): void {
+    for (const group of this.#groupByKey.values()) listener.group(group.id, group.hops)
+  }
+
+  /** The next hops of a group. */
+  hopsOf(id: GroupId): NextHopGroup {
+    return this.#group(id).hops
+  }
+
+  #singleGroup(id: NextHopId): Group {
+    const known = this.#single[id]
+    // swept meanwhile, where the address has had two rows
+    if (known !== undefined && this.#groups[known.id] === known) return known
+    const group = this.#manyGroup([id])
+    this.#single[id] = group
+    return group
+  }
+
+  #manyGroup(ids: readonly NextHopId[]): Group {
+    const rows = ids.map(id => this.#row(id))
+    rows.sort((a, b) => compareAddresses(a.address, b.address))
+    const distinct = rows.filter((row, at) => at === 0 || row.address !== rows[at - 1]!.address)
+    const key = distinct.map(row => row.address).join(' ')
+    const known = this.#groupByKey.get(key)
+    if (known !== undefined) return known
+    const id = this.#freeGroups.pop() ?? groupId(this.#groups.length)
+    const hops = distinct.map((row): FibNextHop => ({ address: row.address, weight: 1 }))
+    const group: Group = { id, hops, key, references: 0 }
+    this.#groups[id] = group
+    this.#groupByKey.set(key, group)
+    return group
+  }
+
+  #row(id: NextHopId): NextHop {
+    const row = this.#rows[id]
+    invariant(row !== undefined, 'the row of a next hop is in use')
+    return row
+  }
+
+  #group(id: GroupId): Group {
+    const group = this.#groups[id]
+    invariant(group !== undefined, 'a group in use is known')
+    return group
+  }
+}
+
+/** A next hop as its octets, 4, 16 or 32: what `hold` takes. */
+export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array {
+  const octets = addressBytes(address)
+  if (familyOf(address) === 'ipv4' || linkLocal === undefined) return octets
+  const both = new Uint8Array(32)
+  both.set(octets)
+  both.set(addressBytes(linkLocal), 16)
+  return both
+}
