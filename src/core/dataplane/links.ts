@@ -1,0 +1,61 @@
+import type { LinkMessage } from '../rtnl/index.ts'
+
+/** The node's links, as far as routes need them: which index a name has now. */
+
+/** What a change of a link means for routes. */
+export type LinkChange = 'same' | 'better' | 'worse'
+
+/**
+ * Links by index and by name. A link that is made again keeps its name and gets another index, so what was
+ * resolved holds for one `version` only. Some hundred objects; the kernel's links are the limit.
+ */
+export class Links {
+  readonly #byIndex = new Map<number, LinkMessage & { readonly dump: number }>()
+  readonly #byName = new Map<string, number>()
+  #version = 0
+
+  /** Changes whenever a name may mean another index. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** The index of the link that has `name`, 0 where there is none. */
+  indexOf(name: string): number {
+    return this.#byName.get(name) ?? 0
+  }
+
+  /** Takes what the kernel says of one link, in dump number `dump` (0: a notification). */
+  learn(link: LinkMessage, dump: number): LinkChange {
+    const known = this.#byIndex.get(link.index)
+    if (!link.present) return known === undefined ? 'same' : this.#forget(link.index, known.name)
+    this.#byIndex.set(link.index, { ...link, dump: dump === 0 ? (known?.dump ?? 0) : dump })
+    if (known?.name !== link.name) {
+      if (known !== undefined && this.#byName.get(known.name) === link.index)
+        this.#byName.delete(known.name)
+      this.#byName.set(link.name, link.index)
+      this.#version++
+    }
+    const usable = link.up && link.carrier
+    const wasUsable = known?.up === true && known.carrier
+    if (known?.name === link.name && known.up === link.up && usable === wasUsable) return 'same'
+    return usable || (link.up && known?.up !== true) ? 'better' : 'worse'
+  }
+
+  /** Forgets links that the dump did not name. True when there was one. */
+  settle(dump: number): boolean {
+    let gone = false
+    for (const [index, link] of this.#byIndex)
+      if (link.dump !== 0 && link.dump < dump) {
+        this.#forget(index, link.name)
+        gone = true
+      }
+    return gone
+  }
+
+  #forget(index: number, name: string): LinkChange {
+    this.#byIndex.delete(index)
+    if (this.#byName.get(name) === index) this.#byName.delete(name)
+    this.#version++
+    return 'worse'
+  }
+}

@@ -1,0 +1,109 @@
+import type { Millis } from '../base/index.ts'
+import type { Family, Prefix } from '../net/index.ts'
+import type { LinkMessage, RouteTarget, RouteVerb } from '../rtnl/index.ts'
+import type { DataplaneIntent, RouteEvent } from './types.ts'
+
+/** The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite. */
+
+/** A change of one route. One object is used for all: it is read before the call returns. */
+export interface RouteChange {
+  verb: RouteVerb
+  family: Family
+  /** holds the network's octets from `offset`, host bits zero */
+  bytes: Uint8Array
+  offset: number
+  length: number
+  metric: number
+  /** not looked at in a deletion. Equal targets are one object, so that they are encoded once */
+  target: RouteTarget
+}
+
+/** What the dataplane does to the kernel. Methods return nothing and may not call back. */
+export interface KernelOutput {
+  /** Adds one change to the batch that is being made. */
+  change(change: RouteChange): void
+  /**
+   * Hands the batch to the kernel, which does it in order; a refusal does not stop the others. One `Written`
+   * with this number follows. No other batch is made until then.
+   */
+  commit(batch: number): void
+  /** Reads all links, then all routes of the table, both families. Ends in `Dumped` with this number. */
+  dump(dump: number): void
+  note(note: DataplaneNote): void
+}
+
+/** A route as the kernel tells it: one object is used for all, valid during the call only. */
+export interface KernelRoute {
+  /** false: it has gone */
+  present: boolean
+  /** it took the place of what had this destination and metric */
+  replaced: boolean
+  /** the dump that it is from; 0: somebody else changed it just now */
+  dump: number
+  family: Family
+  bytes: Uint8Array
+  offset: number
+  length: number
+  protocol: number
+  metric: number
+  /** part of the key of IPv4 routes; ours have 0 */
+  tos: number
+  target: RouteTarget
+}
+
+/** What the kernel says. Our own changes are not told as routes: their `Written` says all. */
+export type KernelEvent =
+  | { readonly type: 'Route'; readonly route: Readonly<KernelRoute> }
+  | { readonly type: 'Link'; readonly dump: number; readonly link: LinkMessage }
+  /** an address came or went: what could not be reached may be now */
+  | { readonly type: 'Address'; readonly present: boolean }
+  /** `complete` is false when the table changed so much meanwhile that it was not one state, or it failed */
+  | {
+      readonly type: 'Dumped'
+      readonly dump: number
+      readonly complete: boolean
+      readonly why?: string
+    }
+  /** notifications were lost: only a dump tells what is */
+  | { readonly type: 'Lost' }
+  | {
+      readonly type: 'Written'
+      readonly batch: number
+      /** changes that the kernel refused, by their place in the batch */
+      readonly refusals: readonly Refusal[]
+    }
+
+/** Why the kernel refused a change. */
+export interface Refusal {
+  readonly at: number
+  readonly errno: number
+  /** the kernel's own sentence, where it has one */
+  readonly text?: string
+}
+
+/** What happens to the dataplane. */
+export type DataplaneEvent =
+  | RouteEvent
+  | KernelEvent
+  | { readonly type: 'Intent'; readonly intent: DataplaneIntent }
+  | { readonly type: 'Tick' }
+
+/** A fact that the dataplane reports; at the edge it becomes a log line. `code` is stable. */
+export type DataplaneNote =
+  /** the first dump of this life: what of ours was there already */
+  | { readonly code: 'KERNEL_ADOPTED'; readonly routes: number; readonly took: Millis }
+  | { readonly code: 'KERNEL_DUMP_FAILED'; readonly why: string; readonly retry: Millis }
+  | { readonly code: 'NOTIFICATIONS_LOST' }
+  | { readonly code: 'ROUTE_REFUSED'; readonly prefix: Prefix; readonly error: string }
+  | { readonly code: 'NEXT_HOP_REFUSED'; readonly hops: string; readonly error: string }
+  | { readonly code: 'NEXT_HOP_BACK'; readonly hops: string }
+  | { readonly code: 'ROUTE_REPAIRED'; readonly prefix: Prefix }
+  | {
+      readonly code: 'ROUTE_CONTESTED'
+      readonly prefix: Prefix
+      readonly times: number
+      readonly pause: Millis
+    }
+  | { readonly code: 'ROUTES_FULL'; readonly limit: number }
+  | { readonly code: 'SWEEP'; readonly why: string; readonly routes: number }
+  | { readonly code: 'SPEAKER_MISTAKE'; readonly why: string }

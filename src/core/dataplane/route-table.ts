@@ -1,0 +1,212 @@
+import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../net/index.ts'
+import type { RouteTarget } from '../rtnl/index.ts'
+import { type Counted, NONE } from './counted.ts'
+import { Fights } from './fights.ts'
+import { BLACKHOLE_GROUP, type Groups } from './groups.ts'
+
+/** Wanted and seen routes of one family, side by side, and how each stands. */
+
+/** What a row stands as; the number of each is kept. */
+export const STATES = ['absent', 'installed', 'pending', 'failed', 'stale', 'leftover'] as const
+
+/** How a row stands: an index into `STATES`. */
+export type Standing = 0 | 1 | 2 | 3 | 4 | 5
+export const ABSENT = 0
+export const INSTALLED = 1
+export const PENDING = 2
+export const FAILED = 3
+/** wanted by a speaker that has gone or has not said it again, and in the kernel */
+export const STALE = 4
+/** ours in the kernel, and nobody wants it */
+export const LEFTOVER = 5
+
+/** Bits of a row's `flags`. */
+export const DIRTY = 1 << 0
+/** waits to be deleted, after all that is to be written */
+export const DYING = 1 << 1
+export const IN_FLIGHT = 1 << 2
+/** the node's own intent wants a blackhole: it goes before what the speaker says */
+export const BLACKHOLED = 1 << 3
+/** it was in the kernel and somebody took it out: putting it back is a repair */
+export const LOST = 1 << 4
+/** somebody else changed it while a change of ours was in flight */
+export const DOUBT = 1 << 5
+/** a snapshot lists it */
+export const WATCHED = 1 << 6
+export const LIVE = 1 << 7
+
+/** `errno` of a row that waits because `routesMax` routes are in the kernel. */
+export const OVER_LIMIT = 255
+
+/** What both families share. */
+export interface Shared {
+  readonly groups: Groups
+  readonly targets: Counted<RouteTarget>
+  /** rows by standing */
+  readonly counts: Uint32Array
+  /** one life of what the speaker says; rows that were told in another are stale */
+  generation: number
+  /** rows that somebody wants */
+  wanted: number
+  /** routes of ours in the kernel */
+  present: number
+  /** number of the dump that runs, or of the last one; 0 before the first */
+  dump: number
+  /** changes whenever a snapshot might */
+  version: number
+}
+
+/**
+ * The routes of one family.
+ *
+ *   row   wanted    id of the group that the speaker wants, NONE        4 bytes
+ *         seen      id of the target that our route in the kernel has   4
+ *         told      generation in which the speaker said it             4
+ *         heard     dump in which the kernel was last heard of it       4
+ *         foreign   the same of a stranger's route in its place, or 0   4
+ *         flags     bits above                                          1
+ *         errno     why the kernel refused it, 0                        1
+ *         standing  how it stands                                       1
+ *
+ * 23 bytes a prefix beside the `PrefixTable`. The columns are this room's; rows are freed by `settle` when
+ * nothing is known of them any more. Limit: `rowsMax` of the reconciler (docs/LIMITS.md).
+ */
+export class RouteTable {
+  readonly family: Family
+  readonly prefixes: PrefixTable
+  readonly fights = new Fights()
+  wanted = new Uint32Array(0)
+  seen = new Uint32Array(0)
+  told = new Uint32Array(0)
+  heard = new Uint32Array(0)
+  foreign = new Uint32Array(0)
+  flags = new Uint8Array(0)
+  errno = new Uint8Array(0)
+  #standing = new Uint8Array(0)
+  readonly #shared: Shared
+
+  constructor(family: Family, shared: Shared) {
+    this.family = family
+    this.prefixes = new PrefixTable(family)
+    this.#shared = shared
+    this.#grow()
+  }
+
+  /** The row of a prefix, made where there is none. `NO_PREFIX` when the table is full. O(1). */
+  add(bytes: Uint8Array, offset: number, length: number): PrefixId {
+    const row = this.prefixes.add(bytes, offset, length)
+    if (row === NO_PREFIX) return row
+    if (row >= this.flags.length) this.#grow()
+    if ((this.flags[row]! & LIVE) === 0) this.#clear(row)
+    return row
+  }
+
+  /** The group that is wanted now: the node's own intent goes before the speaker. */
+  wantOf(row: number): number {
+    return (this.flags[row]! & BLACKHOLED) !== 0 ? BLACKHOLE_GROUP : this.wanted[row]!
+  }
+
+  /** How the row stood when it was last counted. */
+  standing(row: number): Standing {
+    return STANDINGS[this.#standing[row]!]!
+  }
+
+  /** Takes what the speaker wants: the group `NONE` for nothing. Keeps a use of it. */
+  setWanted(row: number, group: number): void {
+    const last = this.wanted[row]!
+    if (last === group) return
+    const shared = this.#shared
+    shared.groups.keep(group)
+    shared.groups.drop(last)
+    this.wanted[row] = group
+    if (last === NONE) shared.wanted++
+    if (group === NONE) shared.wanted--
+    this.errno[row] = 0
+  }
+
+  /** Takes what is in the kernel: the target `NONE` for nothing of ours. Keeps a use of it. */
+  setSeen(row: number, target: number): void {
+    const last = this.seen[row]!
+    if (last === target) return
+    const shared = this.#shared
+    shared.targets.keep(target)
+    shared.targets.drop(last)
+    this.seen[row] = target
+    if (last === NONE) shared.present++
+    if (target === NONE) shared.present--
+  }
+
+  /** Counts the row as what it stands for now. O(1). */
+  recount(row: number): void {
+    const next = this.#stands(row)
+    const last = this.#standing[row]!
+    if (next === last) return
+    const shared = this.#shared
+    shared.counts[last]!--
+    shared.counts[next]!++
+    shared.version++
+    this.#standing[row] = next
+  }
+
+  /** Frees the row when nothing is known of it. A stranger's route alone is not worth a row. */
+  settle(row: PrefixId): void {
+    const busy = DIRTY | DYING | IN_FLIGHT | BLACKHOLED
+    if (this.wanted[row] !== NONE || this.seen[row] !== NONE || (this.flags[row]! & busy) !== 0)
+      return
+    this.recount(row)
+    this.flags[row] = 0
+    this.fights.forget(row)
+    this.prefixes.free(row)
+  }
+
+  #stands(row: number): Standing {
+    const want = this.wantOf(row)
+    const have = this.seen[row]!
+    if (want === NONE) return have === NONE ? ABSENT : LEFTOVER
+    if (have === NONE || !this.#shared.groups.covers(want, have))
+      return this.errno[row] === 0 ? PENDING : FAILED
+    const repeated =
+      (this.flags[row]! & BLACKHOLED) !== 0 || this.told[row] === this.#shared.generation
+    return repeated ? INSTALLED : STALE
+  }
+
+  #clear(row: number): void {
+    this.flags[row] = LIVE
+    this.wanted[row] = NONE
+    this.seen[row] = NONE
+    this.told[row] = 0
+    this.heard[row] = 0
+    this.foreign[row] = 0
+    this.errno[row] = 0
+    this.#standing[row] = ABSENT
+  }
+
+  #grow(): void {
+    const rows = this.prefixes.capacity
+    this.wanted = widen(this.wanted, rows)
+    this.seen = widen(this.seen, rows)
+    this.told = widen(this.told, rows)
+    this.heard = widen(this.heard, rows)
+    this.foreign = widen(this.foreign, rows)
+    this.flags = widenOctets(this.flags, rows)
+    this.errno = widenOctets(this.errno, rows)
+    this.#standing = widenOctets(this.#standing, rows)
+  }
+}
+
+/** A number that a queue or a walk gave, as the row that it is. */
+export const prefixId = (row: number): PrefixId => row as PrefixId
+
+const STANDINGS: readonly Standing[] = [0, 1, 2, 3, 4, 5]
+
+function widen(column: Uint32Array, rows: number): Uint32Array<ArrayBuffer> {
+  const wide = new Uint32Array(rows)
+  wide.set(column)
+  return wide
+}
+
+function widenOctets(column: Uint8Array, rows: number): Uint8Array<ArrayBuffer> {
+  const wide = new Uint8Array(rows)
+  wide.set(column)
+  return wide
+}

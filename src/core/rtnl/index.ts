@@ -1,0 +1,64 @@
+/** rtnetlink: bytes of the kernel to values and back, stateless. Layer 2. */
+
+export {
+  EEXIST,
+  EHOSTUNREACH,
+  EINVAL,
+  ENETDOWN,
+  ENETUNREACH,
+  ENOBUFS,
+  ENODEV,
+  ENOENT,
+  EPERM,
+  ESRCH,
+  errnoText,
+  isAboutNextHop,
+} from './errno.ts'
+export {
+  type AddressMessage,
+  decodeAddress,
+  decodeLink,
+  encodeLinkDump,
+  type LinkMessage,
+} from './link.ts'
+export { type Answer, beginMessage, decodeAnswer, endMessage, MessageReader } from './message.ts'
+export { NativeWriter } from './native.ts'
+export {
+  GROUP_IPV4_ADDRESS,
+  GROUP_IPV4_ROUTE,
+  GROUP_IPV6_ADDRESS,
+  GROUP_IPV6_ROUTE,
+  GROUP_LINK,
+  NLM_F_DUMP_INTR,
+  NLM_F_REPLACE,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELROUTE,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+} from './numbers.ts'
+export {
+  decodeRoute,
+  emptyRoute,
+  encodeRoute,
+  encodeRouteDump,
+  ROUTE_OCTETS_MAX,
+  type RouteMessage,
+  type RouteRequest,
+  type RouteSlot,
+  type RouteVerb,
+  TargetEncoder,
+} from './route.ts'
+export {
+  BLACKHOLE,
+  type EncodedTarget,
+  encodeTarget,
+  otherTarget,
+  type RouteTarget,
+  type TargetHop,
+  unicastTarget,
+} from './target.ts'
+export { TargetReader } from './target-reader.ts'

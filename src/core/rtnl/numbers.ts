@@ -1,0 +1,78 @@
+/** The kernel's numbers, from linux/netlink.h, linux/rtnetlink.h, linux/if_link.h: they never change. */
+
+/** Address families. */
+export const AF_UNSPEC = 0
+export const AF_INET = 2
+export const AF_INET6 = 10
+
+/** Types of messages. */
+export const NLMSG_ERROR = 2
+export const NLMSG_DONE = 3
+export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
+export const RTM_GETLINK = 18
+export const RTM_NEWADDR = 20
+export const RTM_DELADDR = 21
+export const RTM_NEWROUTE = 24
+export const RTM_DELROUTE = 25
+export const RTM_GETROUTE = 26
+
+/** Flags of messages. */
+export const NLM_F_REQUEST = 0x1
+export const NLM_F_ACK = 0x4
+/** the table changed while it was dumped: what came is not one state of it */
+export const NLM_F_DUMP_INTR = 0x10
+export const NLM_F_DUMP = 0x300
+export const NLM_F_REPLACE = 0x100
+export const NLM_F_EXCL = 0x200
+export const NLM_F_CREATE = 0x400
+export const NLM_F_APPEND = 0x800
+/** an error's echo of the request is its header only */
+export const NLM_F_CAPPED = 0x100
+/** an error carries attributes */
+export const NLM_F_ACK_TLVS = 0x200
+/** of an error: a sentence */
+export const NLMSGERR_ATTR_MSG = 1
+
+/** Attributes of routes. */
+export const RTA_DST = 1
+export const RTA_OIF = 4
+export const RTA_GATEWAY = 5
+export const RTA_PRIORITY = 6
+export const RTA_PREFSRC = 7
+export const RTA_METRICS = 8
+export const RTA_MULTIPATH = 9
+export const RTA_TABLE = 15
+export const RTA_VIA = 18
+export const RTA_ENCAP = 22
+export const RTA_NH_ID = 30
+
+/** Types of routes. */
+export const RTN_UNICAST = 1
+export const RTN_BLACKHOLE = 6
+
+/** Scopes of routes; NOWHERE in a deletion means any. */
+export const RT_SCOPE_UNIVERSE = 0
+export const RT_SCOPE_LINK = 253
+export const RT_SCOPE_NOWHERE = 255
+
+/** Flags of routes and of next hops. */
+export const RTM_F_CLONED = 0x200
+export const RTNH_F_ONLINK = 4
+
+/** Attributes of links, flags of links. */
+export const IFLA_IFNAME = 3
+export const IFF_UP = 0x1
+/** the carrier is there */
+export const IFF_LOWER_UP = 0x10000
+
+/** Attributes of addresses. */
+export const IFA_ADDRESS = 1
+export const IFA_LOCAL = 2
+
+/** Multicast groups as bits of the socket's address. */
+export const GROUP_LINK = 1 << 0
+export const GROUP_IPV4_ADDRESS = 1 << 4
+export const GROUP_IPV4_ROUTE = 1 << 6
+export const GROUP_IPV6_ADDRESS = 1 << 8
+export const GROUP_IPV6_ROUTE = 1 << 10
