@@ -55,9 +55,15 @@ interface CheckOptions {
 /** What was read of the files, faults included. */
 interface Reading {
   files: number
-  readonly configurations: NodeConfiguration[]
+  readonly configurations: CheckedConfiguration[]
   readonly resources: LocatedResource[]
   readonly problems: Problem[]
+}
+
+/** A configuration that names no node is for whichever host it lies on, so for every node here. */
+interface CheckedConfiguration {
+  readonly configuration: NodeConfiguration
+  readonly namesNode: boolean
 }
 
 async function check(
@@ -127,7 +133,10 @@ function readFile(
     return
   }
   try {
-    reading.configurations.push(parseConfig(text, source, environment))
+    reading.configurations.push({
+      configuration: parseConfig(text, source, environment),
+      namesNode: documents.some(({ value }) => hasField(value, 'node')),
+    })
   } catch (thrown) {
     if (!(thrown instanceof ConfigurationError)) throw thrown
     reading.problems.push(...thrown.problems)
@@ -135,7 +144,10 @@ function readFile(
 }
 
 const looksLikeResource = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && ('kind' in value || 'apiVersion' in value)
+  hasField(value, 'kind') || hasField(value, 'apiVersion')
+
+const hasField = (value: unknown, field: string): boolean =>
+  typeof value === 'object' && value !== null && field in value
 
 /** What the resources mean together, for each node that is named anywhere. */
 function crossCheck({ resources, configurations }: Reading): Problem[] {
@@ -161,20 +173,24 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
   return [...new Map(problems.map(problem => [JSON.stringify(problem), problem])).values()]
 }
 
-/** Each node with its own configuration where it is among the files, else with the defaults. */
+/** Each node with its own configuration where it is among the files, else with those for any, or the defaults. */
 function viewpoints(
   { nodes }: Snapshot,
-  configurations: readonly NodeConfiguration[],
+  configurations: readonly CheckedConfiguration[],
 ): readonly NodeFacts[] {
-  const configured = configurations.map(({ facts }) => facts)
-  const names = new Set(configured.map(({ node }) => node))
+  const named = configurations.filter(({ namesNode }) => namesNode)
+  const own = named.map(({ configuration }) => configuration.facts)
+  const forAny = configurations
+    .filter(({ namesNode }) => !namesNode)
+    .map(({ configuration }) => configuration.facts)
+  const shared =
+    forAny.length > 0 ? forAny : [parseConfig('store: {directory: .}', 'defaults').facts]
+  const configured = new Set(own.map(({ node }) => node))
   const others = nodes
-    .filter(({ metadata }) => !names.has(metadata.name))
-    .map(({ metadata }) => {
-      const { facts } = parseConfig('store: {directory: .}', 'defaults')
-      return { ...facts, node: metadata.name }
-    })
-  return [...configured, ...others]
+    .map(({ metadata }) => metadata.name)
+    .filter(name => !configured.has(name))
+    .flatMap(node => shared.map(facts => ({ ...facts, node })))
+  return [...own, ...others]
 }
 
 function keyOf(resource: Resource): string {

@@ -39,13 +39,14 @@ export const EXIT_CODES_HELP = `Exit codes:
  */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
-  readonly exitCode: ExitCode
+  /** one of `EXIT`, or that of a command which was run for the operator */
+  readonly exitCode: number
   /** what to do about it; one line */
   readonly remedy: string | undefined
 
   /** `cause` is kept for whoever debugs; it is not printed. */
   constructor(
-    exitCode: ExitCode,
+    exitCode: number,
     message: string,
     options: { readonly remedy?: string; readonly cause?: unknown } = {},
   ) {
@@ -66,12 +67,21 @@ export function describeFailure(thrown: unknown): { readonly code: number; reado
   // one line for each fault of the file, each with its place
   if (thrown instanceof ConfigurationError) return { code: EXIT.failed, text: thrown.message }
   if (isOfTheWorld(thrown)) {
-    const code = thrown.code.startsWith('STORE_') ? EXIT.unreachable : EXIT.failed
+    const code = CODES.get(thrown.code) ?? EXIT.failed
     return { code, text: `martlet: ${oneLine(thrown.message)}` }
   }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   return { code: EXIT.failed, text: `martlet: this is a fault of Martlet's own:\n${stack}` }
 }
+
+/** Errors of the shell that are more than "failed". */
+const CODES: ReadonlyMap<string, ExitCode> = new Map([
+  ['STORE_UNAVAILABLE', EXIT.unreachable],
+  ['STORE_REFUSED', EXIT.unreachable],
+  ['API_UNREACHABLE', EXIT.unreachable],
+  ['API_FAILED', EXIT.unreachable],
+  ['API_INVALID', EXIT.usage],
+])
 
 /** Commander has printed what was wrong; help that was asked for is no failure. */
 const describeUsage = (error: CommanderError): { code: number; text: string } => ({

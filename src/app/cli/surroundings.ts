@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { RouteDocument, SessionDocument, Store } from '../../core/intent/index.ts'
+import type { Store } from '../../core/intent/index.ts'
+import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
 import type { ProcessName } from './processes.ts'
-import type { NodeState } from './state/source.ts'
 
 /**
  * What commands touch: one object, so that a test gives them another. Rooms that load much (etcd, the API, the
@@ -22,18 +22,9 @@ export interface Surroundings {
   loadConfig(path: string | undefined): NodeConfiguration
   openStore(configuration: NodeConfiguration): Promise<Store>
   /** The agent of this node; undefined where none answers. */
-  openAgent(configuration: NodeConfiguration): Promise<Agent | undefined>
+  openAgent(configuration: NodeConfiguration): Promise<AgentClient | undefined>
   /** Starts a process of the agent; resolves when it has ended. */
   start(name: ProcessName, configPath: string | undefined): Promise<void>
-}
-
-/** What the API of a living agent answers. */
-export interface Agent {
-  state(): Promise<NodeState>
-  sessions(): Promise<readonly SessionDocument[]>
-  /** Best routes; of one prefix or address, each with all its paths. */
-  routes(asked: string | undefined): Promise<readonly RouteDocument[]>
-  close(): Promise<void>
 }
 
 /** The real world. */
@@ -48,7 +39,10 @@ export function surroundings(): Surroundings {
     openStore: async () => {
       throw new Error('not yet')
     },
-    openAgent: async () => undefined,
+    openAgent: async ({ runDirectory }) => {
+      const { connectApi } = await import('../../shell/api/index.ts')
+      return connectApi(`${runDirectory}/api.sock`)
+    },
     start: async () => {
       throw new Error('not yet')
     },

@@ -30,7 +30,7 @@ export interface Writer {
 }
 
 /** Times that an update is tried again when somebody else was faster. */
-const ATTEMPTS_MAX = 5
+const UPDATE_ATTEMPTS_MAX = 5
 
 /** What the store has under a name; undefined where there is none. */
 export async function read(
@@ -91,7 +91,7 @@ export async function replace(writer: Writer, object: ResourceObject): Promise<v
 /** Creates or replaces, whichever is possible. */
 export async function apply(writer: Writer, object: ResourceObject): Promise<void> {
   const { resourceVersion: _, ...metadata } = object.metadata
-  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+  for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
     if (await createOnly(writer, { ...object, metadata })) return
     if (await update(writer, object)) return
     // it was deleted between the two: begin again
@@ -142,7 +142,7 @@ async function createOnly(writer: Writer, object: ResourceObject): Promise<boole
 async function update(writer: Writer, object: ResourceObject): Promise<boolean> {
   const key = keyOf(object)
   const wanted = revisionOf(object)
-  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+  for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
     const entry = await writer.store.get(key)
     if (entry === undefined) return false
     const merged = mergeMetadata(writer, decode(entry), object)

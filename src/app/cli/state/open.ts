@@ -1,8 +1,9 @@
 import { lastKey, nodeStateRoot, STATE_ROOT, type Store } from '../../../core/intent/index.ts'
 import type { Address, Prefix } from '../../../core/net/index.ts'
+import type { AgentClient } from '../../../shell/api/index.ts'
 import type { NodeConfiguration } from '../../../shell/config/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
-import type { Agent, Surroundings } from '../surroundings.ts'
+import type { Surroundings } from '../surroundings.ts'
 import { type Assembled, assemble, type StateSource, select } from './source.ts'
 
 /** Whom to ask: this node's agent where it answers, else the store, which also knows the other nodes. */
@@ -46,14 +47,11 @@ export async function openState(
 
 const socketOf = ({ runDirectory }: NodeConfiguration): string => `${runDirectory}/api.sock`
 
-function agentSource(agent: Agent, configuration: NodeConfiguration): StateSource {
+function agentSource(agent: AgentClient, configuration: NodeConfiguration): StateSource {
   return {
     where: `the agent at ${socketOf(configuration)}`,
     kind: 'api',
-    nodes: async () => {
-      const [state, sessions] = await Promise.all([agent.state(), agent.sessions()])
-      return [{ ...state, sessions }]
-    },
+    nodes: async () => [await agent.state()],
     routes: async (_node, asked) => select(await agent.routes(asked), asked),
     close: () => agent.close(),
   }
