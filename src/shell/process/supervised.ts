@@ -1,0 +1,96 @@
+import { Server } from 'node:net'
+
+/**
+ * The child's side of supervision: what it asks of the process that started it.
+ *
+ *   child  -> parent   { ask: 'settings' }                        parent -> child   { settings }
+ *   child  -> parent   { ask: 'listen', family, port, id }        parent -> child   { listen: id } and the listener
+ *                                                                                or { listen: id, code, text }
+ */
+
+/** What a child asks. */
+export type Question =
+  | { readonly ask: 'settings' }
+  | {
+      readonly ask: 'listen'
+      readonly id: number
+      readonly family: 'ipv4' | 'ipv6'
+      readonly port: number
+    }
+
+/** The variable that a supervisor sets: the channel is its, not that of another program. */
+export const SUPERVISED = 'MARTLET_SUPERVISED'
+
+/** How long the parent may take to answer. */
+const ANSWER_MS = 5_000
+
+/** The process that started this one. */
+export interface Parent {
+  /** What this process has to know, as the parent sends it. */
+  settings(): Promise<unknown>
+  /** A listener that the parent opened. Rejects with an error that has the system's `code`. */
+  listen(at: { readonly family: 'ipv4' | 'ipv6'; readonly port: number }): Promise<Server>
+  /** Calls `run` when the parent has gone. */
+  onGone(run: () => void): void
+}
+
+/** The supervisor of this process; undefined where a user or a service manager started it. */
+export function parent(): Parent | undefined {
+  if (process.env[SUPERVISED] !== '1' || process.send === undefined) return undefined
+  let listens = 0
+  return {
+    settings: async () => {
+      const { message } = await ask({ ask: 'settings' }, message => 'settings' in message)
+      return Reflect.get(message, 'settings')
+    },
+    listen: async ({ family, port }) => {
+      const id = ++listens
+      const { message, handle } = await ask(
+        { ask: 'listen', id, family, port },
+        message => 'listen' in message && message.listen === id,
+      )
+      if (handle instanceof Server) return handle
+      const text = String(Reflect.get(message, 'text') ?? 'no listener came')
+      throw Object.assign(new Error(text), { code: Reflect.get(message, 'code') })
+    },
+    onGone: run => {
+      process.once('disconnect', run)
+    },
+  }
+}
+
+function ask(
+  question: Question,
+  isAnswer: (message: object) => boolean,
+): Promise<{ message: object; handle: unknown }> {
+  return new Promise((resolve, reject) => {
+    const heard = (message: unknown, handle: unknown): void => {
+      if (typeof message !== 'object' || message === null || !isAnswer(message)) return
+      done()
+      resolve({ message, handle })
+    }
+    const timer = setTimeout(() => {
+      done()
+      reject(new Error(`the supervisor did not answer within ${ANSWER_MS} ms`))
+    }, ANSWER_MS)
+    const done = (): void => {
+      clearTimeout(timer)
+      process.off('message', heard)
+    }
+    process.on('message', heard)
+    process.send?.(question)
+  })
+}
+
+/** A message of a child as a question; undefined for anything else: the child is not trusted. */
+export function question(message: unknown): Question | undefined {
+  if (typeof message !== 'object' || message === null || !('ask' in message)) return undefined
+  if (message.ask === 'settings') return { ask: 'settings' }
+  if (message.ask !== 'listen' || !('id' in message && 'family' in message && 'port' in message))
+    return undefined
+  const { id, family, port } = message
+  if (typeof id !== 'number' || (family !== 'ipv4' && family !== 'ipv6')) return undefined
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
+    return undefined
+  return { ask: 'listen', id, family, port }
+}
