@@ -16,6 +16,7 @@ import { imageOf, missingPackages } from './images.ts'
 import {
   inNode,
   inSandbox,
+  LAB_EXEC,
   type LabRecord,
   MARKER,
   type NodeRecord,
@@ -117,9 +118,14 @@ export class Lab {
     )
   }
 
-  /** Runs a command in the sandbox: on the labs' "host", where its bridges are. */
-  async exec(command: readonly string[], options: RunOptions = {}): Promise<Result> {
-    return run(inSandbox(this.pid, command), options)
+  /** The command line that, run on this machine, runs `command` in the sandbox, with `$LAB_EXEC` set. */
+  enter(command: readonly string[]): readonly string[] {
+    return inSandbox(this.pid, ['env', `LAB_EXEC=${LAB_EXEC}`, ...command])
+  }
+
+  /** Runs a command in the sandbox: on the lab's "host", where its bridges are. */
+  exec(command: readonly string[], options: RunOptions = {}): Promise<Result> {
+    return run(this.enter(command), options)
   }
 
   /** Ends the main program of a node; it stays down until `start`. Default signal: TERM. */

@@ -43,10 +43,7 @@ export function rolesOf(lab: Lab): Roles {
       return names.includes(name) && names.some(other => pods.includes(other))
     })
   const workers = nodes.map(node => node.name).filter(name => !pods.includes(name) && near(name))
-  // an operator's desk has the agent's image, and another program runs in it
-  const speakers = nodes.filter(
-    node => SPEAKERS.includes(node.program) && !node.group.endsWith('operator'),
-  )
+  const speakers = nodes.filter(node => SPEAKERS.includes(node.program))
   return { pods, workers, speakers }
 }
 
@@ -76,8 +73,9 @@ export async function sessionsOf(lab: Lab): Promise<readonly ObservedSession[]> 
 async function sessionsOfNode(lab: Lab, node: NodeRecord): Promise<readonly ObservedSession[]> {
   const reader = READERS[node.program]
   if (reader === undefined) return []
-  const { code, stdout } = await lab.node(node.name).exec(reader.command, { timeoutMs: PATIENCE })
-  if (code !== 0) return []
+  const { stdout } = await lab.node(node.name).exec(reader.command, { timeoutMs: PATIENCE })
+  // a program that is not up yet says nothing; one that found trouble says it and ends with 1
+  if (stdout.trim() === '') return []
   return reader
     .read(stdout)
     .map(session => ({ node: node.name, program: node.program, ...session }))
@@ -99,10 +97,13 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 /** Reads `martlet peers -o json`. */
 export function readMartlet(output: string): readonly Session[] {
-  type Peer = { address: string; peerAs: number; state: string }
-  const said: readonly Peer[] | { sessions: readonly Peer[] } = JSON.parse(output)
-  const peers = 'sessions' in said ? said.sessions : said
-  return peers.map(({ address, peerAs, state }) => ({ peer: address, peerAs, state }))
+  const peers: readonly { peerAddress: string; peerAsNumber: number; state: string }[] =
+    JSON.parse(output)
+  return peers.map(({ peerAddress, peerAsNumber, state }) => ({
+    peer: peerAddress,
+    peerAs: peerAsNumber,
+    state,
+  }))
 }
 
 /** Reads `birdc show protocols all`. */

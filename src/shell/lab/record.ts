@@ -8,6 +8,9 @@ import { AGENT_HOME } from './images.ts'
 /** In the sandbox. */
 export const LAB_DIRECTORY = '/run/lab'
 
+/** The program, in the sandbox, that runs a command in a node: `$LAB_EXEC NODE COMMAND…`. */
+export const LAB_EXEC = `${LAB_DIRECTORY}/exec`
+
 /** In the command line of a sandbox's process 1: marker, name, file. */
 export const MARKER = 'martlet-lab'
 

@@ -52,7 +52,6 @@ export async function runLab(
     ...(options.name === undefined ? {} : { name: options.name }),
     onEvent: event => deaths.see(event),
   })
-  deaths.lab = lab
   try {
     if (command.length > 0) {
       const code = await attend(lab.enter(command))
@@ -81,7 +80,6 @@ export async function runLab(
 
 /** Tells of main programs that end by themselves, with what they said last. */
 class Deaths {
-  lab: Lab | undefined
   readonly #progress: Progress
   readonly #counts = new Map<string, number>()
 
@@ -95,10 +93,9 @@ class Deaths {
     const count = (this.#counts.get(event.node) ?? 0) + 1
     this.#counts.set(event.node, count)
     if (count > ENDED_MAX) return
-    const last = this.lab?.node(event.node).log().trim().split('\n').slice(-5) ?? []
     const more = count === ENDED_MAX ? ' (said no more if it does so again)' : ''
     const head = `${event.node}: its program ended with ${event.how} and is started again${more}`
-    this.#progress.keep([head, ...last.map(line => `  ${line}`)].join('\n'))
+    this.#progress.keep([head, ...event.said.map(line => `  ${line}`)].join('\n'))
   }
 }
 

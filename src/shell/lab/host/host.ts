@@ -5,10 +5,18 @@
  * Departs from containerlab: a command of `exec` that fails fails the lab; writes into bound folders stay in
  * the lab.
  */
-import { copyFileSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LabError } from '../error.ts'
-import { LAB_DIRECTORY, type LabRecord, type NodeRecord } from '../record.ts'
+import { inNode, LAB_DIRECTORY, LAB_EXEC, type LabRecord, type NodeRecord } from '../record.ts'
 import type { Stage } from '../topology/definition.ts'
 import type { Bind, Healthcheck, Link, Node, Topology } from '../topology/topology.ts'
 import {
@@ -33,7 +41,13 @@ export interface Agent {
 /** What the host tells about its progress. */
 export type HostEvent =
   | { readonly type: 'step'; readonly text: string }
-  | { readonly type: 'ended'; readonly node: string; readonly how: string }
+  | {
+      readonly type: 'ended'
+      readonly node: string
+      readonly how: string
+      /** the last lines that it said */
+      readonly said: readonly string[]
+    }
   | { readonly type: 'ready' }
   | { readonly type: 'failed'; readonly code: LabError['code']; readonly text: string }
   | { readonly type: 'done'; readonly id: number; readonly error?: string }
@@ -66,7 +80,7 @@ export class Host {
       changed: () => this.#write(),
       ended: (node, how) => {
         this.#reached(node, 'exit')
-        say({ type: 'ended', node, how })
+        say({ type: 'ended', node, how, said: lastLines(node) })
       },
     }
     const shared = shareBinds(topology.nodes)
@@ -101,6 +115,7 @@ export class Host {
     ])
     this.#ready = true
     this.#write()
+    this.#writeEntry()
     this.#say({ type: 'ready' })
   }
 
@@ -203,6 +218,18 @@ export class Host {
     else await linux.stop(signal)
   }
 
+  /** A program for commands in the sandbox: `$LAB_EXEC NODE COMMAND…`. */
+  #writeEntry(): void {
+    const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
+    const cases = [...this.#linux].map(
+      ([name, node]) =>
+        `${quote(name)}) exec ${inNode(node.record(), []).map(quote).join(' ')} "$@" ;;`,
+    )
+    const unknown = '*) echo "no node $node in this lab" >&2; exit 3 ;;'
+    const lines = ['#!/bin/sh', 'node=$1; shift', 'case $node in', ...cases, unknown, 'esac', '']
+    writeFileSync(LAB_EXEC, lines.join('\n'), { mode: 0o755 })
+  }
+
   #write(): void {
     const nodes = this.#topology.nodes.map((node): NodeRecord => {
       const linux = this.#linux.get(node.name)
@@ -220,6 +247,11 @@ export class Host {
     writeFileSync(`${file}.new`, `${JSON.stringify(record, undefined, 2)}\n`)
     renameSync(`${file}.new`, file)
   }
+}
+
+function lastLines(node: string): readonly string[] {
+  const file = `${LAB_DIRECTORY}/log/${node}.log`
+  return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').slice(-6) : []
 }
 
 function plainRecord(node: Node): NodeRecord {
