@@ -1,6 +1,7 @@
 import {
   AFFINITIES_ROOT,
   type BlockAffinity,
+  KINDS,
   parseAffinityKey,
   parseResourceKey,
   RESOURCES_ROOT,
@@ -13,8 +14,16 @@ import { decodeResource } from './resources.ts'
 
 /** From the store's entries to what intent reads, object by object, so that one change decodes one object. */
 
-/** What a controller watches: the resources, and whose blocks are whose. */
-export const WATCHED_ROOTS: readonly string[] = [AFFINITIES_ROOT, RESOURCES_ROOT]
+/**
+ * What a controller watches: the kinds that are read, and whose blocks are whose. Not RESOURCES_ROOT as a whole:
+ * a cluster's workload endpoints and policies are there too, thousands of them, changing all the time.
+ */
+export const WATCHED_ROOTS: readonly string[] = [
+  AFFINITIES_ROOT,
+  ...KINDS.filter(({ kind }) => isReadKind(kind)).map(
+    ({ plural }) => `${RESOURCES_ROOT}${plural}/`,
+  ),
+]
 
 interface Read {
   readonly value: string
