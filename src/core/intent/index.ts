@@ -2,11 +2,11 @@
 export { desired } from './desired.ts'
 export type * from './documents.ts'
 export { ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
+export { instant } from './instant.ts'
 export type * from './ports.ts'
 export {
   agentDocument,
   documentText,
-  instant,
   kernelDocument,
   lastDocument,
   lastKey,

@@ -1,4 +1,4 @@
-import { type Millis, millis } from '../base/index.ts'
+import type { Millis } from '../base/index.ts'
 import { escapeName } from '../calico/index.ts'
 import type { DataplaneSnapshot } from '../dataplane/index.ts'
 import { formatQuad, prefixParts } from '../net/index.ts'
@@ -23,6 +23,7 @@ import {
   type SessionErrorDocument,
   STATE_ROOT,
 } from './documents.ts'
+import { instant } from './instant.ts'
 import type { Desired } from './types.ts'
 
 /** What is, for operators: snapshots of both halves as the documents under `/martlet/v1/`. Pure. */
@@ -301,7 +302,3 @@ function errorDocument(error: SessionError, epochOffset: number): SessionErrorDo
     at: instant(error.at, epochOffset),
   }
 }
-
-/** A monotonic time as the wall clock would have shown it. */
-export const instant = (time: Millis, epochOffset: number): Instant =>
-  new Date(Math.round(millis(time + epochOffset))).toISOString()

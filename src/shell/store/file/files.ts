@@ -174,7 +174,7 @@ export function keyOfObject(value: unknown): string | { field: string; reason: s
   const kindName = property(value, 'kind')
   const metadata = property(value, 'metadata')
   const name = property(metadata, 'name')
-  const namespace = property(metadata, 'namespace')
+  const space = property(metadata, 'namespace')
   if (typeof kindName !== 'string')
     return { field: 'kind', reason: 'is missing; a resource has kind, apiVersion and metadata' }
   const kind = kindNamed(kindName)
@@ -182,7 +182,7 @@ export function keyOfObject(value: unknown): string | { field: string; reason: s
     return { field: 'kind', reason: `"${kindName}" is not a kind of projectcalico.org/v3` }
   if (typeof name !== 'string' || name === '')
     return { field: 'metadata.name', reason: 'is missing; a resource has a name' }
-  return resourceKey({ kind, name, ...(typeof namespace === 'string' ? { namespace } : {}) })
+  return resourceKey({ kind, name, ...(typeof space === 'string' ? { namespace: space } : {}) })
 }
 
 const property = (value: unknown, name: string): unknown =>
