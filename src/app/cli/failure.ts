@@ -67,20 +67,32 @@ export function describeFailure(thrown: unknown): { readonly code: number; reado
   // one line for each fault of the file, each with its place
   if (thrown instanceof ConfigurationError) return { code: EXIT.failed, text: thrown.message }
   if (isOfTheWorld(thrown)) {
-    const code = CODES.get(thrown.code) ?? EXIT.failed
-    return { code, text: `martlet: ${oneLine(thrown.message)}` }
+    const { code, remedy } = MEANINGS.get(thrown.code) ?? { code: EXIT.failed }
+    const more = remedy === undefined ? '' : `; ${remedy}`
+    return { code, text: `martlet: ${oneLine(thrown.message)}${more}` }
   }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   return { code: EXIT.failed, text: `martlet: this is a fault of Martlet's own:\n${stack}` }
 }
 
-/** Errors of the shell that are more than "failed". */
-const CODES: ReadonlyMap<string, ExitCode> = new Map([
-  ['STORE_UNAVAILABLE', EXIT.unreachable],
-  ['STORE_REFUSED', EXIT.unreachable],
-  ['API_UNREACHABLE', EXIT.unreachable],
-  ['API_FAILED', EXIT.unreachable],
-  ['API_INVALID', EXIT.usage],
+interface Meaning {
+  readonly code: ExitCode
+  readonly remedy?: string
+}
+
+/** Errors of the shell that mean more than "failed". */
+const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
+  [
+    'STORE_UNAVAILABLE',
+    { code: EXIT.unreachable, remedy: 'is it there? "store" in the configuration says where' },
+  ],
+  [
+    'STORE_REFUSED',
+    { code: EXIT.unreachable, remedy: 'look at the user and the certificates of "store"' },
+  ],
+  ['API_UNREACHABLE', { code: EXIT.unreachable }],
+  ['API_FAILED', { code: EXIT.unreachable, remedy: 'the store may know: --from store' }],
+  ['API_INVALID', { code: EXIT.usage }],
 ])
 
 /** Commander has printed what was wrong; help that was asked for is no failure. */

@@ -3,6 +3,7 @@ import type { Store } from '../../core/intent/index.ts'
 import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
+import { version } from '../version.ts'
 import type { ProcessName } from './processes.ts'
 
 /**
@@ -31,13 +32,14 @@ export interface Surroundings {
 export function surroundings(): Surroundings {
   return {
     terminal: processTerminal(),
-    version: '0.1.0',
+    version: version(),
     environment: process.env,
     now: () => new Date(),
     uniqueId: randomUUID,
     loadConfig,
-    openStore: async () => {
-      throw new Error('not yet')
+    openStore: async ({ store }) => {
+      const { openStore } = await import('../../shell/store/index.ts')
+      return openStore(store)
     },
     openAgent: async ({ runDirectory }) => {
       const { connectApi } = await import('../../shell/api/index.ts')

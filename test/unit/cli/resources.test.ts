@@ -229,6 +229,15 @@ const columnsMacro = test.macro({
 })
 for (const [kind, words, expected] of COLUMNS) test(kind, columnsMacro, words, expected)
 
+test('no resources of a kind are its headings', async t => {
+  const { code, printed } = await run(['get', 'bgppeers'])
+  t.is(code, 0)
+  t.is(printed, 'NAME   PEERIP   NODE   ASN')
+  const list = JSON.parse((await run(['get', 'bgppeers', '-o', 'json'])).printed)
+  t.is(list.kind, 'BGPPeerList')
+  t.deepEqual(list.items, [])
+})
+
 test('one by name is itself with its revision, several are a list, --export leaves out the store’s part', async t => {
   const store = fleet()
   const one = JSON.parse((await run(['get', 'bgpp', 'tor', '-o', 'json'], { store })).printed)

@@ -6,7 +6,7 @@ import { CommandFailure, EXIT, fileFailure } from '../failure.ts'
 import { type ConfigOption, describedCommand } from '../options.ts'
 import { type Format, printAs, table, withOutput } from '../output.ts'
 import type { Surroundings } from '../surroundings.ts'
-import { CLUSTER_KINDS, columnsOf, kindCalled, valueAt } from './kinds.ts'
+import { CLUSTER_KINDS, columnsOf, kindCalled, type TableContext, valueAt } from './kinds.ts'
 import {
   apply,
   create,
@@ -97,10 +97,11 @@ async function get(
         ? await getFromFiles(surroundings, store, options)
         : await getKind(surroundings, store, requireKind(kindName), names)
     const items = options.export === true ? found.items.map(exported) : found.items
-    const data = found.single ? items[0] : listOf(items, found.revision)
+    const kinds = kindName === undefined ? [] : [requireKind(kindName)]
+    const data = found.single ? items[0] : listOf(items, kinds, found.revision)
     const context = { clusterAsNumber: await clusterAsNumber(store, found.items, options) }
     printAs(surroundings.terminal, options.output, data, wide =>
-      tabulate(surroundings, items, context, wide),
+      tabulate(surroundings, items, kinds, { context, wide }),
     )
   })
 }
@@ -147,8 +148,12 @@ async function existing(store: Store, kind: Kind, name: string): Promise<Resourc
 }
 
 /** As Kubernetes writes a list. */
-function listOf(items: readonly ResourceObject[], revision: number | undefined): object {
-  const kinds = new Set(items.map(item => item.kind))
+function listOf(
+  items: readonly ResourceObject[],
+  asked: readonly Kind[],
+  revision: number | undefined,
+): object {
+  const kinds = new Set([...asked.map(({ kind }) => kind), ...items.map(item => item.kind)])
   const [kind] = kinds
   return {
     apiVersion: API_VERSION,
@@ -161,14 +166,14 @@ function listOf(items: readonly ResourceObject[], revision: number | undefined):
 function tabulate(
   { terminal }: Surroundings,
   items: readonly ResourceObject[],
-  context: { readonly clusterAsNumber: number },
-  wide: boolean,
+  asked: readonly Kind[],
+  { context, wide }: { readonly context: TableContext; readonly wide: boolean },
 ): string {
-  const byKind = Map.groupBy(items, item => item.kind)
-  return [...byKind]
-    .map(([kindName, own]) => {
-      const columns = columnsOf(requireKind(kindName), context)
-      return table(terminal, columns, own, wide)
+  const kinds = new Set([...asked, ...items.map(item => requireKind(item.kind))])
+  return [...kinds]
+    .map(kind => {
+      const own = items.filter(item => item.kind === kind.kind)
+      return table(terminal, columnsOf(kind, context), own, wide)
     })
     .join('\n\n')
 }
