@@ -22,10 +22,17 @@ export interface Surroundings {
   /** @throws ConfigurationError */
   loadConfig(path: string | undefined): NodeConfiguration
   openStore(configuration: NodeConfiguration): Promise<Store>
-  /** The agent of this node; undefined where none answers. */
-  openAgent(configuration: NodeConfiguration): Promise<AgentClient | undefined>
+  openAgent(configuration: NodeConfiguration): Promise<LocalAgent>
   /** Starts a process of the agent; resolves when it has ended. */
   start(name: ProcessName, configPath: string | undefined): Promise<void>
+}
+
+/** The agent of this node, and where it is asked. */
+export interface LocalAgent {
+  /** the path of its socket */
+  readonly socket: string
+  /** absent: nobody answers there, or this user may not ask */
+  readonly client?: AgentClient | undefined
 }
 
 /** The real world. */
@@ -42,8 +49,12 @@ export function surroundings(): Surroundings {
       return openStore(store)
     },
     openAgent: async ({ runDirectory }) => {
-      const { connectApi } = await import('../../shell/api/index.ts')
-      return connectApi(`${runDirectory}/api.sock`)
+      const [{ connectApi }, { socketPaths }] = await Promise.all([
+        import('../../shell/api/index.ts'),
+        import('../../shell/link/index.ts'),
+      ])
+      const socket = socketPaths(runDirectory).api
+      return { socket, client: await connectApi(socket) }
     },
     start: async () => {
       throw new Error('not yet')

@@ -88,7 +88,7 @@ Kernel      3 of 3 installed; table 254, compared 2026-11-20 10:15:30 UTC (3s ag
 
 All is well.`,
   )
-  t.is(remarks, '(from the agent at /run/martlet/api.sock)')
+  t.is(remarks, '(from the agent at /run/martlet/api/api.sock)')
 })
 
 test('each thing that is wrong is a sentence, and status ends with code 1', async t => {
@@ -141,7 +141,7 @@ worker-9   dead      -       -          -        -        no agent is alive; laâ
 
 test('the agent is asked first, the store where none answers, and which it was is said', async t => {
   const api = await run(['peers'], { agent: healthy, store: cluster() })
-  t.is(api.remarks, '(from the agent at /run/martlet/api.sock)')
+  t.is(api.remarks, '(from the agent at /run/martlet/api/api.sock)')
   const store = cluster()
   const fallback = await run(['peers'], { store })
   t.is(fallback.remarks, '(from /store)')
@@ -151,7 +151,7 @@ test('the agent is asked first, the store where none answers, and which it was i
   t.is(forced.remarks, '(from /store)')
   const silent = await run(['peers', '--from', 'api'], { store: cluster() })
   t.is(silent.code, 5)
-  t.regex(silent.remarks, /no agent answers at \/run\/martlet\/api\.sock; start it/)
+  t.regex(silent.remarks, /no agent answers at \/run\/martlet\/api\/api\.sock; start it/)
   const remote = await run(['peers', '--from', 'api', '--node', 'worker-9'], { agent: healthy })
   t.is(remote.code, 2)
 })

@@ -123,7 +123,7 @@ export async function run(words: readonly string[], setting: Setting = {}): Prom
     loadConfig: () =>
       parseConfig('{node: worker-0, store: {directory: /store}}', '/etc/martlet.yaml'),
     openStore: async () => setting.store ?? new MemoryStore(),
-    openAgent: async () => setting.agent,
+    openAgent: async () => ({ socket: '/run/martlet/api/api.sock', client: setting.agent }),
     start: async (name, config) => void printed.push(`started ${name} ${config ?? ''}`.trim()),
   }
   const code = await execute(words, world)

@@ -35,21 +35,19 @@ export async function openState(
       remedy: `leave out --node and --all-nodes, or write --from store`,
     })
   if (options.from !== 'store' && local) {
-    const agent = await surroundings.openAgent(configuration)
-    if (agent !== undefined) return { source: agentSource(agent, configuration), node }
+    const { socket, client } = await surroundings.openAgent(configuration)
+    if (client !== undefined) return { source: agentSource(client, socket), node }
     if (options.from === 'api')
-      throw new CommandFailure(EXIT.unreachable, `no agent answers at ${socketOf(configuration)}`, {
+      throw new CommandFailure(EXIT.unreachable, `no agent answers at ${socket}`, {
         remedy: 'start it (martlet run), run as root, or ask the store (--from store)',
       })
   }
   return { source: storeSource(await surroundings.openStore(configuration), configuration), node }
 }
 
-const socketOf = ({ runDirectory }: NodeConfiguration): string => `${runDirectory}/api.sock`
-
-function agentSource(agent: AgentClient, configuration: NodeConfiguration): StateSource {
+function agentSource(agent: AgentClient, socket: string): StateSource {
   return {
-    where: `the agent at ${socketOf(configuration)}`,
+    where: `the agent at ${socket}`,
     kind: 'api',
     nodes: async () => [await agent.state()],
     routes: async (_node, asked) => select(await agent.routes(asked), asked),
