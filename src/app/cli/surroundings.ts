@@ -3,7 +3,7 @@ import type { Store } from '../../core/intent/index.ts'
 import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
-import { version } from '../version.ts'
+import { VERSION } from '../version.ts'
 import type { ProcessName } from './processes.ts'
 
 /**
@@ -39,7 +39,7 @@ export interface LocalAgent {
 export function surroundings(): Surroundings {
   return {
     terminal: processTerminal(),
-    version: version(),
+    version: VERSION,
     environment: process.env,
     now: () => new Date(),
     uniqueId: randomUUID,
@@ -56,8 +56,15 @@ export function surroundings(): Surroundings {
       const socket = socketPaths(runDirectory).api
       return { socket, client: await connectApi(socket) }
     },
-    start: async () => {
-      throw new Error('not yet')
+    start: async (name, configPath) => {
+      const processes = await import('../index.ts')
+      const start = {
+        run: processes.runSupervisor,
+        controller: processes.runController,
+        speaker: processes.runSpeaker,
+        dataplane: processes.runDataplane,
+      }[name]
+      await start(configPath)
     },
   }
 }
