@@ -1,0 +1,79 @@
+/** The documentation against the source: files that are named, numbers, keys. */
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import test from 'ava'
+
+const read = (path: string): string => readFileSync(path, 'utf8')
+
+/** The cells of every row of every table of a page. */
+const rowsOf = (page: string): string[][] =>
+  read(page)
+    .split('\n')
+    .filter(line => line.startsWith('| ') && !line.startsWith('| ---'))
+    .map(line =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map(cell => cell.trim()),
+    )
+
+test('every plain number in LIMITS.md is that of the source that it names', t => {
+  let compared = 0
+  for (const [name = '', value = '', where = ''] of rowsOf('docs/LIMITS.md')) {
+    const constant = /^`([A-Z_]+_MAX|\w+Max)`$/.exec(name)?.[1]
+    if (constant === undefined || !where.includes('/')) continue
+    const source = read(`src/${where}`)
+    const found = new RegExp(`^(?:export )?const ${constant}\\b[^=]*= (.*)$`, 'm').exec(source)
+    t.truthy(found, `${constant} is in src/${where}`)
+    const number = numberOf(found?.[1] ?? '')
+    const documented = /^(\d+)( MiB)?/.exec(value)
+    if (number === undefined || documented === null) continue
+    compared += 1
+    t.is(Number(documented[1]) * (documented[2] === undefined ? 1 : 1 << 20), number, constant)
+  }
+  t.true(compared >= 30, `${compared} numbers compared`)
+})
+
+/** `4_096`, `1 << 20`, `4 * 1024`, `millis(10_000)`, `65_535 + 34`; undefined for names. */
+function numberOf(expression: string): number | undefined {
+  const plain = expression.replace(/ as Millis$/, '').replace(/^millis\((.*)\)$/, '$1')
+  const terms = plain.replaceAll('_', '').split(' ')
+  if (!terms.every(term => /^(\d+|\+|\*|<<)$/.test(term))) return undefined
+  let value = Number(terms[0])
+  for (let at = 1; at < terms.length; at += 2) {
+    const operand = Number(terms[at + 1])
+    if (terms[at] === '+') value += operand
+    else if (terms[at] === '*') value *= operand
+    else value *= 2 ** operand
+  }
+  return value
+}
+
+test('every file that RFC.md names is there, and every row has one', t => {
+  const rows = rowsOf('docs/RFC.md').filter(([rfc = '']) => /^\d+$/.test(rfc))
+  t.true(rows.length > 40, `${rows.length} rows`)
+  for (const [rfc, section, , files = '', tests = ''] of rows) {
+    t.true(files.startsWith('src/'), `${rfc} ${section}`)
+    for (const path of [...files.split(', '), ...tests.split(', ').filter(path => path !== '-')])
+      t.true(existsSync(path), `${path} of RFC ${rfc} ${section}`)
+  }
+})
+
+test('links between pages lead somewhere', t => {
+  const pages = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md')]
+  t.true(pages.length > 15)
+  let links = 0
+  for (const page of pages)
+    for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      links += 1
+      const folder = page.includes('/') ? page.slice(0, page.lastIndexOf('/') + 1) : ''
+      t.true(existsSync(`${folder}${target}`), `${page} links to ${target}`)
+    }
+  t.true(links > 20, `${links} links`)
+})
+
+test('every page of a decision is in the list of decisions', t => {
+  const list = read('docs/adr/README.md')
+  const pages = globSync('docs/adr/[0-9]*.md')
+  t.true(pages.length >= 10)
+  for (const page of pages) t.true(list.includes(`](${page.slice('docs/adr/'.length)})`), page)
+})
