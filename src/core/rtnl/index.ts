@@ -21,7 +21,14 @@ export {
   encodeLinkDump,
   type LinkMessage,
 } from './link.ts'
-export { type Answer, beginMessage, decodeAnswer, endMessage, MessageReader } from './message.ts'
+export {
+  type Answer,
+  beginMessage,
+  decodeAnswer,
+  endMessage,
+  MessageReader,
+  requestAnswer,
+} from './message.ts'
 export { NativeWriter } from './native.ts'
 export {
   GROUP_IPV4_ADDRESS,

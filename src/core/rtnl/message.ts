@@ -1,5 +1,11 @@
 import { align4, type NativeWriter, s32At, u16At, u32At } from './native.ts'
-import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSGERR_ATTR_MSG } from './numbers.ts'
+import {
+  NLM_F_ACK,
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
+  NLMSG_DONE,
+  NLMSGERR_ATTR_MSG,
+} from './numbers.ts'
 
 /**
  * Netlink's framing: a datagram holds messages, a message holds attributes.
@@ -94,6 +100,11 @@ export function beginMessage(
 export function endMessage(to: NativeWriter, at: number): void {
   to.close32(at)
   to.pad()
+}
+
+/** Asks for an answer to the message at `at` even where it succeeds: done before it, all before it are done. */
+export function requestAnswer(bytes: Uint8Array, at: number): void {
+  bytes[at + 6]! |= NLM_F_ACK
 }
 
 /** What the kernel says to a request: errno 0 is an acknowledgement or the end of a dump. */

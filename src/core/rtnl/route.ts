@@ -11,7 +11,6 @@ import { align4, type NativeWriter, u32At } from './native.ts'
 import {
   AF_INET,
   AF_INET6,
-  NLM_F_ACK,
   NLM_F_CREATE,
   NLM_F_DUMP,
   NLM_F_EXCL,
@@ -68,15 +67,16 @@ export const ROUTE_OCTETS_MAX = HEADER_OCTETS + 12 + 20 + 8 + 8
 export interface RouteRequest {
   verb: RouteVerb
   sequence: number
-  /** ask for an acknowledgement; a refusal is always answered */
-  acknowledge: boolean
   family: Family
   bytes: Uint8Array
   offset: number
   length: number
 }
 
-/** Writes one request. `target` is not looked at in a deletion. O(octets). */
+/**
+ * Writes one request. A refusal is always answered, success only with `requestAnswer`. `target` is not
+ * looked at in a deletion. O(octets).
+ */
 export function encodeRoute(
   to: NativeWriter,
   request: RouteRequest,
@@ -85,8 +85,8 @@ export function encodeRoute(
 ): void {
   const { verb, family, length } = request
   const remove = verb === 'delete' || target === undefined
-  const flags = VERB_FLAGS[verb] | (request.acknowledge ? NLM_F_ACK : 0)
-  const at = beginMessage(to, remove ? RTM_DELROUTE : RTM_NEWROUTE, flags, request.sequence)
+  const type = remove ? RTM_DELROUTE : RTM_NEWROUTE
+  const at = beginMessage(to, type, VERB_FLAGS[verb], request.sequence)
   to.u8(family === 'ipv4' ? AF_INET : AF_INET6)
   to.u8(length)
   to.u8(0)

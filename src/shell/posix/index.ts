@@ -1,0 +1,8 @@
+/** System calls that the runtime does not have, over koffi: no compiler on the user's machine. */
+export { errnoName, PosixError } from './error.ts'
+export {
+  enterNewNetwork,
+  forbidNewPrivileges,
+  inNetwork,
+} from './privilege.ts'
+export { openPipe, PosixSocket, setSocketOption, socketOption } from './socket.ts'
