@@ -57,14 +57,8 @@ export function surroundings(): Surroundings {
       return { socket, client: await connectApi(socket) }
     },
     start: async (name, configPath) => {
-      const processes = await import('../index.ts')
-      const start = {
-        run: processes.runSupervisor,
-        controller: processes.runController,
-        speaker: processes.runSpeaker,
-        dataplane: processes.runDataplane,
-      }[name]
-      await start(configPath)
+      const { runProcess } = await import('../index.ts')
+      await runProcess(name, configPath)
     },
   }
 }

@@ -165,6 +165,8 @@ test('a node that nobody knows is code 3', async t => {
   const { code, remarks } = await run(['status', '--node', 'worker-7'], { store: cluster() })
   t.is(code, 3)
   t.regex(remarks, /nothing of node worker-7 is known in \/store/)
+  t.is((await run(['peers', '--node', 'worker-7'], { store: cluster() })).code, 3)
+  t.is((await run(['routes', '--node', 'worker-7'], { store: cluster() })).code, 3)
 })
 
 test('peers are the table of calicoctl node status, by family, within 80 columns', async t => {

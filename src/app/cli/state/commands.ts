@@ -126,6 +126,8 @@ async function routes(
 ): Promise<void> {
   const asked = text === undefined ? undefined : parseAsked(text)
   const found = await source.routes(node, asked)
+  if (asked === undefined && found.length === 0)
+    requireNodes(await source.nodes(node), node, source.where)
   if (asked !== undefined && found.length === 0)
     throw new CommandFailure(EXIT.notFound, `no route to ${asked} at ${whose(node)}`, {
       remedy:
