@@ -16,7 +16,11 @@ export function describedCommand(
 ): Command {
   const command = new Command(usage).summary(summary)
   command.description(about.text === undefined ? `${summary}.` : `${summary}.\n\n${about.text}`)
-  command.addHelpText('after', `\n${examplesHelp(about.examples)}\n\n${EXIT_CODES_HELP}`)
+  return command.addHelpText('after', `\n${examplesHelp(about.examples)}\n\n${EXIT_CODES_HELP}`)
+}
+
+/** Adds `-c`, as every command that reads the configuration of this node has it. */
+export function withConfig(command: Command): Command {
   return command.addOption(
     new Option(
       '-c, --config <file>',

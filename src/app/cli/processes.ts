@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type ConfigOption, describedCommand } from './options.ts'
+import { type ConfigOption, describedCommand, withConfig } from './options.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** `martlet run | controller | speaker | dataplane`: the agent itself, whole or in its three processes. */
@@ -9,15 +9,16 @@ export type ProcessName = 'run' | 'controller' | 'speaker' | 'dataplane'
 
 /** The four commands. */
 export function processCommands(surroundings: Surroundings): readonly Command[] {
-  return PROCESSES.map(({ name, summary, text, example }) =>
-    describedCommand(name, summary, {
-      text,
-      examples: [
-        [example, `martlet ${name}`],
-        ['With a configuration elsewhere', `martlet ${name} -c ./martlet.yaml`],
-      ],
-    }).action((options: ConfigOption) => surroundings.start(name, options.config)),
-  )
+  return PROCESSES.map(({ name, summary, text, example }) => {
+    const examples = [
+      [example, `martlet ${name}`],
+      ['With a configuration elsewhere', `martlet ${name} -c ./martlet.yaml`],
+    ] as const
+    const command = describedCommand(name, summary, { text, examples })
+    return withConfig(command).action((options: ConfigOption) =>
+      surroundings.start(name, options.config),
+    )
+  })
 }
 
 const PROCESSES: readonly {

@@ -3,7 +3,7 @@ import { API_VERSION, type Kind } from '../../../core/calico/index.ts'
 import type { Store } from '../../../core/intent/index.ts'
 import { formatProblem, parseResources } from '../../../shell/config/index.ts'
 import { CommandFailure, EXIT, fileFailure } from '../failure.ts'
-import { type ConfigOption, describedCommand } from '../options.ts'
+import { type ConfigOption, describedCommand, withConfig } from '../options.ts'
 import { type Format, printAs, table, withOutput } from '../output.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { CLUSTER_KINDS, columnsOf, kindCalled, type TableContext, valueAt } from './kinds.ts'
@@ -318,7 +318,7 @@ async function readFiles(
 }
 
 function withFiles(command: Command): Command {
-  return command
+  return withConfig(command)
     .option('-f, --filename <file...>', 'a file, a directory, or - for standard input')
     .option('-R, --recursive', 'directories with their subdirectories')
     .addOption(new Option('--allow-version-mismatch', 'accepted, as calicoctl has it').hideHelp())

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { SessionDocument } from '../../../core/intent/index.ts'
 import { type Address, type Prefix, parseAddress, parseNetwork } from '../../../core/net/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
-import { describedCommand } from '../options.ts'
+import { describedCommand, withConfig } from '../options.ts'
 import { type Format, printAs, withOutput } from '../output.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { troubles } from './health.ts'
@@ -166,7 +166,7 @@ function requireNodes(
 const whose = (node: string | 'all'): string => (node === 'all' ? 'any node' : node)
 
 function withState(command: Command): Command {
-  return withOutput(command)
+  return withOutput(withConfig(command))
     .option('-n, --node <name>', 'another node')
     .addOption(new Option('-A, --all-nodes', 'every node').conflicts('node'))
     .addOption(new Option('--from <source>', 'whom to ask').choices(['api', 'store']))
