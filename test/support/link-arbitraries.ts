@@ -77,8 +77,10 @@ const peerConfig = record<PeerConfig>(
     routeReflectorClient: fc.boolean(),
     nextHop: fc.constantFrom('auto', 'self', 'keep'),
     export: fc.constantFrom('originated', 'all'),
+    nextHopIpv4: address,
+    nextHopIpv6: address,
   },
-  ['localAddress'],
+  ['localAddress', 'nextHopIpv4', 'nextHopIpv6'],
 )
 
 const speakerConfig = record<SpeakerConfig>(

@@ -35,8 +35,11 @@ export function makeApi(answers: AgentAnswers): ApiServer {
   const handler = connectNodeAdapter({ routes: router => addRoutes(router, answers) })
   const http1 = createHttp1({ requestTimeout: REQUEST_MS }, handler)
   const http2 = createHttp2(handler)
+  const sockets = new Set<Socket>()
   return {
     accept(socket) {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
       socket.on('error', () => socket.destroy())
       socket.setTimeout(REQUEST_MS, () => socket.destroy())
       socket.once('readable', () => {
@@ -49,7 +52,7 @@ export function makeApi(answers: AgentAnswers): ApiServer {
       })
     },
     close() {
-      http1.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
     },
   }
 }

@@ -41,6 +41,13 @@ function lineOf(note: SpeakerNote): Line {
       const text = 'the attributes exceed a message, so the prefix is withdrawn from this peer'
       return { level: 'warn', text, fields: { peer, prefix } }
     }
+    case 'NEXT_HOP_MISSING': {
+      const { peer, family } = note
+      const text =
+        `${family} routes are not sent to this peer: the session has no ${family} address to name ` +
+        'as next hop; give the node one'
+      return { level: 'warn', text, fields: { peer, family } }
+    }
     case 'TABLE_FULL':
       return { level: 'error', text: note.why, fields: { limit: note.limit } }
     default:

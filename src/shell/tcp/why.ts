@@ -14,6 +14,6 @@ const SENTENCES: Readonly<Record<string, string>> = {
 }
 
 /** The sentence for `error`; the system's own text where there is none. */
-export function explain(error: NodeJS.ErrnoException): string {
-  return SENTENCES[error.code ?? ''] ?? error.message
+export function explain(error: Error & { readonly code?: unknown }): string {
+  return SENTENCES[String(error.code)] ?? error.message
 }

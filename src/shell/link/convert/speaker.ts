@@ -77,6 +77,8 @@ function toPeer(peer: PeerConfig) {
     routeReflectorClient: peer.routeReflectorClient,
     nextHop: peer.nextHop,
     export: peer.export,
+    ...optional('nextHopIpv4', peer.nextHopIpv4, same),
+    ...optional('nextHopIpv6', peer.nextHopIpv6, same),
   }
 }
 
@@ -95,5 +97,7 @@ function fromPeer(message: PeerConfigMessage): PeerConfig {
     routeReflectorClient: message.routeReflectorClient,
     nextHop: word(['auto', 'self', 'keep'], message.nextHop),
     export: word(['originated', 'all'], message.export),
+    ...optional('nextHopIpv4', message.nextHopIpv4, address),
+    ...optional('nextHopIpv6', message.nextHopIpv6, address),
   }
 }

@@ -1,0 +1,75 @@
+import {
+  agentDocument,
+  kernelDocument,
+  pathDocument,
+  type RouteDocument,
+  routeDocument,
+  routeDocuments,
+  routesSummary,
+  type StatusFacts,
+  sessionDocument,
+} from '../core/intent/index.ts'
+import { parseAddress, parsePrefix } from '../core/net/index.ts'
+import type { RouteSnapshot } from '../core/speaker/index.ts'
+import { type AgentAnswers, ApiError } from '../shell/api/index.ts'
+import type { SpeakerLink } from '../shell/link/index.ts'
+
+/** What operators are answered: the documents of the last round, and live answers about one prefix. */
+
+/** Answers from what `agent` knows. */
+export function answersOf(agent: {
+  readonly facts: StatusFacts
+  readonly speaker: SpeakerLink
+}): AgentAnswers {
+  const sessions = async () => {
+    const { speaker, node, epochOffset } = agent.facts
+    return (speaker?.sessions ?? []).map(session => sessionDocument(session, node, epochOffset))
+  }
+  return {
+    sessions,
+    state: async () => {
+      const { facts } = agent
+      const kernel = kernelDocument(facts)
+      const summary = routesSummary(facts)
+      return {
+        node: facts.node,
+        agent: agentDocument(facts),
+        sessions: await sessions(),
+        ...(kernel !== undefined && { kernel }),
+        ...(summary !== undefined && { summary }),
+      }
+    },
+    routes: async asked =>
+      asked === undefined ? routeDocuments(agent.facts) : await lookup(agent, asked),
+  }
+}
+
+async function lookup(
+  agent: { readonly facts: StatusFacts; readonly speaker: SpeakerLink },
+  asked: string,
+): Promise<RouteDocument[]> {
+  const target = parseAddress(asked) ?? parsePrefix(asked)
+  if (target === undefined)
+    throw new ApiError('API_INVALID', `"${asked}" is neither an address nor a prefix`)
+  const routes = await agent.speaker.lookup(target)
+  return routes.flatMap(route => documentOf(route, agent.facts))
+}
+
+function documentOf(route: RouteSnapshot, facts: StatusFacts): RouteDocument[] {
+  const document = routeDocument(route, { node: facts.node, ...kernelOf(route, facts) })
+  return document === undefined ? [] : [{ ...document, paths: route.paths.map(pathDocument) }]
+}
+
+/** Where the route stands in the kernel, as far as the dataplane lists it: routes of the cluster's pools. */
+function kernelOf(
+  route: RouteSnapshot,
+  { dataplane, desired }: StatusFacts,
+): Pick<RouteDocument, 'kernel' | 'kernelError'> {
+  if (dataplane === undefined) return { kernel: 'unknown' }
+  const isLocal = route.paths.some(path => path.best && path.from === 'local')
+  if (isLocal && desired?.dataplane.blackholes.includes(route.prefix))
+    return { kernel: 'blackhole' }
+  const known = dataplane.routes.find(({ prefix }) => prefix === route.prefix)
+  if (known === undefined) return { kernel: isLocal ? 'absent' : 'unknown' }
+  return { kernel: known.state, ...(known.error !== undefined && { kernelError: known.error }) }
+}

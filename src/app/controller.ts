@@ -1,0 +1,251 @@
+import { millis } from '../core/base/index.ts'
+import {
+  type AgentMode,
+  type Desired,
+  desired,
+  type Entry,
+  type Problem,
+  type StatusFacts,
+  type Store,
+  type WatchEvent,
+} from '../core/intent/index.ts'
+import { makeApi } from '../shell/api/index.ts'
+import { now, wallOffset } from '../shell/clock/index.ts'
+import { type NodeConfiguration, SnapshotReader, WATCHED_ROOTS } from '../shell/config/index.ts'
+import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
+import type { Log } from '../shell/log/index.ts'
+import { openStore } from '../shell/store/index.ts'
+import { answersOf } from './answers.ts'
+import type { Running } from './process.ts'
+import { Reporter } from './reporter.ts'
+
+/**
+ * The controller's process: from the store to both halves, and from both halves to the store and to operators.
+ *
+ * Nothing is told to anybody before the store's first complete snapshot: in-sync is sacred. After it, the whole
+ * of what should be is told whenever it changes and whenever a half appears; while the store is lost, what it
+ * last said stays.
+ */
+
+/** What the controller is started with. */
+export interface ControllerOptions {
+  readonly configuration: NodeConfiguration
+  readonly version: string
+  readonly log: Log
+}
+
+/** Between two rounds of asking both halves: the bound of all writing, too. */
+const ROUND_MS = 1_000
+
+/** Several changes of the store that come together are one. */
+const GATHER_MS = 20
+
+/** Starts it. Rejects when the store cannot be opened at all, or another controller runs. */
+export async function startController(options: ControllerOptions): Promise<Running> {
+  const { configuration, log } = options
+  const paths = socketPaths(configuration.runDirectory)
+  const store = openStore(configuration.store)
+  const controller = new Controller(options, store)
+  const api = makeApi(answersOf(controller))
+  const listener = await listen(paths.api, socket => api.accept(socket))
+  const round = setInterval(() => controller.round(), ROUND_MS)
+  log.info('CONTROLLER_STARTED', `the controller of ${configuration.node} runs`, {
+    store: configuration.store.kind,
+  })
+  return {
+    close: async () => {
+      clearInterval(round)
+      api.close()
+      await listener.close()
+      await controller.close()
+      await store.close()
+    },
+  }
+}
+
+/** What this node should do and does, kept current. */
+export class Controller {
+  readonly #options: ControllerOptions
+  readonly #entries = new Map<string, Entry>()
+  readonly #reader = new SnapshotReader()
+  readonly #reporter: Reporter
+  readonly #speaker: SpeakerLink
+  readonly #dataplane: DataplaneLink
+  readonly #watch: { close(): void }
+  readonly #startedAt = now()
+  readonly #epochOffset = wallOffset()
+  #storeProblems: readonly Problem[] = []
+  #storeSince = now()
+  #lost: string | undefined = 'no answer yet'
+  #desired: Desired | undefined
+  #gather: NodeJS.Timeout | undefined
+  #facts: StatusFacts
+  #rounding = false
+  #closed = false
+  /** what was logged of the store's problems */
+  #known = new Set<string>()
+
+  constructor(options: ControllerOptions, store: Store) {
+    this.#options = options
+    const { configuration, log } = options
+    const paths = socketPaths(configuration.runDirectory)
+    this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
+    this.#speaker = new SpeakerLink({
+      path: paths.speaker,
+      log,
+      up: () => this.#tellSpeaker(),
+      down: () => this.round(),
+    })
+    this.#dataplane = new DataplaneLink({
+      path: paths.dataplane,
+      log,
+      up: () => this.#tellDataplane(),
+      down: () => this.round(),
+    })
+    this.#facts = this.#factsNow()
+    this.#watch = store.watch(WATCHED_ROOTS, event => this.#heard(event))
+  }
+
+  /** What this node is and holds, as of the last round. */
+  get facts(): StatusFacts {
+    return this.#facts
+  }
+
+  /** The speaker's link, for questions about one prefix. */
+  get speaker(): SpeakerLink {
+    return this.#speaker
+  }
+
+  /** Asks both halves and reports; at most one at a time. */
+  round(): void {
+    if (this.#rounding || this.#closed) return
+    this.#rounding = true
+    this.#ask().finally(() => {
+      this.#rounding = false
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#gather)
+    this.#watch.close()
+    this.#speaker.close()
+    this.#dataplane.close()
+    await this.#reporter.close()
+  }
+
+  #heard(event: WatchEvent): void {
+    const { log } = this.#options
+    switch (event.type) {
+      case 'lost':
+        log.warn('STORE_LOST', `the store does not answer: ${event.why}`)
+        this.#setLost(event.why)
+        return
+      case 'snapshot':
+        this.#entries.clear()
+        for (const entry of event.entries) this.#entries.set(entry.key, entry)
+        break
+      case 'changes':
+        for (const entry of event.puts) this.#entries.set(entry.key, entry)
+        for (const key of event.deletes) this.#entries.delete(key)
+        break
+      default:
+        event satisfies never
+    }
+    if (this.#lost !== undefined) log.info('STORE_FRESH', 'the store answers')
+    this.#setLost(undefined)
+    this.#storeProblems = event.problems ?? []
+    this.#gather ??= setTimeout(() => this.#decide(), GATHER_MS)
+  }
+
+  #setLost(why: string | undefined): void {
+    if ((this.#lost === undefined) !== (why === undefined)) this.#storeSince = now()
+    this.#lost = why
+    this.round()
+  }
+
+  #decide(): void {
+    this.#gather = undefined
+    const before = this.#desired
+    const snapshot = this.#reader.read(this.#entries.values())
+    const problems = [...this.#storeProblems, ...snapshot.problems]
+    const next = desired({ ...snapshot, problems }, this.#options.configuration.facts)
+    this.#desired = next
+    this.#logProblems(next.problems)
+    if (differ(before?.speaker, next.speaker) || differ(before?.listen, next.listen))
+      this.#tellSpeaker()
+    if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
+    this.round()
+  }
+
+  #tellSpeaker(): void {
+    const wanted = this.#desired
+    if (wanted === undefined) return
+    const { speaker, listen } = wanted
+    this.#speaker.configure({ listen, ...(speaker !== undefined && { speaker }) })
+  }
+
+  #tellDataplane(): void {
+    if (this.#desired !== undefined) this.#dataplane.intend(this.#desired.dataplane)
+  }
+
+  async #ask(): Promise<void> {
+    const [speaker, dataplane] = await Promise.allSettled([
+      this.#speaker.snapshot(),
+      this.#dataplane.snapshot(),
+    ])
+    if (this.#closed) return
+    this.#facts = {
+      ...this.#factsNow(),
+      ...(speaker.status === 'fulfilled' && { speaker: speaker.value }),
+      ...(dataplane.status === 'fulfilled' && { dataplane: dataplane.value }),
+    }
+    this.#reporter.report(this.#facts)
+  }
+
+  #factsNow(): StatusFacts {
+    const { configuration, version } = this.#options
+    return {
+      node: configuration.node,
+      version,
+      mode: this.#mode(),
+      startedAt: this.#startedAt,
+      processes: {
+        speaker: this.#speaker.isUp ? 'up' : 'down',
+        dataplane: this.#dataplane.isUp ? 'up' : 'down',
+      },
+      store: {
+        kind: configuration.store.kind,
+        state: this.#lost === undefined ? 'fresh' : 'lost',
+        since: millis(this.#storeSince),
+        ...(this.#lost !== undefined && { why: this.#lost }),
+      },
+      ...(this.#desired !== undefined && { desired: this.#desired }),
+      epochOffset: this.#epochOffset,
+    }
+  }
+
+  #mode(): AgentMode {
+    if (this.#desired === undefined) return 'starting'
+    if (this.#lost !== undefined) return 'stale'
+    return this.#desired.speaker === undefined ? 'idle' : 'running'
+  }
+
+  /** Each problem is a line when it appears and when it is gone. */
+  #logProblems(problems: readonly Problem[]): void {
+    const { log } = this.#options
+    const known = new Set<string>()
+    for (const { object, field, reason } of problems) {
+      const text = `${object}${field === '' ? '' : ` ${field}`}: ${reason}`
+      known.add(text)
+      if (!this.#known.has(text)) log.warn('PROBLEM', text, { object, field })
+    }
+    for (const text of this.#known)
+      if (!known.has(text)) log.info('PROBLEM_SOLVED', `solved: ${text}`)
+    this.#known = known
+  }
+}
+
+/** Lists in what is desired are in canonical order, so that equal text is equal meaning. */
+const differ = (left: unknown, right: unknown): boolean =>
+  JSON.stringify(left) !== JSON.stringify(right)

@@ -1,0 +1,121 @@
+import {
+  type AgentMode,
+  documentText,
+  type LeasedKeys,
+  lastDocument,
+  lastKey,
+  nodeStateRoot,
+  type StatusFacts,
+  type Store,
+  stateDocuments,
+} from '../core/intent/index.ts'
+import { now } from '../shell/clock/index.ts'
+import type { Log } from '../shell/log/index.ts'
+
+/**
+ * Writes what this node is and holds to the store, under a lease: `report` says what is so, and what differs
+ * from what was said before is set. The store's side bounds the rate of each key; counters, which change all
+ * the time, are bounded further.
+ */
+
+/** A document of which only counters changed is written again after this long. */
+const COUNTERS_MS = 10_000
+
+/** Between two last-known copies. */
+const LAST_MS = 5_000
+
+/** Fields that count what goes on and mean no change of state. */
+const COUNTERS = new Set(['counters'])
+
+interface Said {
+  readonly text: string
+  /** the document without its counters */
+  readonly essence: string
+  readonly at: number
+}
+
+/** The state of one node in the store. */
+export class Reporter {
+  readonly #store: Store
+  readonly #keys: LeasedKeys
+  readonly #log: Log
+  readonly #said = new Map<string, Said>()
+  #lastText = ''
+  #lastAt = Number.NEGATIVE_INFINITY
+  #lastWriting = false
+  #lastFailed = false
+
+  /** @param leaseSeconds  how long the state of a node that died stays */
+  constructor(store: Store, leaseSeconds: number, log: Log) {
+    this.#store = store
+    this.#keys = store.leased(leaseSeconds)
+    this.#log = log
+  }
+
+  /** Makes the store say `facts`. O(documents). */
+  report(facts: StatusFacts): void {
+    const time = now()
+    const documents = stateDocuments(facts)
+    for (const [key, document] of documents) this.#say(key, document, time)
+    for (const key of this.#said.keys()) {
+      if (documents.has(key) || isUnknown(key, facts)) continue
+      this.#said.delete(key)
+      this.#keys.unset(key)
+    }
+    this.#remember(facts, time)
+  }
+
+  /** Takes this node's state away; the last-known copy stays. */
+  async close(): Promise<void> {
+    await this.#keys.close()
+  }
+
+  #say(key: string, document: object, time: number): void {
+    const text = documentText(document)
+    const said = this.#said.get(key)
+    if (said?.text === text) return
+    const essence = JSON.stringify(document, (name, value) =>
+      COUNTERS.has(name) ? undefined : value,
+    )
+    if (said?.essence === essence && time - said.at < COUNTERS_MS) return
+    this.#said.set(key, { text, essence, at: time })
+    this.#keys.set(key, text)
+  }
+
+  #remember(facts: StatusFacts, time: number): void {
+    if (this.#lastWriting || time - this.#lastAt < LAST_MS || facts.mode === 'starting') return
+    const document = lastDocument(facts, now())
+    const { at: _, ...rest } = document
+    const text = JSON.stringify(rest)
+    if (text === this.#lastText && !this.#lastFailed) return
+    this.#lastAt = time
+    this.#lastWriting = true
+    this.#store.put(lastKey(facts.node), documentText(document)).then(
+      () => {
+        this.#lastWriting = false
+        this.#lastFailed = false
+        this.#lastText = text
+      },
+      (error: unknown) => {
+        this.#lastWriting = false
+        if (!this.#lastFailed) this.#log.warn('STATE_NOT_WRITTEN', describe(error))
+        this.#lastFailed = true
+      },
+    )
+  }
+}
+
+/**
+ * While a half does not answer nobody knows what it holds: its documents stay as they were last said, and the
+ * agent's says that the half is down.
+ */
+function isUnknown(key: string, facts: StatusFacts): boolean {
+  const kind = key.slice(nodeStateRoot(facts.node).length)
+  if (kind === 'kernel') return facts.dataplane === undefined
+  return facts.speaker === undefined && !sessionsAreOver(facts.mode)
+}
+
+const sessionsAreOver = (mode: AgentMode): boolean => mode === 'idle'
+
+const describe = (error: unknown): string =>
+  `the last-known copy is not written: ${error instanceof Error ? error.message : String(error)}`

@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { NodeConfiguration } from '../shell/config/index.ts'
+import { socketPaths } from '../shell/link/index.ts'
+import type { Log } from '../shell/log/index.ts'
+import {
+  Child,
+  type ChildName,
+  type Identities,
+  makeSocketDirectories,
+  ownPrivileges,
+  planIdentities,
+  question,
+  thisMachine,
+} from '../shell/process/index.ts'
+import { explain, type ListenAddress, listenHere } from '../shell/tcp/index.ts'
+import type { Running } from './process.ts'
+import { settingsOf } from './settings.ts'
+
+/**
+ * The supervisor: starts the three processes with the least that each works with, starts again what ends, and
+ * opens port 179 for the speaker, which may not. It holds no state.
+ */
+
+/** What the supervisor is started with. */
+export interface SupervisorOptions {
+  readonly configuration: NodeConfiguration
+  /** of the file that `configuration` came from, where one was named */
+  readonly configPath: string | undefined
+  readonly log: Log
+}
+
+/** The privileged port that the speaker may have: that of BGP. Others below 1024 are not its business. */
+const BGP_PORT = 179
+const UNPRIVILEGED_PORT_MIN = 1_024
+
+/** In this order they end: the speaker says goodbye while the dataplane still listens. */
+const CHILDREN: readonly ChildName[] = ['speaker', 'controller', 'dataplane']
+
+/** Variables that the speaker and the dataplane get: none that could hold a credential. */
+const HARMLESS = ['PATH', 'LANG', 'TZ', 'TERM', 'NO_COLOR', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE']
+
+/** Starts the agent. Rejects when the run directory cannot be made. */
+export async function startSupervisor(options: SupervisorOptions): Promise<Running> {
+  const { configuration, log } = options
+  const identities = planIdentities(thisMachine(ownPrivileges()), filesOf(configuration))
+  for (const shortfall of identities.shortfalls) log.warn('PRIVILEGES_SHARED', shortfall)
+  makeSocketDirectories(directoriesOf(configuration.runDirectory, identities))
+  const children = CHILDREN.map(name => startChild(name, options, identities))
+  return {
+    close: async () => {
+      for (const child of children) await child.stop()
+    },
+  }
+}
+
+function startChild(name: ChildName, options: SupervisorOptions, identities: Identities): Child {
+  const { configuration, configPath, log } = options
+  const { uid } = identities.of[name]
+  const child = log.child({ child: name })
+  child.debug('CHILD_IDENTITY', `the ${name} runs as user ${uid}`, { uid })
+  return new Child({
+    name,
+    log,
+    command: [
+      ...identities.prefix(name),
+      process.execPath,
+      ...process.execArgv,
+      mainModule(),
+      name,
+      ...(name === 'controller' && configPath !== undefined ? ['--config', configPath] : []),
+    ],
+    environment: name === 'controller' ? process.env : harmless(process.env),
+    message: (message, send) => {
+      const asked = question(message)
+      if (asked === undefined) child.warn('QUESTION', `the ${name} asked what nobody answers`)
+      else if (asked.ask === 'settings') send({ settings: settingsOf(configuration) })
+      else if (name === 'speaker') void answerListen(asked, asked.id, send)
+    },
+  })
+}
+
+async function answerListen(
+  at: ListenAddress,
+  id: number,
+  send: Parameters<ConstructorParameters<typeof Child>[0]['message']>[1],
+): Promise<void> {
+  if (at.port !== BGP_PORT && at.port < UNPRIVILEGED_PORT_MIN) {
+    const text = `listenPort is ${BGP_PORT}, or ${UNPRIVILEGED_PORT_MIN} and above`
+    send({ listen: id, code: 'EPERM', text })
+    return
+  }
+  try {
+    const server = await listenHere(at)
+    // one that connects before the speaker has the listener: it will try again
+    server.on('connection', socket => socket.destroy())
+    send({ listen: id }, server)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    send({ listen: id, code: error.code, text: explain(error) })
+  }
+}
+
+/** What the controller has to be able to use, the store first. */
+const filesOf = ({ store, source }: NodeConfiguration): string[] => [
+  ...(store.kind === 'directory' ? [store.path] : []),
+  source,
+]
+
+function directoriesOf(runDirectory: string, { of }: Identities) {
+  const paths = socketPaths(runDirectory)
+  return [
+    { path: paths.routes, listener: of.dataplane, connectorGid: of.speaker.gid },
+    { path: paths.dataplane, listener: of.dataplane, connectorGid: of.controller.gid },
+    { path: paths.speaker, listener: of.speaker, connectorGid: of.controller.gid },
+    { path: paths.api, listener: of.controller, connectorGid: process.getgid?.() ?? 0 },
+  ]
+}
+
+function harmless(environment: NodeJS.ProcessEnv): Record<string, string | undefined> {
+  return Object.fromEntries(HARMLESS.map(name => [name, environment[name]]))
+}
+
+/** The program itself: beside this folder, written or built. */
+function mainModule(): string {
+  const written = join(import.meta.dirname, '..', 'main.ts')
+  return existsSync(written) ? written : join(import.meta.dirname, '..', 'main.js')
+}

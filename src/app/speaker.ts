@@ -1,0 +1,105 @@
+import { randomInt } from 'node:crypto'
+import type { Server } from 'node:net'
+import { Prng } from '../core/base/index.ts'
+import {
+  Speaker,
+  type SpeakerConfig,
+  type SpeakerEvent,
+  type SpeakerOutput,
+} from '../core/speaker/index.ts'
+import { Loop, now } from '../shell/clock/index.ts'
+import { RoutesLink, type SpeakerCommand, serveSpeaker, socketPaths } from '../shell/link/index.ts'
+import { type Log, logNote } from '../shell/log/index.ts'
+import { Connections, type ListenAddress, Listeners } from '../shell/tcp/index.ts'
+import type { Running } from './process.ts'
+
+/** The speaker's process: one engine between TCP, the dataplane's socket and the controller's. */
+
+/** What the speaker is started with. */
+export interface SpeakerOptions {
+  readonly runDirectory: string
+  readonly log: Log
+  /** opens a listener: by itself, or by the supervisor */
+  bind(at: ListenAddress): Promise<Server>
+}
+
+/** What peers are told when this process is asked to end. RFC 9003 */
+const STOP_TEXT = 'the agent of this node is stopping'
+
+/** Starts speaking BGP as the controller says. Rejects when another speaker has the socket. */
+export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
+  const { log } = options
+  const paths = socketPaths(options.runDirectory)
+  const deliver = (event: SpeakerEvent): void => loop.deliver(event)
+  const connections = new Connections(deliver)
+  const fib = new RoutesLink({
+    path: paths.routes,
+    log,
+    up: () => deliver({ type: 'FibUp' }),
+    down: () => deliver({ type: 'FibDown' }),
+    credit: routes => deliver({ type: 'FibCredit', routes }),
+  })
+  const speaker = new Speaker(outputOf(connections, fib, log), {
+    chance: new Prng(randomInt(2 ** 32)),
+  })
+  const loop = new Loop<SpeakerEvent>(speaker)
+  const listeners = new Listeners({
+    log,
+    bind: options.bind,
+    accepted: socket => connections.accept(socket),
+  })
+  const configurer = new Configurer(deliver, listeners)
+  const server = await serveSpeaker({
+    path: paths.speaker,
+    log,
+    configure: command => configurer.configure(command),
+    snapshot: () => speaker.snapshot(now()),
+    lookup: target => speaker.lookup(target),
+  })
+  return {
+    close: async () => {
+      listeners.close()
+      deliver({ type: 'Stop', text: STOP_TEXT })
+      await connections.settled()
+      loop.close()
+      fib.close()
+      await server.close()
+    },
+  }
+}
+
+function outputOf(connections: Connections, fib: RoutesLink, log: Log): SpeakerOutput {
+  return {
+    connect: (connection, endpoint) => connections.connect(connection, endpoint),
+    send: (connection, bytes) => connections.send(connection, bytes),
+    close: connection => connections.close(connection),
+    pause: connection => connections.pause(connection),
+    resume: connection => connections.resume(connection),
+    fib,
+    note: note => logNote(log, note),
+  }
+}
+
+/** Tells the engine and the listeners what the controller said. */
+class Configurer {
+  readonly #deliver: (event: SpeakerEvent) => void
+  readonly #listeners: Listeners
+  #last: SpeakerConfig | undefined
+
+  constructor(deliver: (event: SpeakerEvent) => void, listeners: Listeners) {
+    this.#deliver = deliver
+    this.#listeners = listeners
+  }
+
+  configure({ speaker, listen }: SpeakerCommand): void {
+    if (speaker !== undefined) this.#tell(speaker)
+    // this node is not to speak BGP any more: its sessions end and its routes go
+    else if (this.#last !== undefined) this.#tell({ ...this.#last, peers: [], originated: [] })
+    this.#listeners.set(listen)
+  }
+
+  #tell(config: SpeakerConfig): void {
+    this.#last = config
+    this.#deliver({ type: 'Configure', config })
+  }
+}
