@@ -1,6 +1,6 @@
 import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
 import type { KernelOutput } from './ports.ts'
-import type { Shared } from './route-table.ts'
+import type { Shared } from './table/route-table.ts'
 
 /** When to read the whole table: at start, now and then, and when something does not fit. */
 
@@ -59,9 +59,8 @@ export class Dumps {
     this.ask(now, millis(delay))
   }
 
-  /** Starts one when it is due. */
-  tick(now: Millis): void {
-    if (this.#running || now < this.#dueAt) return
+  /** Starts one: `next` has come. */
+  start(now: Millis): void {
     // doubts that stay away for a whole interval are forgotten
     if (this.#lastDoubtless(now)) this.#doubts = 0
     else this.#doubts = Math.min(this.#doubts + 1, 16)

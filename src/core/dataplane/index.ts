@@ -1,4 +1,6 @@
 /** The kernel half, behind one door. Layer 4. */
+
+export { BATCH_MAX } from './batch.ts'
 export { Dataplane, type DataplaneOptions } from './dataplane.ts'
 export type {
   DataplaneEvent,
@@ -9,5 +11,4 @@ export type {
   Refusal,
   RouteChange,
 } from './ports.ts'
-export { BATCH_MAX } from './reconciler.ts'
 export type * from './types.ts'

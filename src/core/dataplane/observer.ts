@@ -1,9 +1,9 @@
 import type { Millis } from '../base/index.ts'
 import { NO_PREFIX } from '../net/index.ts'
-import { NONE } from './counted.ts'
 import type { KernelRoute } from './ports.ts'
-import type { Reconciler } from './reconciler.ts'
-import { DOUBT, IN_FLIGHT, type RouteTable, type Shared } from './route-table.ts'
+import type { Blame, Reconciler } from './reconciler.ts'
+import { NONE } from './table/counted.ts'
+import { DOUBT, IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
 import type { DataplaneConfig } from './types.ts'
 
 /** Takes what the kernel says of routes, and decides what it means for ours. */
@@ -74,7 +74,7 @@ export class Observer {
     table.setSeen(row, target)
     shared.targets.drop(target)
     const changed = had !== NONE && had !== target
-    if (changed && !covered) this.#o.reconciler.lost(table, row, route.dump === 0, now)
+    if (changed && !covered) this.#o.reconciler.lost(table, row, blame(route), now)
     else this.#o.reconciler.touch(table, row)
   }
 
@@ -93,7 +93,7 @@ export class Observer {
       return
     }
     table.setSeen(row, NONE)
-    reconciler.lost(table, row, true, now)
+    reconciler.lost(table, row, blame(route), now)
   }
 
   #foreign(table: RouteTable, route: Readonly<KernelRoute>, now: Millis): void {
@@ -114,7 +114,7 @@ export class Observer {
       this.#o.doubt(now)
       if (route.replaced) {
         table.setSeen(row, NONE)
-        reconciler.lost(table, row, false, now)
+        reconciler.lost(table, row, 'stranger', now)
         return
       }
     }
@@ -155,4 +155,10 @@ export class Observer {
       if (last.bytes[at] !== route.bytes[route.offset + at]) return false
     return true
   }
+}
+
+/** Who took our route out: the kernel does when a link goes down, and that is nobody's doing. */
+function blame(route: Readonly<KernelRoute>): Blame {
+  if (route.dump !== 0) return 'stranger'
+  return route.by === 0 ? 'kernel' : 'contender'
 }

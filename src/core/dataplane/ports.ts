@@ -40,6 +40,8 @@ export interface KernelRoute {
   replaced: boolean
   /** the dump that it is from; 0: somebody else changed it just now */
   dump: number
+  /** of a change just now: the netlink port of who did it; 0: the kernel itself, because of a link */
+  by: number
   family: Family
   bytes: Uint8Array
   offset: number

@@ -1,7 +1,6 @@
 import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import type { Family, Prefix, PrefixId } from '../net/index.ts'
+import type { Prefix, PrefixId } from '../net/index.ts'
 import {
-  BLACKHOLE,
   EEXIST,
   ENOBUFS,
   ENODEV,
@@ -9,10 +8,12 @@ import {
   ESRCH,
   errnoText,
   isAboutNextHop,
+  type RouteVerb,
 } from '../rtnl/index.ts'
-import { NONE } from './counted.ts'
+import { Batch, codeOf, type Sent, type Stray } from './batch.ts'
 import { backOff, Holds } from './holds.ts'
-import type { KernelOutput, Refusal, RouteChange } from './ports.ts'
+import type { KernelOutput, Refusal } from './ports.ts'
+import { NONE } from './table/counted.ts'
 import {
   DIRTY,
   DOUBT,
@@ -25,31 +26,16 @@ import {
   prefixId,
   type RouteTable,
   type Shared,
-} from './route-table.ts'
-import { RowQueue } from './row-queue.ts'
+} from './table/route-table.ts'
+import { RowQueue } from './table/row-queue.ts'
 
 /** Makes the kernel's routes what is wanted: the difference, in batches, and what to do with refusals. */
-
-/** Changes in one batch. Above a hundred the kernel's speed does not depend on it. */
-export const BATCH_MAX = 1_000
 
 /** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
 const STRAYS_MAX = 4_096
 
-/** In the batch: not a row, but a stray. */
-const STRAY = 0xffffffff
-
 /** A retry that follows the last one by more than this starts over with short pauses. */
 const RETRIES_FORGET = millis(60_000)
-
-/** A route of ours at a metric that is not ours now: a dump found it, and it has no row. */
-export interface Stray {
-  readonly family: Family
-  /** the network's octets first */
-  readonly bytes: Uint8Array
-  readonly length: number
-  readonly metric: number
-}
 
 /** Whether what nobody wants may be deleted: not before its source has said all. */
 export interface SweepRule {
@@ -81,7 +67,13 @@ export interface LastFailure {
   readonly at: Millis
 }
 
-type Plan = 'nothing' | 'add' | 'replace' | 'delete'
+/**
+ * Who took a route of ours out: the kernel, as it does when a link goes down; a stranger, some time ago; or
+ * one who does it now, and may go on.
+ */
+export type Blame = 'kernel' | 'stranger' | 'contender'
+
+type Plan = 'nothing' | RouteVerb
 
 /**
  * The difference between wanted and seen, level-triggered: a row is marked, and decided when its turn comes.
@@ -106,16 +98,7 @@ export class Reconciler {
   readonly #dying: RowQueue[] = Array.from({ length: 129 }, () => new RowQueue())
   #dyingSize = 0
   readonly #strays: Stray[] = []
-  #batch = 0
-  #busy = false
-  #changes = 0
-  #adds = 0
-  readonly #codes = new Uint32Array(BATCH_MAX)
-  readonly #plans: Plan[] = new Array<Plan>(BATCH_MAX).fill('nothing')
-  readonly #wants = new Uint32Array(BATCH_MAX)
-  readonly #targets = new Uint32Array(BATCH_MAX)
-  readonly #change: RouteChange
-  readonly #scratch = new Uint8Array(16)
+  readonly #batch: Batch
   #retryAt: Millis = NEVER
   #retries = 0
   #retriedAt: Millis = millis(0)
@@ -124,15 +107,7 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#o = options
     this.holds = new Holds(options.shared.groups, options.output, options.chance)
-    this.#change = {
-      verb: 'add',
-      family: 'ipv4',
-      bytes: this.#scratch,
-      offset: 0,
-      length: 0,
-      metric: options.metric,
-      target: BLACKHOLE,
-    }
+    this.#batch = new Batch(options.shared, options.output, options.metric)
   }
 
   /** When something that failed is to be tried again. */
@@ -144,7 +119,7 @@ export class Reconciler {
 
   /** True when nothing waits and nothing is in flight. */
   get idle(): boolean {
-    return !this.#busy && this.#waiting === 0
+    return !this.#batch.inFlight && this.#waiting === 0
   }
 
   get #waiting(): number {
@@ -159,13 +134,13 @@ export class Reconciler {
     this.#dirty.push(codeOf(table, row))
   }
 
-  /** Our route has gone, or is another's now. `contested`: somebody did it just now, not an event of a link. */
-  lost(table: RouteTable, row: PrefixId, contested: boolean, now: Millis): void {
+  /** Our route has gone, or is another's now. */
+  lost(table: RouteTable, row: PrefixId, blame: Blame, now: Millis): void {
     if (table.wantOf(row) !== NONE) {
-      table.flags[row]! |= LOST
+      if (blame !== 'kernel') table.flags[row]! |= LOST
       // a loss is news: what failed before it may work now
       table.errno[row] = 0
-      if (contested) {
+      if (blame === 'contender') {
         const { times, pause } = table.fights.lost(row, now)
         if (pause > 0)
           this.#o.output.note({
@@ -228,29 +203,28 @@ export class Reconciler {
    * now; while a batch is in flight nothing can.
    */
   work(budget: number, now: Millis): boolean {
-    if (this.#busy) return false
-    for (let left = budget; left > 0 && this.#changes < BATCH_MAX; left--)
-      if (!this.#next(now)) break
-    if (this.#changes === 0) return this.#waiting > 0
-    this.#busy = true
-    this.#o.output.commit(++this.#batch)
+    const batch = this.#batch
+    if (batch.inFlight) return false
+    for (let left = budget; left > 0 && !batch.full; left--) if (!this.#next(now)) break
+    if (batch.size === 0) return this.#waiting > 0
+    batch.commit()
     return false
   }
 
-  /** The results of the batch in flight. `refusals` are in the batch's order. O(batch). */
-  written(batch: number, refusals: readonly Refusal[], now: Millis): void {
-    if (!this.#busy || batch !== this.#batch) return
-    this.#busy = false
+  /** The results of batch `number`. `refusals` are in the batch's order. O(batch). */
+  written(number: number, refusals: readonly Refusal[], now: Millis): void {
+    const batch = this.#batch
+    if (!batch.inFlight || number !== batch.number) return
     const present = this.#o.shared.present
     let next = 0
-    for (let at = 0; at < this.#changes; at++) {
-      const refusal = refusals[next]
-      const refused = refusal?.at === at
-      if (refused) next++
-      if (this.#codes[at] !== STRAY) this.#answered(at, refused ? refusal : undefined, now)
+    for (let at = 0; at < batch.size; at++) {
+      const refused = refusals[next]?.at === at ? refusals[next++] : undefined
+      const sent = batch.sent(at)
+      if (sent === undefined) continue
+      this.#answered(sent, refused, now)
+      batch.forget(sent)
     }
-    this.#changes = 0
-    this.#adds = 0
+    batch.clear()
     if (this.#full && this.#o.shared.present < present && !this.#isFull()) {
       this.#full = false
       this.#o.revisit()
@@ -258,7 +232,7 @@ export class Reconciler {
   }
 
   #isFull(): boolean {
-    return this.#o.shared.present + this.#adds >= this.#o.routesMax
+    return this.#o.shared.present + this.#batch.adds >= this.#o.routesMax
   }
 
   #tableOf(code: number): RouteTable {
@@ -288,7 +262,7 @@ export class Reconciler {
     if (this.#dyingSize === 0) {
       const stray = this.#strays.pop()
       if (stray === undefined) return false
-      this.#emitStray(stray)
+      this.#batch.addStray(stray)
       return true
     }
     let length = 128
@@ -346,65 +320,23 @@ export class Reconciler {
     if (plan === 'nothing') {
       table.recount(row)
       table.settle(row)
-      return
-    }
-    const { groups, targets } = this.#o.shared
-    const at = this.#changes++
-    const want = plan === 'delete' ? NONE : table.wantOf(row)
-    const target = plan === 'delete' ? NONE : groups.resolve(want)
-    groups.keep(want)
-    targets.keep(target)
-    this.#codes[at] = codeOf(table, row)
-    this.#plans[at] = plan
-    this.#wants[at] = want
-    this.#targets[at] = target
-    table.flags[row]! |= IN_FLIGHT
-    if (plan === 'add') this.#adds++
-    const change = this.#change
-    change.verb = plan
-    change.family = table.family
-    change.length = table.prefixes.length(row)
-    change.metric = this.#o.metric
-    change.bytes = this.#scratch
-    change.target = target === NONE ? BLACKHOLE : targets.get(target)
-    table.prefixes.write(row, this.#scratch, 0)
-    this.#o.output.change(change)
+    } else this.#batch.add(table, row, plan)
   }
 
-  #emitStray(stray: Stray): void {
-    this.#codes[this.#changes++] = STRAY
-    const change = this.#change
-    change.verb = 'delete'
-    change.family = stray.family
-    change.length = stray.length
-    change.metric = stray.metric
-    change.bytes = stray.bytes
-    change.target = BLACKHOLE
-    this.#o.output.change(change)
-  }
-
-  #answered(at: number, refusal: Refusal | undefined, now: Millis): void {
-    const { shared } = this.#o
-    const code = this.#codes[at]!
-    const table = this.#tableOf(code)
-    const row = prefixId(code >>> 1)
-    const want = this.#wants[at]!
-    const target = this.#targets[at]!
-    const plan = this.#plans[at]!
+  #answered(sent: Sent, refusal: Refusal | undefined, now: Millis): void {
+    const table = this.#tableOf(sent.code)
+    const row = prefixId(sent.code >>> 1)
     const doubted = (table.flags[row]! & DOUBT) !== 0
     table.flags[row]! &= ~(IN_FLIGHT | DOUBT)
-    if (refusal === undefined) this.#done(table, row, want, target)
-    else if (refusal.errno === ESRCH || refusal.errno === ENOENT) {
+    if (refusal === undefined) this.#done(table, row, sent)
+    else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
       // what was to be deleted or replaced is not there: that is what we wanted to know
-      if (plan === 'add') this.#failed(table, row, refusal, now)
-      else table.setSeen(row, NONE)
-    } else if (plan !== 'delete' && isAboutNextHop(refusal.errno)) {
+      table.setSeen(row, NONE)
+    else if (sent.verb !== 'delete' && isAboutNextHop(refusal.errno)) {
       table.errno[row] = refusal.errno
-      this.holds.refused(want, code, refusal, now)
+      this.holds.refused(sent.want, sent.code, refusal, now)
       this.#count(table, row, refusal, now)
     } else this.#failed(table, row, refusal, now)
-    shared.groups.drop(want)
-    shared.targets.drop(target)
     if (doubted) this.#o.doubt(now)
     this.#again(table, row)
   }
@@ -418,10 +350,10 @@ export class Reconciler {
     else table.settle(row)
   }
 
-  #done(table: RouteTable, row: PrefixId, want: number, target: number): void {
-    table.setSeen(row, target)
+  #done(table: RouteTable, row: PrefixId, sent: Sent): void {
+    table.setSeen(row, sent.target)
     table.heard[row] = this.#o.shared.dump
-    if (target === NONE) return
+    if (sent.verb === 'delete') return
     table.errno[row] = 0
     if ((table.flags[row]! & LOST) !== 0) {
       table.flags[row]! &= ~LOST
@@ -429,7 +361,7 @@ export class Reconciler {
       this.#o.shared.version++
       this.#o.output.note({ code: 'ROUTE_REPAIRED', prefix: table.prefixes.text(row) })
     }
-    if (this.holds.taken(want)) this.#o.revisit()
+    if (this.holds.taken(sent.want)) this.#o.revisit()
   }
 
   #failed(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
@@ -457,9 +389,4 @@ export class Reconciler {
     if (!isAboutNextHop(refusal.errno))
       this.#o.output.note({ code: 'ROUTE_REFUSED', prefix, error })
   }
-}
-
-/** A row of either table as one number: what the queues and the batch hold. */
-function codeOf(table: RouteTable, row: number): number {
-  return row * 2 + (table.family === 'ipv4' ? 0 : 1)
 }

@@ -1,7 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import { comparePrefixes } from '../net/index.ts'
 import { errnoText } from '../rtnl/index.ts'
-import { NONE } from './counted.ts'
+import { NONE } from './table/counted.ts'
 import {
   ABSENT,
   FAILED,
@@ -12,7 +12,7 @@ import {
   type RouteTable,
   type Shared,
   WATCHED,
-} from './route-table.ts'
+} from './table/route-table.ts'
 import type { DataplaneSnapshot, KernelState } from './types.ts'
 
 /** What the dataplane is and holds, for people. */

@@ -42,6 +42,7 @@ export class KernelReader {
       present: false,
       replaced: false,
       dump: 0,
+      by: 0,
       family: 'ipv4',
       bytes: new Uint8Array(0),
       offset: 0,
@@ -85,6 +86,7 @@ export class KernelReader {
     route.present = message.present
     route.replaced = dump === 0 && (message.flags & NLM_F_REPLACE) !== 0
     route.dump = dump
+    route.by = from.port
     route.family = message.family
     route.bytes = message.bytes
     route.offset = message.offset

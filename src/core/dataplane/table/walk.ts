@@ -1,4 +1,4 @@
-import type { Millis } from '../base/index.ts'
+import type { Millis } from '../../base/index.ts'
 import { prefixId, type RouteTable } from './route-table.ts'
 
 /**

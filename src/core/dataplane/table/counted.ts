@@ -1,4 +1,4 @@
-import { invariant } from '../base/index.ts'
+import { invariant } from '../../base/index.ts'
 
 /** Values that many rows share: equal keys have one id, and an id lives as long as something uses it. */
 

@@ -1,4 +1,4 @@
-import { type Family, type Prefix, prefixParts } from '../net/index.ts'
+import { type Family, type Prefix, prefixParts } from '../../net/index.ts'
 import { prefixId, type RouteTable } from './route-table.ts'
 
 /** Which rows a snapshot lists: those inside the watched prefixes. */

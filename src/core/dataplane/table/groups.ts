@@ -1,6 +1,6 @@
-import type { Millis } from '../base/index.ts'
-import type { FibNextHop, NextHopGroup } from '../fib/index.ts'
-import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../rtnl/index.ts'
+import type { Millis } from '../../base/index.ts'
+import type { FibNextHop, NextHopGroup } from '../../fib/index.ts'
+import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../../rtnl/index.ts'
 import { Counted, NONE } from './counted.ts'
 import type { Links } from './links.ts'
 

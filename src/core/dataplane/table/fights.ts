@@ -1,4 +1,4 @@
-import { type Millis, millis, NEVER } from '../base/index.ts'
+import { type Millis, millis, NEVER } from '../../base/index.ts'
 
 /** Who removes a route of ours again and again is met with patience, not with a loop. */
 

@@ -1,4 +1,4 @@
-import type { LinkMessage } from '../rtnl/index.ts'
+import type { LinkMessage } from '../../rtnl/index.ts'
 
 /** The node's links, as far as routes need them: which index a name has now. */
 

@@ -1,5 +1,5 @@
-import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../net/index.ts'
-import type { RouteTarget } from '../rtnl/index.ts'
+import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../../net/index.ts'
+import type { RouteTarget } from '../../rtnl/index.ts'
 import { type Counted, NONE } from './counted.ts'
 import { Fights } from './fights.ts'
 import { BLACKHOLE_GROUP, type Groups } from './groups.ts'

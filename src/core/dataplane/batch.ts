@@ -1,0 +1,161 @@
+import type { PrefixId } from '../net/index.ts'
+import { BLACKHOLE, type RouteVerb } from '../rtnl/index.ts'
+import type { KernelOutput, RouteChange } from './ports.ts'
+import { NONE } from './table/counted.ts'
+import { IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
+
+/** The changes that are on their way to the kernel. */
+
+/** Changes in one batch. Above a hundred the kernel's speed does not depend on it. */
+export const BATCH_MAX = 1_000
+
+/** In the place of a row: a route of ours that has none. */
+const STRAY = 0xffffffff
+
+/** A route of ours at a metric that is not ours now: a dump found it, and it has no row. */
+export interface Stray {
+  readonly family: RouteTable['family']
+  /** the network's octets first */
+  readonly bytes: Uint8Array
+  readonly length: number
+  readonly metric: number
+}
+
+/** What is known of one change when its answer comes. */
+export interface Sent {
+  readonly code: number
+  readonly verb: RouteVerb
+  /** the group that was wanted, NONE in a deletion; in use until `forget` */
+  readonly want: number
+  /** the target that was written, NONE in a deletion; in use until `forget` */
+  readonly target: number
+}
+
+/**
+ * One batch, filled and then in flight.
+ *
+ *   place   codes     row and family       4 bytes
+ *           wants     group that was wanted  4
+ *           targets   target that was sent   4
+ *           verbs     what was asked         8
+ *
+ * Limit: `BATCH_MAX` changes (docs/LIMITS.md).
+ */
+export class Batch {
+  /** how many of the changes add a route */
+  adds = 0
+  inFlight = false
+  readonly #shared: Shared
+  readonly #output: KernelOutput
+  readonly #metric: number
+  readonly #codes = new Uint32Array(BATCH_MAX)
+  readonly #wants = new Uint32Array(BATCH_MAX)
+  readonly #targets = new Uint32Array(BATCH_MAX)
+  readonly #verbs: RouteVerb[] = new Array<RouteVerb>(BATCH_MAX).fill('add')
+  readonly #scratch = new Uint8Array(16)
+  readonly #change: RouteChange
+  #number = 0
+  #size = 0
+
+  constructor(shared: Shared, output: KernelOutput, metric: number) {
+    this.#shared = shared
+    this.#output = output
+    this.#metric = metric
+    this.#change = {
+      verb: 'add',
+      family: 'ipv4',
+      bytes: this.#scratch,
+      offset: 0,
+      length: 0,
+      metric,
+      target: BLACKHOLE,
+    }
+  }
+
+  /** The number of the batch in flight, or of the last one. */
+  get number(): number {
+    return this.#number
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get full(): boolean {
+    return this.#size === BATCH_MAX
+  }
+
+  /** Adds what is to be done about a row; it is in flight from here on. */
+  add(table: RouteTable, row: PrefixId, verb: RouteVerb): void {
+    const { groups, targets } = this.#shared
+    const at = this.#size++
+    const want = verb === 'delete' ? NONE : table.wantOf(row)
+    const target = verb === 'delete' ? NONE : groups.resolve(want)
+    groups.keep(want)
+    targets.keep(target)
+    this.#codes[at] = codeOf(table, row)
+    this.#verbs[at] = verb
+    this.#wants[at] = want
+    this.#targets[at] = target
+    table.flags[row]! |= IN_FLIGHT
+    if (verb === 'add') this.adds++
+    const change = this.#change
+    change.verb = verb
+    change.family = table.family
+    change.length = table.prefixes.length(row)
+    change.metric = this.#metric
+    change.bytes = this.#scratch
+    change.target = target === NONE ? BLACKHOLE : targets.get(target)
+    table.prefixes.write(row, this.#scratch, 0)
+    this.#output.change(change)
+  }
+
+  /** Adds the deletion of a route that has no row. */
+  addStray(stray: Stray): void {
+    this.#codes[this.#size++] = STRAY
+    const change = this.#change
+    change.verb = 'delete'
+    change.family = stray.family
+    change.length = stray.length
+    change.metric = stray.metric
+    change.bytes = stray.bytes
+    change.target = BLACKHOLE
+    this.#output.change(change)
+  }
+
+  /** Hands it to the kernel. */
+  commit(): void {
+    this.inFlight = true
+    this.#output.commit(++this.#number)
+  }
+
+  /** What was sent at place `at`; undefined for a stray: nobody waits for its answer. */
+  sent(at: number): Sent | undefined {
+    const code = this.#codes[at]!
+    if (code === STRAY) return undefined
+    return {
+      code,
+      verb: this.#verbs[at]!,
+      want: this.#wants[at]!,
+      target: this.#targets[at]!,
+    }
+  }
+
+  /** The answer was taken: its group and target are not in use by it any more. */
+  forget(sent: Sent): void {
+    this.#shared.groups.drop(sent.want)
+    this.#shared.targets.drop(sent.target)
+  }
+
+  /** All answers were taken: the next batch can be made. */
+  clear(): void {
+    this.inFlight = false
+    this.#size = 0
+    this.adds = 0
+  }
+}
+
+/** A row of either table as one number: what queues and batches hold. */
+export function codeOf(table: RouteTable, row: number): number {
+  return row * 2 + (table.family === 'ipv4' ? 0 : 1)
+}
