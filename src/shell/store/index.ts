@@ -3,15 +3,17 @@ import type { StoreConfiguration } from '../config/index.ts'
 import { EtcdStore } from './etcd/store.ts'
 import { FileStore } from './file/store.ts'
 
-/** The datastore: resources in, state out. Two implementations of the port `Store` of core/intent. */
+/**
+ * The datastore: resources in, state out. Two implementations of the port `Store` of core/intent.
+ */
 export { StoreError, type StoreErrorCode } from './errors.ts'
 
 /** By when a call has an answer, or is rejected. */
 const DEADLINE_MS = 5000
 
 /**
- * Opens the store that the configuration names. Does not wait for it: a store that is not there yet rejects
- * calls, and a watch tells `lost` until it comes.
+ * Opens the store that the configuration names. Does not wait for it: a store that is not there yet
+ * rejects calls, and a watch tells `lost` until it comes.
  *
  * @throws StoreError where a certificate or password file cannot be read
  */

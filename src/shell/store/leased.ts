@@ -3,8 +3,9 @@ import { now } from '../clock/index.ts'
 import { LeaseLostError, Pause, StoreError } from './errors.ts'
 
 /**
- * Keys that live as long as their writer, on any medium that has leases. Level-triggered: callers say what
- * should be there, one loop makes it so, and after a lost lease it begins again from nothing.
+ * Keys that live as long as their writer, on any medium that has leases. Level-triggered: callers
+ * say what should be there, one loop makes it so, and after a lost lease it begins again from
+ * nothing.
  */
 
 /** What a store must do for leased keys. Each call settles within the store's deadline. */
@@ -19,7 +20,10 @@ export interface LeaseMedium {
   revoke(): Promise<void>
 }
 
-/** The shortest time between two writes: a key that changes a thousand times a second is written once. */
+/**
+ * The shortest time between two writes: a key that changes a thousand times a second is written
+ * once.
+ */
 const WRITE_INTERVAL_MS = 1000
 /** Keys in one write; etcd takes 128 operations in a transaction by default. */
 const WRITE_KEYS_MAX = 100

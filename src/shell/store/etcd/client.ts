@@ -14,8 +14,8 @@ import type { EtcdConfiguration } from '../../config/index.ts'
 import { StoreError, sentenceOf } from '../errors.ts'
 
 /**
- * etcd3 with its habits corrected: every call has a deadline, retries are ours and know which calls may be
- * repeated, and a reconnection is not put off for half a minute.
+ * etcd3 with its habits corrected: every call has a deadline, retries are ours and know which calls
+ * may be repeated, and a reconnection is not put off for half a minute.
  */
 
 /** One attempt of a call; a hung member must leave time for another one. */
@@ -46,7 +46,8 @@ export function clientOptions(configuration: EtcdConfiguration): IOptions {
     ca === undefined && certificate === undefined
       ? undefined
       : {
-          // gRPC takes the system's authorities where none are given, but etcd3's type wants a value
+          // gRPC takes the system's authorities where none are given, but etcd3's type wants a
+          // value
           rootCertificate: ca === undefined ? Buffer.from(rootCertificates.join('\n')) : read(ca),
           ...(certificate === undefined || key === undefined
             ? {}
@@ -87,8 +88,8 @@ export class EtcdClient {
   }
 
   /**
-   * Runs `call` until it succeeds, fails for good, or the deadline passes. `call` may run more than once: it
-   * must be safe to repeat.
+   * Runs `call` until it succeeds, fails for good, or the deadline passes. `call` may run more than
+   * once: it must be safe to repeat.
    *
    * @throws StoreError, or what `isFinal` says is an answer
    */

@@ -3,7 +3,9 @@ import { LeaseLostError } from '../errors.ts'
 import type { LeaseMedium } from '../leased.ts'
 import type { EtcdClient } from './client.ts'
 
-/** A lease of etcd, kept alive by us: etcd3 gives one up after an outage that the server forgave. */
+/**
+ * A lease of etcd, kept alive by us: etcd3 gives one up after an outage that the server forgave.
+ */
 export class EtcdLease implements LeaseMedium {
   readonly #client: EtcdClient
   readonly #ttlSeconds: number

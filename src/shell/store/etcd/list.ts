@@ -2,11 +2,16 @@ import type { Etcd3, IRangeResponse, MultiRangeBuilder } from 'etcd3'
 import type { Entry } from '../../../core/intent/index.ts'
 import { entryOf, within } from './client.ts'
 
-/** Everything under some prefixes at one revision, in pages: a cluster's objects do not fit one message. */
+/**
+ * Everything under some prefixes at one revision, in pages: a cluster's objects do not fit one
+ * message.
+ */
 
 const PAGE_ENTRIES = 500
 
-/** All entries under `prefixes` by key, as of one revision. Each page settles within `deadlineMs`. */
+/**
+ * All entries under `prefixes` by key, as of one revision. Each page settles within `deadlineMs`.
+ */
 export async function listAll(
   client: Etcd3,
   prefixes: readonly string[],

@@ -6,18 +6,21 @@ import { entryOf, within } from './client.ts'
 import { listAll } from './list.ts'
 
 /**
- * Follows prefixes of an etcd. One attempt is: a client of its own to one member, a list, a watch from its
- * revision, and a question every two seconds whether the member still answers. Whatever ends an attempt (a
- * restart, a compaction, a member that hangs or has no leader), the next one begins with a list and tells the
- * difference, so that nothing is missed and nothing is told twice.
+ * Follows prefixes of an etcd. One attempt is: a client of its own to one member, a list, a watch
+ * from its revision, and a question every two seconds whether the member still answers. Whatever
+ * ends an attempt (a restart, a compaction, a member that hangs or has no leader), the next one
+ * begins with a list and tells the difference, so that nothing is missed and nothing is told twice.
  *
- * etcd3 would reconnect by itself, but it dies on a compaction, does not notice a hung member, and waits up to
- * half a minute.
+ * etcd3 would reconnect by itself, but it dies on a compaction, does not notice a hung member, and
+ * waits up to half a minute.
  */
 
 /** How long a member may take to answer. */
 const ANSWER_MS = 2000
-/** Between two questions whether it still does; linearizable, so that a member without a leader fails. */
+/**
+ * Between two questions whether it still does; linearizable, so that a member without a leader
+ * fails.
+ */
 const PROBE_MS = 2000
 /** Between two attempts. */
 const RETRY_MS = 250

@@ -1,11 +1,14 @@
 import { parseAllDocuments, stringify } from 'yaml'
 import { keyOfObject } from './files.ts'
 
-/** Changes one object in the text of a file and leaves the rest, comments included, as people wrote it. */
+/**
+ * Changes one object in the text of a file and leaves the rest, comments included, as people wrote
+ * it.
+ */
 
 /**
- * The text with the object of `key` replaced by `value` (JSON), or without it; undefined where no object of that
- * key is in it.
+ * The text with the object of `key` replaced by `value` (JSON), or without it; undefined where no
+ * object of that key is in it.
  */
 export function editText(text: string, key: string, value: string | undefined): string | undefined {
   const documents = parseAllDocuments(text)

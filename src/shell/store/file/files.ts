@@ -7,7 +7,9 @@ import type { Problem } from '../../../core/intent/index.ts'
 import { readYaml, type YamlDocument } from '../../config/index.ts'
 import { sentenceOf, systemCode } from '../errors.ts'
 
-/** Files of a directory store: which there are, which objects they hold, and how one is replaced. */
+/**
+ * Files of a directory store: which there are, which objects they hold, and how one is replaced.
+ */
 
 /** Where the store keeps what is not a resource; not for people to edit. */
 export const STATE_FOLDER = '.state'
@@ -44,8 +46,8 @@ export interface Scan {
 /**
  * Reads a directory again and again, each file only when it changed.
  *
- * A file that cannot be read, or not to its end, keeps the objects that it last had: an editor that has written
- * half of it does not take the other half's sessions down.
+ * A file that cannot be read, or not to its end, keeps the objects that it last had: an editor that
+ * has written half of it does not take the other half's sessions down.
  */
 export class FileReader {
   readonly #root: string
@@ -192,16 +194,27 @@ const property = (value: unknown, name: string): unknown =>
 export const digestOf = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)
 
+/**
+ * Makes `folder` inside `root`, but never `root` itself: where that is absent, it is not mounted, or
+ * its name was mistyped, and a new one would hide it.
+ *
+ * @throws ENOENT
+ */
+export async function makeFolder(root: string, folder: string): Promise<void> {
+  await stat(root)
+  await mkdir(folder, { recursive: true })
+}
+
 let writes = 0
 
 /**
- * Replaces a file whole: a reader sees the old content or the new one, and a crash leaves one of them.
+ * Replaces a file whole: a reader sees the old content or the new one, and a crash leaves one of
+ * them.
  *
  * @param durable  wait until the disk has it; not worth it for what dies with its writer
  */
 export async function writeWhole(path: string, text: string, durable = true): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true })
   const temporary = join(folder, `.${process.pid}-${writes++}.tmp`)
   try {
     const file = await open(temporary, 'w', 0o644)

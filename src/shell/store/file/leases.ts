@@ -4,18 +4,20 @@ import { join } from 'node:path'
 import type { Entry } from '../../../core/intent/index.ts'
 import { LeaseLostError, systemCode } from '../errors.ts'
 import type { LeaseMedium } from '../leased.ts'
-import { writeWhole } from './files.ts'
+import { makeFolder, STATE_FOLDER, writeWhole } from './files.ts'
 
 /**
  * Leases of a directory store: one file a lease, which holds the keys under it and dies by its age.
  *
- *   .state/leases/<ttl seconds>-<uuid>.json   { "<key>": { "revision": 9, "value": {…} or "text" } }
+ *   .state/leases/<ttl seconds>-<uuid>.json   { "<key>": { "revision": 9, "value": {…} or "…" } }
  *
- * The file's modification time is when the lease was last renewed: a renewal writes no content. Readers ignore
- * what is older than its ttl; whoever writes next removes it.
+ * The file's modification time is when the lease was last renewed: a renewal writes no content.
+ * Readers ignore what is older than its ttl; whoever writes next removes it.
  */
 
-/** An expired lease is removed this long after its end, so that its owner learns that it was late. */
+/**
+ * An expired lease is removed this long after its end, so that its owner learns that it was late.
+ */
 const KEEP_MS = 60_000
 
 const folderIn = (state: string): string => join(state, 'leases')
@@ -39,14 +41,16 @@ export type Numbered = (change: (revision: number) => Promise<void>) => Promise<
 
 /** One lease of this process. */
 export class FileLease implements LeaseMedium {
+  readonly #root: string
   readonly #state: string
   readonly #ttlSeconds: number
   readonly #numbered: Numbered
   #name = ''
   #entries = new Map<string, { revision: number; value: string }>()
 
-  constructor(state: string, ttlSeconds: number, numbered: Numbered) {
-    this.#state = state
+  constructor(root: string, ttlSeconds: number, numbered: Numbered) {
+    this.#root = root
+    this.#state = join(root, STATE_FOLDER)
     this.#ttlSeconds = ttlSeconds
     this.#numbered = numbered
   }
@@ -55,6 +59,7 @@ export class FileLease implements LeaseMedium {
   async grant(): Promise<void> {
     this.#name = `${this.#ttlSeconds}-${randomUUID()}.json`
     this.#entries = new Map()
+    await makeFolder(this.#root, folderIn(this.#state))
     await writeWhole(this.#path(), '{}\n', false)
     await this.#removeExpired()
   }

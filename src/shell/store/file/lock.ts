@@ -1,5 +1,4 @@
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { now } from '../../clock/index.ts'
 import { StoreError, systemCode } from '../errors.ts'
 
@@ -41,10 +40,6 @@ async function take(path: string, token: string): Promise<boolean> {
     await file.close()
     return true
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      await mkdir(dirname(path), { recursive: true })
-      return false
-    }
     if (systemCode(error) !== 'EEXIST') throw error
     await breakStale(path)
     return false

@@ -6,10 +6,11 @@ import { digestOf, writeWhole } from './files.ts'
 /**
  * Revisions of what lies in a directory: one counter for all keys, as etcd has it.
  *
- *   .state/revisions.json   { "revision": 7, "keys": { "<key>": { "revision": 5, "digest": "…" } } }
+ *   .state/revisions.json { "revision": 7, "keys": { "<key>": { "revision": 5, "digest": "…" } } }
  *
- * Files are changed by people too, who count nothing: whoever first sees a content that the index does not know
- * gives it the next revision, under the directory's lock, and from then on all processes agree.
+ * Files are changed by people too, who count nothing: whoever first sees a content that the index
+ * does not know gives it the next revision, under the directory's lock, and from then on all
+ * processes agree.
  */
 
 /** What the index says of one key. */

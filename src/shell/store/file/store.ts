@@ -1,5 +1,5 @@
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { parseResourceKey, RESOURCES_ROOT } from '../../../core/calico/index.ts'
 import type {
   Entry,
@@ -13,15 +13,22 @@ import type {
 import { StoreError, sentenceOf, systemCode } from '../errors.ts'
 import { LeasedSet } from '../leased.ts'
 import { editText, yamlOf } from './edit.ts'
-import { FileReader, keyOfObject, type Scan, STATE_FOLDER, writeWhole } from './files.ts'
+import {
+  FileReader,
+  keyOfObject,
+  makeFolder,
+  type Scan,
+  STATE_FOLDER,
+  writeWhole,
+} from './files.ts'
 import { FileLease, leasedEntries } from './leases.ts'
 import { withLock } from './lock.ts'
 import { nextRevisions, type Revisions, readRevisions, writeRevisions } from './revisions.ts'
 import { FileWatch } from './watch.ts'
 
 /**
- * A store that is a directory of YAML files: for one node, a lab, a first try. Any number of processes of one
- * machine share it.
+ * A store that is a directory of YAML files: for one node, a lab, a first try. Any number of
+ * processes of one machine share it.
  *
  *   <dir>/any/path/file.yaml       resources, any number a file, written by people or by us
  *   <dir>/<plural>/<name>.yaml     where a new resource goes
@@ -98,7 +105,7 @@ export class FileStore implements Store {
   /** @inheritDoc */
   leased(ttlSeconds: number): LeasedKeys {
     this.#mustBeOpen()
-    const lease = new FileLease(this.#state, ttlSeconds, change => this.#numbered(change))
+    const lease = new FileLease(this.#root, ttlSeconds, change => this.#numbered(change))
     return new LeasedSet(lease, ttlSeconds)
   }
 
@@ -170,7 +177,7 @@ export class FileStore implements Store {
       if (place.kind === 'resource')
         await this.#writeResource(key, value, place.path, current?.source)
       else if (value === undefined) await unlink(this.#keyPath(key))
-      else await writeWhole(this.#keyPath(key), value)
+      else await this.#writeFile(this.#keyPath(key), value)
       const after = valuesOf(before)
       if (value === undefined) after.delete(key)
       else after.set(key, place.kind === 'resource' ? canonical(value) : value)
@@ -183,6 +190,11 @@ export class FileStore implements Store {
       for (const watch of this.#watches) watch.wake()
       return { done: true, revision }
     })
+  }
+
+  async #writeFile(path: string, text: string): Promise<void> {
+    await makeFolder(this.#root, dirname(path))
+    await writeWhole(path, text)
   }
 
   async #writeResource(
@@ -198,7 +210,7 @@ export class FileStore implements Store {
     })
     if (source === undefined) {
       const yaml = yamlOf(value ?? '')
-      await writeWhole(
+      await this.#writeFile(
         path,
         text.trim() === '' ? yaml : `${text.replace(/\n?$/, '\n')}---\n${yaml}`,
       )
@@ -238,11 +250,8 @@ export class FileStore implements Store {
     for (const watch of this.#watches) watch.wake()
   }
 
-  /** The state folder is made on the first write, but not the directory: its name may be mistyped. */
   async #locked<Result>(work: () => Promise<Result>): Promise<Result> {
-    await mkdir(this.#state).catch(error => {
-      if (systemCode(error) !== 'EEXIST') throw error
-    })
+    await makeFolder(this.#root, this.#state)
     return await withLock(join(this.#state, 'lock'), this.#deadlineMs, work)
   }
 

@@ -4,13 +4,21 @@ import { changesBetween, isEmpty } from '../changes.ts'
 import { Pause, sentenceOf } from '../errors.ts'
 import type { Contents } from './store.ts'
 
-/** Follows a directory: woken by the kernel where it tells, and looking by itself where it does not. */
+/**
+ * Follows a directory: woken by the kernel where it tells, and looking by itself where it does not.
+ */
 
-/** How often it looks without being told: leases expire silently, and some file systems tell nothing. */
+/**
+ * How often it looks without being told: leases expire silently, and some file systems tell
+ * nothing.
+ */
 const LOOK_MS = 1000
 /** After a change, until the rest of it is there: an editor writes several times. */
 const SETTLE_MS = 40
-/** An object that vanished may be on its way back (an editor replaces a file): it is looked for again. */
+/**
+ * An object that vanished may be on its way back (an editor replaces a file): it is looked for
+ * again.
+ */
 const VANISHED_MS = 300
 /** Between two looks while the directory cannot be read. */
 const RETRY_MS = 500
@@ -105,7 +113,9 @@ export class FileWatch {
     this.#listener({ type: 'lost', why })
   }
 
-  /** Watches every folder of resources; looking by itself goes on, so a failure here costs a second. */
+  /**
+   * Watches every folder of resources; looking by itself goes on, so a failure here costs a second.
+   */
   #follow(folders: readonly string[]): void {
     for (const [folder, watcher] of this.#watchers)
       if (!folders.includes(folder)) {
