@@ -38,6 +38,7 @@ interface Waiting<In> {
 export class RequestLink<Out extends Message, In extends Envelope> {
   readonly #hangUp: () => void
   #channel: Channel<Out, In> | undefined
+  #wasUp = false
   #waiting: Waiting<In>[] = []
   #deadline: NodeJS.Timeout | undefined
 
@@ -46,13 +47,18 @@ export class RequestLink<Out extends Message, In extends Envelope> {
     const name = peer.toUpperCase()
     this.#hangUp = dial({
       path,
-      lost: why => log.warn(`${name}_LOST`, `no link to the ${peer}: ${why.message}`),
+      lost: why => {
+        // before the first time it is only not there yet
+        const level = this.#wasUp ? 'warn' : 'info'
+        log[level](`${name}_LOST`, `no link to the ${peer}: ${why.message}`)
+      },
       connected: (socket, tell) => {
         const channel: Channel<Out, In> = new Channel(socket, {
           ...options,
           open: () => {
             tell.greeted()
             this.#channel = channel
+            this.#wasUp = true
             log.info(`${name}_UP`, `the ${peer} is linked`)
             options.up()
           },

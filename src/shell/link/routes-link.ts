@@ -38,12 +38,17 @@ export class RoutesLink implements FibWriter {
   readonly #hangUp: () => void
   #stream: RouteStream | undefined
   #flushAsked = false
+  #wasUp = false
 
   constructor(options: RoutesLinkOptions) {
     const { path, log } = options
     this.#hangUp = dial({
       path,
-      lost: why => log.warn('DATAPLANE_LOST', `no link to the dataplane: ${why.message}`),
+      lost: why => {
+        // before the first time it is only not there yet
+        const level = this.#wasUp ? 'warn' : 'info'
+        log[level]('DATAPLANE_LOST', `no link to the dataplane: ${why.message}`)
+      },
       connected: (socket, tell) => {
         const channel = new Channel(socket, {
           outgoing: FromSpeakerSchema,
@@ -52,6 +57,7 @@ export class RoutesLink implements FibWriter {
           peer: 'dataplane',
           open: () => {
             tell.greeted()
+            this.#wasUp = true
             log.info('DATAPLANE_UP', 'the dataplane is linked')
             this.#stream = new RouteStream(message => channel.send(message))
             options.up()
