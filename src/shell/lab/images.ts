@@ -66,22 +66,6 @@ export const IMAGES: readonly Image[] = [
     requires: [{ file: '/usr/bin/gobgpd', package: 'gobgpd' }],
   },
   {
-    // GoBGP has no kernel half of its own: zebra, beside it, is one
-    pattern: /(^|\/)gobgp-zebra$/,
-    program: 'gobgp',
-    entrypoint: ['sh', '-c'],
-    cmd: [
-      'install -d -o frr -g frr /run/frr; /usr/lib/frr/zebra -d -f /dev/null; ' +
-        'exec gobgpd -t yaml -f /etc/gobgp/gobgp.yml',
-    ],
-    env: {},
-    empty: ['/etc/gobgp'],
-    requires: [
-      { file: '/usr/bin/gobgpd', package: 'gobgpd' },
-      { file: '/usr/lib/frr/zebra', package: 'frr' },
-    ],
-  },
-  {
     pattern: /(^|\/)etcd$/,
     program: 'etcd',
     entrypoint: ['etcd'],

@@ -138,8 +138,10 @@ export function readGobgp(output: string): readonly Session[] {
   type Neighbour = {
     state: { neighbor_address: string; peer_asn: number; session_state?: number }
   }
-  const neighbours: readonly Neighbour[] = JSON.parse(output)
-  return neighbours.map(({ state }) => ({
+  // what it could not find out it tells as an object
+  const said: readonly Neighbour[] | { error: string } = JSON.parse(output)
+  if ('error' in said) return []
+  return said.map(({ state }) => ({
     peer: state.neighbor_address,
     peerAs: state.peer_asn,
     state: GOBGP_STATES[state.session_state ?? 0] ?? '?',

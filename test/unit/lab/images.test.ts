@@ -15,7 +15,6 @@ test(runs, 'quay.io/frrouting/frr:10.3.1', 'frr')
 test(runs, 'frrouting/frr@sha256:0123', 'frr')
 test(runs, 'bird:2', 'bird')
 test(runs, 'jauderho/gobgp:v3.37.0', 'gobgp')
-test(runs, 'gobgp-zebra', 'gobgp')
 test(runs, 'quay.io/coreos/etcd:v3.5.21', 'etcd')
 test(runs, 'debian:bookworm-slim', 'pause')
 

@@ -209,7 +209,7 @@ export class LinuxNode {
       kind: node.kind,
       group: node.group,
       image: node.image,
-      program: node.entrypoint === undefined ? this.#image.program : 'pause',
+      program: this.command()[0] === 'sleep' ? 'pause' : this.#image.program,
       ...(this.#pid === undefined ? {} : { pid: this.#pid }),
       environment: { ...baseEnvironment(node.hostname), ...this.#image.env, ...node.env },
       privileges: privilegesOf(node),
