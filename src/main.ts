@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-/** Reads the words of the command line, hands them on, and ends with the exit code that comes back. */
+/**
+ * Reads the words of the command line, hands them on, and ends with the exit code that comes back.
+ */
 
 const words = process.argv.slice(2)
 const [name] = words

@@ -14,7 +14,9 @@ import type { RouteSnapshot } from '../core/speaker/index.ts'
 import { type AgentAnswers, ApiError } from '../shell/api/index.ts'
 import type { SpeakerLink } from '../shell/link/index.ts'
 
-/** What operators are answered: the documents of the last round, and live answers about one prefix. */
+/**
+ * What operators are answered: the documents of the last round, and live answers about one prefix.
+ */
 
 /** Answers from what `agent` knows. */
 export function answersOf(agent: {
@@ -60,7 +62,10 @@ function documentOf(route: RouteSnapshot, facts: StatusFacts): RouteDocument[] {
   return document === undefined ? [] : [{ ...document, paths: route.paths.map(pathDocument) }]
 }
 
-/** Where the route stands in the kernel, as far as the dataplane lists it: routes of the cluster's pools. */
+/**
+ * Where the route stands in the kernel, as far as the dataplane lists it: routes of the cluster's
+ * pools.
+ */
 function kernelOf(
   route: RouteSnapshot,
   { dataplane, desired }: StatusFacts,

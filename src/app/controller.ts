@@ -20,11 +20,12 @@ import type { Running } from './process.ts'
 import { Reporter } from './reporter.ts'
 
 /**
- * The controller's process: from the store to both halves, and from both halves to the store and to operators.
+ * The controller's process: from the store to both halves, and from both halves to the store and to
+ * operators.
  *
- * Nothing is told to anybody before the store's first complete snapshot: in-sync is sacred. After it, the whole
- * of what should be is told whenever it changes and whenever a half appears; while the store is lost, what it
- * last said stays.
+ * Nothing is told to anybody before the store's first complete snapshot: in-sync is sacred. After
+ * it, the whole of what should be is told whenever it changes and whenever a half appears; while
+ * the store is lost, what it last said stays.
  */
 
 /** What the controller is started with. */

@@ -3,10 +3,12 @@ import { live } from './process.ts'
 import { readSettings, type Settings, settingsOf } from './settings.ts'
 
 /**
- * The processes of the agent, as the command line and the supervisor start them. Each function resolves when its
- * process is to end, and throws `ConfigurationError` for a configuration that cannot be used.
+ * The processes of the agent, as the command line and the supervisor start them. Each function
+ * resolves when its process is to end, and throws `ConfigurationError` for a configuration that
+ * cannot be used.
  *
- * Each loads what it needs and nothing else: the speaker carries no store client and no schema library.
+ * Each loads what it needs and nothing else: the speaker carries no store client and no schema
+ * library.
  */
 
 /** `martlet run`: the supervisor and, by it, the other three. */

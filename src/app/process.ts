@@ -1,7 +1,10 @@
 import { type Log, type LogOptions, openLog } from '../shell/log/index.ts'
 import { type Capability, excess, has, ownPrivileges, type Parent } from '../shell/process/index.ts'
 
-/** What every process of the agent does around its work: a log, an honest word on its privileges, an end. */
+/**
+ * What every process of the agent does around its work: a log, an honest word on its privileges, an
+ * end.
+ */
 
 /** Something that runs until it is closed. */
 export interface Running {
@@ -62,8 +65,8 @@ function reportPrivileges(
   if (more.length > 0)
     log.warn(
       'PRIVILEGES_EXCESS',
-      `this process has ${more.length} capabilities more than it needs; start it by \`martlet run\` ` +
-        'as root, or take them away (setpriv, systemd, the container)',
+      `this process has ${more.length} capabilities more than it needs; start it by ` +
+        '`martlet run` as root, or take them away (setpriv, systemd, the container)',
       { excess: more },
     )
   const missing = needed.filter(capability => !has(privileges, capability))

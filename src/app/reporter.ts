@@ -13,9 +13,9 @@ import { now } from '../shell/clock/index.ts'
 import type { Log } from '../shell/log/index.ts'
 
 /**
- * Writes what this node is and holds to the store, under a lease: `report` says what is so, and what differs
- * from what was said before is set. The store's side bounds the rate of each key; counters, which change all
- * the time, are bounded further.
+ * Writes what this node is and holds to the store, under a lease: `report` says what is so, and
+ * what differs from what was said before is set. The store's side bounds the rate of each key;
+ * counters, which change all the time, are bounded further.
  */
 
 /** A document of which only counters changed is written again after this long. */
@@ -106,8 +106,8 @@ export class Reporter {
 }
 
 /**
- * While a half does not answer nobody knows what it holds: its documents stay as they were last said, and the
- * agent's says that the half is down.
+ * While a half does not answer nobody knows what it holds: its documents stay as they were last
+ * said, and the agent's says that the half is down.
  */
 function isUnknown(key: string, facts: StatusFacts): boolean {
   const kind = key.slice(nodeStateRoot(facts.node).length)

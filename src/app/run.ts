@@ -18,8 +18,8 @@ import type { Running } from './process.ts'
 import { settingsOf } from './settings.ts'
 
 /**
- * The supervisor: starts the three processes with the least that each works with, starts again what ends, and
- * opens port 179 for the speaker, which may not. It holds no state.
+ * The supervisor: starts the three processes with the least that each works with, starts again what
+ * ends, and opens port 179 for the speaker, which may not. It holds no state.
  */
 
 /** What the supervisor is started with. */
@@ -30,7 +30,10 @@ export interface SupervisorOptions {
   readonly log: Log
 }
 
-/** The privileged port that the speaker may have: that of BGP. Others below 1024 are not its business. */
+/**
+ * The privileged port that the speaker may have: that of BGP. Others below 1024 are not its
+ * business.
+ */
 const BGP_PORT = 179
 const UNPRIVILEGED_PORT_MIN = 1_024
 

@@ -2,8 +2,8 @@ import type { DataplaneConfig } from '../core/dataplane/index.ts'
 import type { LogLevel, NodeConfiguration } from '../shell/config/index.ts'
 
 /**
- * What the speaker and the dataplane are told of the node's configuration. Under a supervisor they get no more
- * than this: the file may hold the store's password, and they are not to read it.
+ * What the speaker and the dataplane are told of the node's configuration. Under a supervisor they
+ * get no more than this: the file may hold the store's password, and they are not to read it.
  */
 export interface Settings {
   readonly runDirectory: string
@@ -18,7 +18,9 @@ export const settingsOf = (configuration: NodeConfiguration): Settings => ({
   kernel: configuration.kernel,
 })
 
-/** Settings as the supervisor of the same release sent them. Throws when they are something else. */
+/**
+ * Settings as the supervisor of the same release sent them. Throws when they are something else.
+ */
 export function readSettings(message: unknown): Settings {
   if (isSettings(message)) return message
   throw new Error('the supervisor sent no settings: it is of another release')

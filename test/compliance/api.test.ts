@@ -1,6 +1,6 @@
 /**
- * The operators' API over a real unix socket: the answers are the documents, unchanged, by Connect over HTTP/1,
- * by JSON that any program can send, and by gRPC over HTTP/2.
+ * The operators' API over a real unix socket: the answers are the documents, unchanged, by Connect
+ * over HTTP/1, by JSON that any program can send, and by gRPC over HTTP/2.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -65,7 +65,7 @@ test('what does not apply is absent on both sides', async t => {
   t.deepEqual(await (await connectApi(path))?.state(), state)
 })
 
-test('a question that makes no sense is the asker’s fault, and a failure is the agent’s', async t => {
+test('a question without sense is the asker’s fault, a failure is the agent’s', async t => {
   const client = await connectApi(await serve(t))
   await t.throwsAsync(client?.routes('nonsense') ?? Promise.resolve(), { code: 'API_INVALID' })
   await t.throwsAsync(client?.routes('192.0.2.1') ?? Promise.resolve(), {

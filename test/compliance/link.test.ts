@@ -1,6 +1,7 @@
 /**
- * The links between the processes, over real unix sockets: whatever one side says, the other side hears, in
- * order and unchanged, wherever the stream is split, and a fault ends a connection and nothing else.
+ * The links between the processes, over real unix sockets: whatever one side says, the other side
+ * hears, in order and unchanged, wherever the stream is split, and a fault ends a connection and
+ * nothing else.
  */
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -112,7 +113,7 @@ test('a snapshot that has not changed is not sent again', async t => {
   t.is((await link.snapshot()).routesTotal, 77)
 })
 
-test('a new speaker is asked for a whole snapshot although its version is that of the old', async t => {
+test('a new speaker is asked for all although its version is that of the old', async t => {
   const path = runDirectory(t).speaker
   const [snapshot] = fc.sample(speakerSnapshot, { numRuns: 1, seed: 7 })
   const old = await new SpeakerSide().listen(path)
@@ -303,7 +304,7 @@ test('credit is given back as routes are taken', async t => {
   t.pass()
 })
 
-test('a dataplane that comes back is told by up, and what was written meanwhile is not sent', async t => {
+test('a dataplane that comes back is asked anew, and writes meanwhile are not sent', async t => {
   const { listener, link, heard, path } = await routesLink(t)
   await listener.close()
   await until(() => heard.includes('down'), 'the speaker hears that it is gone')
@@ -362,7 +363,9 @@ async function stranger(path: string): Promise<{ socket: Socket; gone: () => boo
   return { socket, gone: () => gone }
 }
 
-/** Octets that are wrong on any link; `0a 04 08 01 12 00` is a Hello of version 1 without a role. */
+/**
+ * Octets that are wrong on any link; `0a 04 08 01 12 00` is a Hello of version 1 without a role.
+ */
 const BAD: Readonly<Record<string, string>> = {
   'what is not protobuf': '05ffffffffff',
   'an empty message': '00',

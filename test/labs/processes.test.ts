@@ -1,6 +1,7 @@
 /**
- * The agent's processes on the real kernel: what each may do, and that the death of any of them costs no route.
- * Two nodes in namespaces peer over real TCP; the tests kill what they are about, one after another.
+ * The agent's processes on the real kernel: what each may do, and that the death of any of them
+ * costs no route. Two nodes in namespaces peer over real TCP; the tests kill what they are about,
+ * one after another.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * Anything that the processes may say to one another. Each record lists every field of its type, so that a
- * field which is added to the contract and not to the link fails to compile here.
+ * Anything that the processes may say to one another. Each record lists every field of its type, so
+ * that a field which is added to the contract and not to the link fails to compile here.
  */
 import fc, { type Arbitrary } from 'fast-check'
 import { type Millis, millis } from '../../src/core/base/index.ts'

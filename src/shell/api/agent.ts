@@ -6,7 +6,10 @@ import type {
   SessionDocument,
 } from '../../core/intent/index.ts'
 
-/** What the agent of a node answers to operators: served on one side of the socket, asked on the other. */
+/**
+ * What the agent of a node answers to operators: served on one side of the socket, asked on the
+ * other.
+ */
 
 /** A node as far as its own agent knows it. */
 export interface AgentState {

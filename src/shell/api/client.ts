@@ -22,7 +22,9 @@ export interface AgentClient extends AgentAnswers {
   close(): Promise<void>
 }
 
-/** The agent that listens at `socketPath`; undefined where none does, or this user may not ask it. */
+/**
+ * The agent that listens at `socketPath`; undefined where none does, or this user may not ask it.
+ */
 export async function connectApi(socketPath: string): Promise<AgentClient | undefined> {
   if (!(await listens(socketPath))) return undefined
   const transport = createConnectTransport({

@@ -14,8 +14,9 @@ import {
 } from './generated/api_pb.ts'
 
 /**
- * Serves proto/api.proto: Connect and gRPC-Web over HTTP/1, gRPC over HTTP/2, on the connections that it is
- * given. Both versions come to one socket; the first octets of a connection say which it is.
+ * Serves proto/api.proto: Connect and gRPC-Web over HTTP/1, gRPC over HTTP/2, on the connections
+ * that it is given. Both versions come to one socket; the first octets of a connection say which it
+ * is.
  */
 
 /** What an HTTP/2 client says first. RFC 9113 §3.4: "PRI * HTTP/2.0" */
@@ -69,7 +70,9 @@ function addRoutes(router: ConnectRouter, answers: AgentAnswers): void {
   })
 }
 
-/** A document as the message of the same shape: the field names of its JSON are those of the schema. */
+/**
+ * A document as the message of the same shape: the field names of its JSON are those of the schema.
+ */
 async function answer<Answer extends Message>(
   schema: GenMessage<Answer>,
   ask: () => Promise<object>,

@@ -9,7 +9,8 @@ import { now } from './now.ts'
  *                -> work(budget)      a bounded slice; more of it after the next I/O
  *   nothing waiting -> sleep          until the engine's deadline, or sleepMax
  *
- * What the engine throws is our own fault (an InvariantError): it is not caught, and ends the process.
+ * What the engine throws is our own fault (an InvariantError): it is not caught, and ends the
+ * process.
  */
 
 /** The event that the loop itself makes: a timer of the engine may be due. */
@@ -72,7 +73,10 @@ export class Loop<Event> {
     this.#host = options.host ?? RUNTIME
   }
 
-  /** Hands `event` to the engine now; its table work follows after pending I/O. Nothing after `close`. */
+  /**
+   * Hands `event` to the engine now; its table work follows after pending I/O. Nothing after
+   * `close`.
+   */
   deliver(event: Event): void {
     if (this.#closed) return
     this.#engine.handle(event, this.#host.now())

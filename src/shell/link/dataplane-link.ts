@@ -60,7 +60,10 @@ export class DataplaneLink {
     this.#link.tell(request({ case: 'intent', value: toIntent(intent) }))
   }
 
-  /** What the kernel holds; the same object as before when nothing changed. Rejects with `LinkError`. */
+  /**
+   * What the kernel holds; the same object as before when nothing changed. Rejects with
+   * `LinkError`.
+   */
   async snapshot(): Promise<DataplaneSnapshot> {
     const had = this.#snapshot
     const value = had === undefined ? {} : { version: had.version }

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 
 /**
- * Where the processes meet: a directory for each socket, so that its owner and group say who may listen and
- * who may connect, and nobody who may listen on one can take the place of another.
+ * Where the processes meet: a directory for each socket, so that its owner and group say who may
+ * listen and who may connect, and nobody who may listen on one can take the place of another.
  *
  *   <runDirectory>/routes/routes.sock         dataplane listens, speaker connects
  *   <runDirectory>/speaker/speaker.sock       speaker listens, controller connects

@@ -6,8 +6,8 @@ import { dial } from './transport/dial.ts'
 import { LinkError } from './transport/error.ts'
 
 /**
- * The asking end of a control link: requests in order, replies in the same order. A reply that does not come
- * within the deadline ends the connection, for who hangs is as good as gone.
+ * The asking end of a control link: requests in order, replies in the same order. A reply that does
+ * not come within the deadline ends the connection, for who hangs is as good as gone.
  */
 
 /** How long a reply may take. Snapshots are made between two slices of table work. */
@@ -86,7 +86,9 @@ export class RequestLink<Out extends Message, In extends Envelope> {
     this.#channel?.send(message)
   }
 
-  /** Asks; rejects with a `LinkError` when the link is down or goes down, or the deadline passes. */
+  /**
+   * Asks; rejects with a `LinkError` when the link is down or goes down, or the deadline passes.
+   */
   ask(message: Out): Promise<In> {
     const channel = this.#channel
     if (channel === undefined) return Promise.reject(new LinkError('LINK_CLOSED', 'no link'))

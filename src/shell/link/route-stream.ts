@@ -5,8 +5,8 @@ import { AFI, BATCH_ROUTES_MAX, toHops } from './convert/routes.ts'
 import { type FromSpeaker, FromSpeakerSchema, type GroupSchema } from './generated/link_pb.ts'
 
 /**
- * The speaker's FIB as a stream of batches: neighbouring calls of one kind become one message, in the order of
- * the calls, with no object for a route.
+ * The speaker's FIB as a stream of batches: neighbouring calls of one kind become one message, in
+ * the order of the calls, with no object for a route.
  *
  *   route(a) route(b) withdraw(c) route(d)   ->   Routes{a b}  Withdraws{c}  Routes{d}
  */

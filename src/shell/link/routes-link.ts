@@ -12,8 +12,8 @@ import { LinkError } from './transport/error.ts'
 import { type Listener, listen } from './transport/listen.ts'
 
 /**
- * routes.sock: the speaker says what the kernel should hold, the dataplane gives credit for more of it. One
- * speaker at a time: a new one takes the place of the old, which is dead or about to be.
+ * routes.sock: the speaker says what the kernel should hold, the dataplane gives credit for more of
+ * it. One speaker at a time: a new one takes the place of the old, which is dead or about to be.
  */
 
 /** Routes that may be under way from the speaker to the dataplane: about 1 MB. */
@@ -31,8 +31,8 @@ export interface RoutesLinkOptions {
 }
 
 /**
- * The speaker's end. What is written while there is no dataplane goes nowhere: `up` asks for all of it again.
- * Writes of one turn leave together when the turn ends.
+ * The speaker's end. What is written while there is no dataplane goes nowhere: `up` asks for all of
+ * it again. Writes of one turn leave together when the turn ends.
  */
 export class RoutesLink implements FibWriter {
   readonly #hangUp: () => void

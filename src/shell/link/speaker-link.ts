@@ -15,8 +15,8 @@ import { LinkError } from './transport/error.ts'
 import { type Listener, listen } from './transport/listen.ts'
 
 /**
- * speaker.sock: the controller says what the speaker should do and asks what it holds. Authority is the
- * connection: the last controller that connected has it.
+ * speaker.sock: the controller says what the speaker should do and asks what it holds. Authority is
+ * the connection: the last controller that connected has it.
  */
 
 type Request = NonNullable<MessageInitShape<typeof SpeakerRequestSchema>['body']>
@@ -65,7 +65,10 @@ export class SpeakerLink {
     this.#link.tell(request({ case: 'configure', value: toConfigure(command) }))
   }
 
-  /** What the speaker holds; the same object as before when nothing changed. Rejects with `LinkError`. */
+  /**
+   * What the speaker holds; the same object as before when nothing changed. Rejects with
+   * `LinkError`.
+   */
   async snapshot(): Promise<SpeakerSnapshot> {
     const had = this.#snapshot
     const value = had === undefined ? {} : { version: had.version }

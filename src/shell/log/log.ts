@@ -4,9 +4,9 @@ import { now } from '../clock/index.ts'
 /**
  * The log: one JSON object a line, pretty on a terminal.
  *
- * A line has a stable `code`, one sentence, and fields with units in their names. A code that repeats is
- * limited and what was left out is counted, so that a flapping peer cannot fill a disk. Lines leave without
- * waiting: a reader that stalls costs lines, never a keepalive.
+ * A line has a stable `code`, one sentence, and fields with units in their names. A code that
+ * repeats is limited and what was left out is counted, so that a flapping peer cannot fill a disk.
+ * Lines leave without waiting: a reader that stalls costs lines, never a keepalive.
  */
 
 /** What a line carries beside its sentence. */

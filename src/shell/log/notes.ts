@@ -44,8 +44,8 @@ function lineOf(note: SpeakerNote): Line {
     case 'NEXT_HOP_MISSING': {
       const { peer, family } = note
       const text =
-        `${family} routes are not sent to this peer: the session has no ${family} address to name ` +
-        'as next hop; give the node one'
+        `${family} routes are not sent to this peer: the session has no ${family} address to ` +
+        'name as next hop; give the node one'
       return { level: 'warn', text, fields: { peer, family } }
     }
     case 'TABLE_FULL':

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * The privileges that a process has, as the kernel tells them in /proc/self/status. capabilities(7).
+ * The privileges that a process has, as the kernel tells them in /proc/self/status.
+ * capabilities(7).
  */
 
 /** The capabilities that anything here asks about, by their bit. */

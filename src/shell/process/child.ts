@@ -70,7 +70,8 @@ export class Child {
     const { name, command, environment, log } = this.#options
     const [program = '', ...words] = command
     this.#startedAt = now()
-    // a group of its own: Ctrl-C on the terminal is for the supervisor, which then ends its children in order
+    // a group of its own: Ctrl-C on the terminal is for the supervisor, which then ends its
+    // children in order
     const child = spawn(program, words, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',

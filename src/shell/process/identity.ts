@@ -9,9 +9,10 @@ import { type Capability, has, type Privileges } from './capabilities.ts'
  *   speaker    martlet-speaker, else 65521                      none
  *   dataplane  martlet-dataplane, else 65522                    CAP_NET_ADMIN
  *
- * The controller has to read credentials and to write a directory store, so it runs as whoever owns them: as
- * root's uid without any capability, unless the operator gave the files to somebody else. The other two need no
- * file, and their users own none: 65521 and 65522 lie in a range that distributions and systemd leave alone.
+ * The controller has to read credentials and to write a directory store, so it runs as whoever owns
+ * them: as root's uid without any capability, unless the operator gave the files to somebody else.
+ * The other two need no file, and their users own none: 65521 and 65522 lie in a range that
+ * distributions and systemd leave alone.
  */
 
 /** The three children of a supervisor. */

@@ -1,4 +1,6 @@
-/** The agent's processes as the operating system sees them: users, capabilities, children, parents. */
+/**
+ * The agent's processes as the operating system sees them: users, capabilities, children, parents.
+ */
 export {
   type Capability,
   excess,

@@ -11,9 +11,9 @@ export interface SocketDirectory {
 }
 
 /**
- * Makes the directories of sockets: owned by who listens, entered by the group of who connects. With the
- * set-group-ID bit a socket belongs to that group from the moment that it is made, and no process needs to be
- * a member of another's group.
+ * Makes the directories of sockets: owned by who listens, entered by the group of who connects.
+ * With the set-group-ID bit a socket belongs to that group from the moment that it is made, and no
+ * process needs to be a member of another's group.
  *
  * @throws the system's error
  */

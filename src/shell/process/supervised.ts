@@ -3,9 +3,10 @@ import { Server } from 'node:net'
 /**
  * The child's side of supervision: what it asks of the process that started it.
  *
- *   child  -> parent   { ask: 'settings' }                        parent -> child   { settings }
- *   child  -> parent   { ask: 'listen', family, port, id }        parent -> child   { listen: id } and the listener
- *                                                                                or { listen: id, code, text }
+ *   child to parent                          parent to child
+ *   { ask: 'settings' }                      { settings }
+ *   { ask: 'listen', family, port, id }      { listen: id } with the listener,
+ *                                            or { listen: id, code, text }
  */
 
 /** What a child asks. */

@@ -5,10 +5,12 @@ import type { Endpoint, SpeakerEvent, SpeakerOutput } from '../../core/speaker/i
 import { explain } from './why.ts'
 
 /**
- * The speaker's TCP connections: what it asks for becomes a socket, what happens to a socket becomes an event.
+ * The speaker's TCP connections: what it asks for becomes a socket, what happens to a socket
+ * becomes an event.
  *
- * All sockets read into one buffer: the speaker takes what it needs before the call returns. What is sent in
- * one turn leaves as one write. Events come from I/O or after the turn, never from inside a call.
+ * All sockets read into one buffer: the speaker takes what it needs before the call returns. What
+ * is sent in one turn leaves as one write. Events come from I/O or after the turn, never from
+ * inside a call.
  */
 
 /** Octets of one read. */
@@ -182,8 +184,8 @@ export class Connections implements ConnectionOutput {
   }
 
   /**
-   * Sends what is queued and FIN, then waits for the peer's FIN: closing while octets of the peer are unread
-   * would reset the connection, and the NOTIFICATION that says why would be lost.
+   * Sends what is queued and FIN, then waits for the peer's FIN: closing while octets of the peer
+   * are unread would reset the connection, and the NOTIFICATION that says why would be lost.
    */
   #linger(connection: Connection): void {
     const { socket } = connection

@@ -3,9 +3,9 @@ import type { Log } from '../log/index.ts'
 import { explain } from './why.ts'
 
 /**
- * The ports that peers connect to. The set changes live; a port that cannot be had now is tried again for
- * ever, while the sessions that are there go on. IPv4 and IPv6 listen separately, because keys of TCP options
- * are of one family.
+ * The ports that peers connect to. The set changes live; a port that cannot be had now is tried
+ * again for ever, while the sessions that are there go on. IPv4 and IPv6 listen separately, because
+ * keys of TCP options are of one family.
  */
 
 /** A port of one family, on all addresses. */

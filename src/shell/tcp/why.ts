@@ -1,4 +1,7 @@
-/** System errors of TCP as sentences for the operator: what happened, and where it helps, what to look at. */
+/**
+ * System errors of TCP as sentences for the operator: what happened, and where it helps, what to
+ * look at.
+ */
 
 const SENTENCES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused: nobody listens there, or a firewall rejects',

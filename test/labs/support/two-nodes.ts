@@ -1,6 +1,7 @@
 /**
- * Two nodes in network namespaces of their own, joined by a veth pair, each with a supervisor and a store that
- * is a directory which both read. For tests of processes: what they may do, and what their deaths cost.
+ * Two nodes in network namespaces of their own, joined by a veth pair, each with a supervisor and a
+ * store that is a directory which both read. For tests of processes: what they may do, and what
+ * their deaths cost.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

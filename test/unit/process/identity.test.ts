@@ -52,7 +52,8 @@ test('as root each process has its own user and no capability but the dataplaneâ
   t.is(
     words({}, 'dataplane'),
     'setpriv --reuid=65522 --regid=65522 --clear-groups --inh-caps=-all,+net_admin ' +
-      '--ambient-caps=-all,+net_admin --bounding-set=-all,+net_admin --no-new-privs --pdeathsig=TERM',
+      '--ambient-caps=-all,+net_admin --bounding-set=-all,+net_admin ' +
+      '--no-new-privs --pdeathsig=TERM',
   )
 })
 

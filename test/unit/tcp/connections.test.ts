@@ -57,7 +57,7 @@ function portOf(server: Server): number {
   return at.port
 }
 
-test('a connection that is asked for is Connected, carries bytes both ways, and is Closed', async t => {
+test('a connection is Connected, carries bytes both ways, and is Closed', async t => {
   const { port, accepted } = await peer(t)
   const ear = new Ear()
   ear.connections.connect(id(2), { address: LOOPBACK, port })
@@ -141,7 +141,7 @@ test('what was sent before a close reaches the peer although it sends meanwhile'
   t.is(ear.events.length, before, 'a connection that was closed says nothing more')
 })
 
-test('a peer that does not read makes its connection Congested, and Drained when it does', async t => {
+test('a connection is Congested while its peer does not read, and Drained after', async t => {
   const { port, accepted } = await peer(t)
   const ear = new Ear()
   ear.connections.connect(id(2), { address: LOOPBACK, port })

@@ -16,6 +16,7 @@ import { optional, prefix, same, time, word } from './words.ts'
 
 const STATES: readonly KernelState[] = ['installed', 'pending', 'failed', 'stale']
 
+/** As the controller writes it. */
 export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof IntentSchema> {
   return {
     blackholes: [...intent.blackholes],
@@ -24,6 +25,7 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
   }
 }
 
+/** As the dataplane reads it. Throws a `LinkError` for what is no prefix. */
 export function fromIntent(message: Intent): DataplaneIntent {
   return {
     blackholes: message.blackholes.map(prefix),
@@ -32,6 +34,7 @@ export function fromIntent(message: Intent): DataplaneIntent {
   }
 }
 
+/** As the dataplane writes it. O(routes listed). */
 export function toDataplaneSnapshot(
   snapshot: DataplaneSnapshot,
 ): MessageInitShape<typeof DataplaneSnapshotSchema> {
@@ -56,6 +59,7 @@ export function toDataplaneSnapshot(
   }
 }
 
+/** As the controller reads it. Throws a `LinkError` for what is none. */
 export function fromDataplaneSnapshot(message: SnapshotMessage): DataplaneSnapshot {
   return {
     version: message.version,

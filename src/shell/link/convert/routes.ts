@@ -5,8 +5,8 @@ import type { FromSpeaker, NextHop } from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
 
 /**
- * The route stream as events of the dataplane. The speaker is trusted no further than its job: what is not
- * well formed ends the connection, and what was installed before stays.
+ * The route stream as events of the dataplane. The speaker is trusted no further than its job: what
+ * is not well formed ends the connection, and what was installed before stays.
  */
 
 /** Most routes or withdrawals of one message. */
@@ -18,7 +18,10 @@ export const GROUP_HOPS_MAX = 256
 /** IANA address family numbers. */
 export const AFI: Readonly<Record<Family, number>> = { ipv4: 1, ipv6: 2 }
 
-/** The events that `message` says, in order. Costs O(1) a message and a look at each prefix's length. */
+/**
+ * The events that `message` says, in order. Costs O(1) a message and a look at each prefix's
+ * length.
+ */
 export function routeEvents(message: FromSpeaker): RouteEvent[] {
   const { body } = message
   switch (body.case) {

@@ -40,6 +40,7 @@ const STATES: readonly State[] = [
   'Established',
 ]
 
+/** As the speaker writes it. O(sessions and routes listed). */
 export function toSpeakerSnapshot(
   snapshot: SpeakerSnapshot,
 ): MessageInitShape<typeof SpeakerSnapshotSchema> {
@@ -55,6 +56,7 @@ export function toSpeakerSnapshot(
   }
 }
 
+/** As the controller reads it. Throws a `LinkError` for what is none. */
 export function fromSpeakerSnapshot(message: SnapshotMessage): SpeakerSnapshot {
   return {
     version: message.version,
@@ -72,10 +74,12 @@ export function fromSpeakerSnapshot(message: SnapshotMessage): SpeakerSnapshot {
   }
 }
 
+/** One destination, as the speaker writes it. */
 export function toRoute(route: RouteSnapshot): MessageInitShape<typeof RouteSnapshotSchema> {
   return { prefix: route.prefix, paths: route.paths.map(toPath) }
 }
 
+/** One destination, as the controller reads it. Throws a `LinkError` for what is none. */
 export function fromRoute(message: RouteMessage): RouteSnapshot {
   return { prefix: prefix(message.prefix), paths: message.paths.map(fromPath) }
 }

@@ -23,6 +23,7 @@ export interface ListenAt {
   readonly port: number
 }
 
+/** As the controller writes it. O(peers). */
 export function toConfigure(command: SpeakerCommand): MessageInitShape<typeof ConfigureSchema> {
   const { speaker, listen } = command
   return {
@@ -42,6 +43,7 @@ export function toConfigure(command: SpeakerCommand): MessageInitShape<typeof Co
   }
 }
 
+/** As the speaker reads it. Throws a `LinkError` for what is not well formed. */
 export function fromConfigure(message: Configure): SpeakerCommand {
   return {
     ...optional('speaker', message.speaker, fromSpeakerConfig),

@@ -19,20 +19,24 @@ export function word<Word extends string>(words: readonly Word[], text: string):
   return found
 }
 
+/** `ipv4` or `ipv6`. */
 export const family = (text: string): Family => word(['ipv4', 'ipv6'], text)
 
+/** An address in canonical text. */
 export function address(text: string): Address {
   const parsed = parseAddress(text)
   if (parsed === undefined) throw bad(text, 'an address')
   return parsed
 }
 
+/** A prefix without host bits. */
 export function prefix(text: string): Prefix {
   const parsed = parsePrefix(text)
   if (parsed === undefined) throw bad(text, 'a prefix')
   return parsed
 }
 
+/** An AS number that a system can have. */
 export function asn(value: number): Asn {
   const parsed = toAsn(value)
   if (parsed === undefined) throw bad(String(value), 'an AS number')

@@ -8,7 +8,8 @@ import { FrameReader, frame } from './frame.ts'
 /**
  * One connection of a link: frames of one message type each way, after both said Hello.
  *
- * What is sent in one turn leaves as one write. The first fault closes the connection, once, with its reason.
+ * What is sent in one turn leaves as one write. The first fault closes the connection, once, with
+ * its reason.
  */
 
 /** Of proto/link.proto: changes with any change of it that an older half would misread. */

@@ -2,8 +2,8 @@ import { createConnection, type Socket } from 'node:net'
 import { LinkError } from './error.ts'
 
 /**
- * Keeps one connection to a unix socket: connects, and after each end connects again, for ever. Processes of a
- * node start in any order, so a socket that is not there yet is ordinary.
+ * Keeps one connection to a unix socket: connects, and after each end connects again, for ever.
+ * Processes of a node start in any order, so a socket that is not there yet is ordinary.
  */
 
 /** After an end, and how it grows while nobody answers. */

@@ -1,8 +1,8 @@
 import { LinkError } from './error.ts'
 
 /**
- * Length-delimited messages on a byte stream: a varint and so many octets, as protobuf's own libraries write
- * them. What a dying peer sent of its last message is dropped with the connection.
+ * Length-delimited messages on a byte stream: a varint and so many octets, as protobuf's own
+ * libraries write them. What a dying peer sent of its last message is dropped with the connection.
  */
 
 /** Octets of the length that `frame` writes before a message, at most. */
@@ -37,8 +37,9 @@ export class FrameReader {
   }
 
   /**
-   * Takes `chunk` (kept, not copied) and gives the messages that it completed, as views of it where they lie
-   * in one chunk. Throws a `LinkError` for a message above the limit; the stream is of no use then.
+   * Takes `chunk` (kept, not copied) and gives the messages that it completed, as views of it where
+   * they lie in one chunk. Throws a `LinkError` for a message above the limit; the stream is of no
+   * use then.
    *
    * O(octets), also where a message comes octet by octet.
    */

@@ -3,8 +3,8 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { dirname } from 'node:path'
 
 /**
- * Listens on a unix socket of mode 0660. A socket file that a dead process left behind is replaced, one that
- * somebody answers on is not.
+ * Listens on a unix socket of mode 0660. A socket file that a dead process left behind is replaced,
+ * one that somebody answers on is not.
  */
 
 /** A listener that was opened. */
