@@ -1,5 +1,5 @@
 import type { PrefixId } from '../net/index.ts'
-import { type AttributeSetId, NO_SET, NONE } from './ids.ts'
+import { type AttributeSetId, NO_SET, NONE } from './rows.ts'
 
 /** What one peer announced. RFC 4271 §3.2. */
 

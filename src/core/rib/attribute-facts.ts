@@ -191,46 +191,47 @@ const PLAIN: readonly (readonly [number, number, number, number] | undefined)[] 
 export interface PlainContext {
   readonly external: boolean
   readonly fourOctetAs: boolean
-  /** the next hop is in MP_REACH_NLRI: NEXT_HOP is not expected */
-  readonly multiprotocol: boolean
 }
 
 /**
- * True when the codec would decode these octets without a fault and write the very same again. False means
+ * True when the codec would decode this record without a fault and write the very same again. False means
  * only that it must be asked. O(octets), allocates nothing.
+ *
+ * @param record  as AttributeTable draws it: next hop of MP_REACH_NLRI, then attributes
  */
-export function isPlain(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  context: PlainContext,
-): boolean {
-  if (!context.fourOctetAs) return false
-  let at = start
+export function isPlain(record: Uint8Array, end: number, context: PlainContext): boolean {
+  if (!context.fourOctetAs || !isPlainNextHop(record)) return false
+  let at = 1 + record[0]!
   let last = 0
   let seen = 0
   while (at < end) {
     if (at + 3 > end) return false
-    const code = bytes[at + 1]!
+    const code = record[at + 1]!
     const row = PLAIN[code]
-    const length = bytes[at + 2]!
+    const length = record[at + 2]!
     const value = at + 3
-    if (row === undefined || code <= last || bytes[at] !== row[0]) return false
+    if (row === undefined || code <= last || record[at] !== row[0]) return false
     if (value + length > end || length < row[1] || length > row[2] || length % row[3] !== 0)
       return false
-    if (!isPlainValue(bytes, code, value, value + length)) return false
+    if (!isPlainValue(record, code, value, value + length)) return false
     if (code <= CODES.LOCAL_PREF) seen |= 1 << code
     last = code
     at = value + length
   }
-  return hasMandatory(seen, context)
+  return hasMandatory(seen, record[0] !== 0, context.external)
+}
+
+/** None, or one global address: 2000::/3 or fc00::/7. */
+function isPlainNextHop(record: Uint8Array): boolean {
+  if (record[0] === 0) return true
+  return record[0] === 16 && ((record[1]! & 0xe0) === 0x20 || (record[1]! & 0xfe) === 0xfc)
 }
 
 /** RFC 4271 §5: ORIGIN, AS_PATH, NEXT_HOP always; LOCAL_PREF from internal peers and only from them. */
-function hasMandatory(seen: number, context: PlainContext): boolean {
+function hasMandatory(seen: number, inReach: boolean, external: boolean): boolean {
   const always = (1 << CODES.ORIGIN) | (1 << CODES.AS_PATH)
-  const nextHop = context.multiprotocol ? 0 : 1 << CODES.NEXT_HOP
-  const localPref = context.external ? 0 : 1 << CODES.LOCAL_PREF
+  const nextHop = inReach ? 0 : 1 << CODES.NEXT_HOP
+  const localPref = external ? 0 : 1 << CODES.LOCAL_PREF
   return (seen & ~(1 << CODES.MED)) === (always | nextHop | localPref)
 }
 

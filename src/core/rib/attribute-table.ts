@@ -9,9 +9,16 @@ import {
 } from '../base/index.ts'
 import { formatAddress } from '../net/index.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/index.ts'
-import { Facts, isPlain, type PlainContext, readFacts, type Self } from './attribute-facts.ts'
-import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './ids.ts'
+import {
+  FACTS,
+  Facts,
+  isPlain,
+  type PlainContext,
+  readFacts,
+  type Self,
+} from './attribute-facts.ts'
 import { type NextHops, nextHopOctets } from './next-hops.ts'
+import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
 
 /**
  * The sets of attributes that the tables hold, each once.
@@ -40,17 +47,14 @@ export interface AttributeColumns {
 
 /**
  * How a peer's octets are to be understood: the same octets mean different things from an external peer and
- * from an internal one, and with AS numbers of two octets and of four. A small number, 0 to 7.
+ * from an internal one, and with AS numbers of two octets and of four. A small number, 0 to 3.
  */
-export const attributeContext = ({ external, fourOctetAs, multiprotocol }: PlainContext): number =>
-  (external ? 1 : 0) | (fourOctetAs ? 2 : 0) | (multiprotocol ? 4 : 0)
+export const attributeContext = ({ external, fourOctetAs }: PlainContext): number =>
+  (external ? 1 : 0) | (fourOctetAs ? 2 : 0)
 
-const contextOf = (context: number): PlainContext => CONTEXTS[context]!
-
-const CONTEXTS: readonly PlainContext[] = Array.from({ length: 8 }, (_, at) => ({
+const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => ({
   external: (at & 1) !== 0,
   fourOctetAs: (at & 2) !== 0,
-  multiprotocol: (at & 4) !== 0,
 }))
 
 /**
@@ -133,11 +137,15 @@ export class AttributeTable implements AttributeColumns {
     )
   }
 
-  /** Who we are, before the first set: loops are found as sets are interned. */
-  identify(self: Self): void {
+  /** Tells who we are: loops are found by it. True when that is news. O(sets) then. */
+  identify(self: Self): boolean {
+    const { asns, routerId, clusterId } = this.#self
+    const same = asns.length === self.asns.length && asns.every((asn, at) => asn === self.asns[at])
+    if (same && routerId === self.routerId && clusterId === self.clusterId) return false
     this.#self = self
     for (let set = 0; set < this.#sets.rows; set++)
       if (this.#sets.count(set) > 0) this.#readFacts(set as AttributeSetId)
+    return true
   }
 
   /**
@@ -151,8 +159,7 @@ export class AttributeTable implements AttributeColumns {
       this.#sets.hold(set)
       return set as AttributeSetId
     }
-    const nextHopOctets = record[0]!
-    if (isPlain(record, 1 + nextHopOctets, length, contextOf(context))) {
+    if (isPlain(record, length, CONTEXTS[context]!)) {
       const added = this.#add(record, length)
       if (added >= 0) this.#clean[added]! |= 1 << context
       return added
@@ -244,6 +251,14 @@ export class AttributeTable implements AttributeColumns {
     const nextHop = formatAddress(record.subarray(1, 17))
     if (octets === 16) return { ...attributes, nextHop }
     return { ...attributes, nextHop, linkLocalNextHop: formatAddress(record.subarray(17, 33)) }
+  }
+
+  /** Why a set is a loop, for people; empty where it is none. */
+  loopText(set: AttributeSetId): string {
+    const facts = this.facts[set]!
+    if ((facts & FACTS.AS_LOOP) !== 0) return 'our AS is in AS_PATH'
+    if ((facts & FACTS.ORIGINATOR_LOOP) !== 0) return 'ORIGINATOR_ID is this node'
+    return (facts & FACTS.CLUSTER_LOOP) !== 0 ? 'our cluster is in CLUSTER_LIST' : ''
   }
 
   #add(record: Uint8Array, length: number): AttributeSetId {

@@ -1,7 +1,6 @@
 import { FACTS } from './attribute-facts.ts'
 import type { AttributeColumns } from './attribute-table.ts'
-import { type AttributeSetId, NONE, type PeerId } from './ids.ts'
-import { PEER_KINDS, type PeerColumns } from './peer-columns.ts'
+import { type AttributeSetId, NONE, PEER_KINDS, type PeerColumns, type PeerId } from './rows.ts'
 
 /**
  * The decision process, RFC 4271 §9.1.2, over columns.

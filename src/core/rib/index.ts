@@ -20,6 +20,9 @@ export {
   TIE_RULE,
 } from './decide.ts'
 export { Feed, type Member } from './feed.ts'
+export { CHANGES, LocRib, multipathLimitMax, type Shared } from './loc-rib.ts'
+export { type GroupListener, NextHops, NO_GROUP, nextHopOctets } from './next-hops.ts'
+export { Packer, packRowsMax } from './packer.ts'
 export {
   type AttributeSetId,
   LOCAL_PEER,
@@ -28,11 +31,11 @@ export {
   NO_SET,
   NONE,
   type OutSetId,
+  PEER_KINDS,
+  PeerColumns,
   type PeerId,
+  type PeerKind,
   peerId,
-} from './ids.ts'
-export { CHANGES, LocRib, multipathLimitMax, type Shared } from './loc-rib.ts'
-export { type GroupListener, NextHops, NO_GROUP, nextHopOctets } from './next-hops.ts'
-export { Packer, packRowsMax } from './packer.ts'
-export { PEER_KINDS, PeerColumns, type PeerKind, peersMax } from './peer-columns.ts'
+  peersMax,
+} from './rows.ts'
 export { type GroupTables, UpdateGroup } from './update-group.ts'

@@ -5,6 +5,8 @@ import { AdjRibIn } from './adj-rib-in.ts'
 import { LOOPS } from './attribute-facts.ts'
 import type { AttributeTable } from './attribute-table.ts'
 import { Candidates, compare, type DecisionColumns, decide, isMultipath } from './decide.ts'
+import { type GroupListener, type NextHops, NO_GROUP } from './next-hops.ts'
+import type { PeerColumns } from './rows.ts'
 import {
   type AttributeSetId,
   LOCAL_PEER,
@@ -12,9 +14,7 @@ import {
   NO_SET,
   NONE,
   type PeerId,
-} from './ids.ts'
-import { type GroupListener, type NextHops, NO_GROUP } from './next-hops.ts'
-import type { PeerColumns } from './peer-columns.ts'
+} from './rows.ts'
 
 /**
  * The destinations of one family: their paths, and the best of them.

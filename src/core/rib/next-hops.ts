@@ -7,7 +7,7 @@ import {
   familyOf,
   formatAddress,
 } from '../net/index.ts'
-import type { NextHopId } from './ids.ts'
+import type { NextHopId } from './rows.ts'
 
 /**
  * Next hops, and the groups of them that routes are installed through. Hundreds, so plain objects.
@@ -159,6 +159,12 @@ export class NextHops {
   /** The next hops of a group. */
   hopsOf(id: GroupId): NextHopGroup {
     return this.#group(id).hops
+  }
+
+  /** True when the next hop of row `hop` is in a group. For people: compares addresses. */
+  isIn(group: number, hop: number): boolean {
+    const address = this.#rows[hop]?.address
+    return this.#groups[group]?.hops.some(each => each.address === address) ?? false
   }
 
   #singleGroup(id: NextHopId): Group {

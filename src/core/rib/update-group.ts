@@ -3,9 +3,9 @@ import type { PrefixId } from '../net/index.ts'
 import { endOfRib } from '../wire/index.ts'
 import { AdjRibOut, type Exporter } from './adj-rib-out.ts'
 import { Feed, type Member } from './feed.ts'
-import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from './ids.ts'
 import type { LocRib } from './loc-rib.ts'
 import { type Packer, packRowsMax } from './packer.ts'
+import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from './rows.ts'
 
 /**
  * Peers that are sent the same bytes.

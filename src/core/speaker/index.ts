@@ -1,2 +1,5 @@
 /** The BGP half, behind one door. Layer 4. */
+export { RESETS } from './configure.ts'
+export { inboundOctetsMax } from './peer.ts'
+export { FIB_DEFERRAL, Speaker, type SpeakerOptions } from './speaker.ts'
 export type * from './types.ts'

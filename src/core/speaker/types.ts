@@ -40,6 +40,10 @@ export interface PeerConfig {
   readonly routeReflectorClient: boolean
   /** the next hop that we announce: as RFC 4271 §5.1.3 says, always our own, or as received */
   readonly nextHop: 'auto' | 'self' | 'keep'
+  /** our own next hop for IPv4 routes; the session's local address where that is IPv4 and this is absent */
+  readonly nextHopIpv4?: Address
+  /** the same for IPv6 routes */
+  readonly nextHopIpv6?: Address
   /** what may be announced: what this node originates, or also what it learned */
   readonly export: 'originated' | 'all'
 }
@@ -112,7 +116,10 @@ export type SpeakerNote =
       readonly peer: string
       readonly why: string
     }
+  /** attributes that leave no room for a prefix in a message: the routes that have them are not sent */
   | { readonly code: 'ROUTE_DOES_NOT_FIT'; readonly peer: string; readonly prefix: Prefix }
+  /** routes whose next hop would be this node are not sent: it has no address of that family to name */
+  | { readonly code: 'NEXT_HOP_MISSING'; readonly peer: string; readonly family: Family }
   | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
 
 /** What the speaker is and holds, as asked for. */

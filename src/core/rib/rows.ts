@@ -1,9 +1,33 @@
-import { grownLength, grownUint8, grownUint32, invariant } from '../base/index.ts'
-import { LOCAL_PEER, type PeerId, peerId } from './ids.ts'
+import { type Brand, grownLength, grownUint8, grownUint32, invariant } from '../base/index.ts'
 
-/**
- * What the decision and the export rules need to know of a peer, in columns.
- */
+/** The row numbers of the tables, and what the decision needs to know of a peer's row. */
+
+/** A row of the peers. 0 is this node itself. */
+export type PeerId = Brand<number, 'PeerId'>
+
+/** A row of an `AttributeTable`. Equal sets have equal numbers. */
+export type AttributeSetId = Brand<number, 'AttributeSetId'>
+
+/** A row of `NextHops`. */
+export type NextHopId = Brand<number, 'NextHopId'>
+
+/** Attributes as one update group sends them: a row of `OutSets`. */
+export type OutSetId = Brand<number, 'OutSetId'>
+
+/** No row, of any table: -1 in every column of ids. */
+export const NONE = -1
+
+/** No attribute set: the peer has no path, or the destination no best one. */
+export const NO_SET = NONE as AttributeSetId
+
+/** Nothing is sent. */
+export const NO_OUT_SET = NONE as OutSetId
+
+/** The peer that stands for what this node originates. */
+export const LOCAL_PEER = 0 as PeerId
+
+/** `id` as the number of a peer; for the one who numbers them. */
+export const peerId = (id: number): PeerId => id as PeerId
 
 /** Most peers, this node included. A source fits two octets in every table. */
 export const peersMax = 16_384

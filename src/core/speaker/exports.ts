@@ -1,0 +1,193 @@
+import type { Family, PrefixId } from '../net/index.ts'
+import {
+  type AttributeSetId,
+  type Feed,
+  type Member,
+  type PeerId,
+  packRowsMax,
+  UpdateGroup,
+} from '../rib/index.ts'
+import { type ExportListener, type ExportRules, RulesExporter, rulesText } from './export-rules.ts'
+import type { Tables } from './tables.ts'
+
+/**
+ * The update groups of one family: who is in which, and whose turn it is.
+ */
+
+/** Fewest rows that a member is given in its turn, so that turns are worth taking. */
+const TURN_ROWS_MIN = 64
+
+/** A member of some group, and where it is going. */
+interface Place {
+  readonly member: Member
+  group: UpdateGroup
+  /** its rules have changed: it goes there once that group is filled */
+  next: UpdateGroup | undefined
+}
+
+/** All groups of one family. */
+export class Exports {
+  readonly #family: Family
+  readonly #tables: Tables
+  readonly #byRules = new Map<string, UpdateGroup>()
+  readonly #places = new Map<PeerId, Place>()
+  readonly #moving = new Set<Place>()
+  /** groups that the last member has left */
+  readonly #ended = new Set<UpdateGroup>()
+  /** whose turn is next when the budget ends before the members do */
+  #turn = 0
+
+  constructor(family: Family, tables: Tables) {
+    this.#family = family
+    this.#tables = tables
+    tables.onFreed(set => this.#forget(set))
+  }
+
+  /** How many groups there are. */
+  get groups(): number {
+    return this.#byRules.size
+  }
+
+  /** Bytes of the groups' columns. */
+  get bytes(): number {
+    return [...this.#byRules.values()].reduce((sum, { adj }) => sum + adj.bytes, 0)
+  }
+
+  /** A peer whose session is up is sent the table. */
+  join(member: Member, rules: ExportRules, listener: ExportListener): void {
+    const group = this.#groupOf(rules, listener)
+    group.join(member)
+    this.#places.set(member.peer, { member, group, next: undefined })
+  }
+
+  /** The rules of a member have changed: it is sent the difference. */
+  move(peer: PeerId, rules: ExportRules, listener: ExportListener): void {
+    const place = this.#places.get(peer)
+    if (place === undefined) return
+    const group = this.#groupOf(rules, listener)
+    place.next = group === place.group ? undefined : group
+    if (place.next === undefined) this.#moving.delete(place)
+    else this.#moving.add(place)
+    this.#endUnused()
+  }
+
+  /** The session of a member is down. */
+  leave(peer: PeerId): void {
+    const place = this.#places.get(peer)
+    if (place === undefined) return
+    place.group.leave(peer)
+    this.#places.delete(peer)
+    this.#moving.delete(place)
+    this.#endUnused()
+  }
+
+  /** The member's socket is full, or has room again. */
+  congest(peer: PeerId, congested: boolean): void {
+    const feed = this.#feed(peer)
+    if (feed !== undefined) feed.congested = congested
+  }
+
+  /** The member asked for everything again. RFC 2918 §4 */
+  refresh(peer: PeerId): void {
+    this.#feed(peer)?.refresh()
+  }
+
+  /** How many routes a peer is sent, once it has been sent all. */
+  advertised(peer: PeerId): number {
+    return this.#places.get(peer)?.group.adj.sizeFor(peer) ?? 0
+  }
+
+  /** The group of a peer: for checks, which compare what it believes with what the peer has. */
+  groupOf(peer: PeerId): UpdateGroup | undefined {
+    return this.#places.get(peer)?.group
+  }
+
+  /** A row was decided. */
+  consider(row: PrefixId): void {
+    for (const group of this.#byRules.values()) {
+      if (group.staged >= packRowsMax) group.flush()
+      group.consider(row)
+    }
+  }
+
+  /** Sends what changed since the last call to those who are in step. */
+  flush(): void {
+    for (const group of this.#byRules.values()) group.flush()
+  }
+
+  /** Fills new groups, moves members, catches up with those behind, empties old groups. True: more waits. */
+  work(budget: number): boolean {
+    let more = false
+    for (const group of this.#byRules.values()) more = group.fill(budget) || more
+    this.#move()
+    more = this.#pump(budget) || more
+    for (const group of this.#ended)
+      if (group.sweep(budget)) more = true
+      else this.#ended.delete(group)
+    return more || this.#moving.size > 0
+  }
+
+  #pump(budget: number): boolean {
+    const feeds: { group: UpdateGroup; feed: Feed }[] = []
+    for (const group of this.#byRules.values())
+      for (const feed of group.behind()) feeds.push({ group, feed })
+    if (feeds.length === 0) return false
+    let left = budget
+    const share = Math.max(TURN_ROWS_MIN, Math.floor(budget / feeds.length))
+    const start = this.#turn % feeds.length
+    for (let at = 0; at < feeds.length && left > 0; at++) {
+      const { group, feed } = feeds[(start + at) % feeds.length]!
+      left -= Math.max(1, group.pump(feed, share))
+      this.#turn = start + at + 1
+    }
+    return feeds.some(({ feed }) => !feed.inStep || feed.endOfRib)
+  }
+
+  #move(): void {
+    for (const place of this.#moving) {
+      const { member, group, next } = place
+      const feed = group.feed(member.peer)
+      if (next === undefined || feed === undefined || next.filling) continue
+      next.adopt(member, feed)
+      group.leave(member.peer)
+      place.group = next
+      place.next = undefined
+      this.#moving.delete(place)
+    }
+    this.#endUnused()
+  }
+
+  #feed(peer: PeerId): Feed | undefined {
+    return this.#places.get(peer)?.group.feed(peer)
+  }
+
+  #groupOf(rules: ExportRules, listener: ExportListener): UpdateGroup {
+    const text = rulesText(rules)
+    const known = this.#byRules.get(text)
+    if (known !== undefined) return known
+    const tables = {
+      locRib: this.#tables.locRibs[this.#family],
+      outSets: this.#tables.outSets,
+      packer: this.#tables.packer,
+    }
+    const exporter = new RulesExporter(rules, this.#tables, listener)
+    const group = new UpdateGroup(tables, exporter, rules.messageMax)
+    this.#byRules.set(text, group)
+    return group
+  }
+
+  #endUnused(): void {
+    const wanted = new Set<UpdateGroup>()
+    for (const { next } of this.#places.values()) if (next !== undefined) wanted.add(next)
+    for (const [text, group] of this.#byRules)
+      if (group.size === 0 && !wanted.has(group)) {
+        this.#byRules.delete(text)
+        this.#ended.add(group)
+      }
+  }
+
+  #forget(set: AttributeSetId): void {
+    for (const group of this.#byRules.values()) group.adj.forget(set)
+    for (const group of this.#ended) group.adj.forget(set)
+  }
+}

@@ -1,0 +1,317 @@
+import { Heap, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
+import type { Address } from '../net/index.ts'
+import { type PeerColumns, type PeerId, peersMax } from '../rib/index.ts'
+import {
+  type ConnectionId,
+  PeerSession,
+  type SessionError,
+  type SessionOutput,
+} from '../session/index.ts'
+import {
+  CEASE,
+  cease,
+  type Negotiated,
+  type Notification,
+  type RouteRefresh,
+} from '../wire/index.ts'
+import { byAddress, type PeerChange } from './configure.ts'
+import { inboundOctetsMax, Peer, sessionConfig } from './peer.ts'
+import type { PeerConfig, SpeakerConfig, SpeakerOutput } from './types.ts'
+
+/** What the sessions tell the speaker. */
+export interface NeighbourListener {
+  up(peer: Peer): void
+  down(peer: Peer): void
+  /** `peer.inbound` has something */
+  queued(peer: Peer): void
+  refresh(peer: Peer, message: RouteRefresh): void
+}
+
+interface Deadline {
+  readonly at: Millis
+  readonly peer: Peer
+}
+
+/**
+ * The peers, their sessions and connections: which connection is whose, and whose timer is due next.
+ *
+ * A deadline is in the heap as it was when it was put there. One that has moved later is found too early and
+ * put back; one that has moved earlier is put in again. So a message that restarts a hold timer costs
+ * nothing here.
+ */
+export class Neighbours {
+  readonly #output: SpeakerOutput
+  readonly #listener: NeighbourListener
+  readonly #chance: Prng
+  readonly #columns: PeerColumns
+  readonly #byName = new Map<string, Peer>()
+  readonly #byId = new Map<PeerId, Peer>()
+  readonly #byAddress = new Map<Address, Peer[]>()
+  readonly #connections = new Map<ConnectionId, Peer>()
+  readonly #locals = new Map<ConnectionId, Address>()
+  readonly #deadlines = new Heap<Deadline>((a, b) => a.at - b.at)
+  #nextConnection = 2
+  // when the event that is being handled happened
+  #now = millis(0)
+
+  constructor(
+    output: SpeakerOutput,
+    options: { chance: Prng; columns: PeerColumns; listener: NeighbourListener },
+  ) {
+    this.#output = output
+    this.#chance = options.chance
+    this.#columns = options.columns
+    this.#listener = options.listener
+  }
+
+  /** The configured peers, in the order in which they came. */
+  get all(): Iterable<Peer> {
+    return this.#byName.values()
+  }
+
+  /** By number: also those that are gone but still in the tables. */
+  get byId(): ReadonlyMap<PeerId, Peer> {
+    return this.#byId
+  }
+
+  /** When `tick` is due next. */
+  get deadline(): Millis {
+    return this.#deadlines.peek()?.at ?? NEVER
+  }
+
+  /** The configured peer of a name. */
+  named(name: string): Peer | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** A peer is configured. */
+  add(config: PeerConfig, speaker: SpeakerConfig, now: Millis): void {
+    this.#now = now
+    const id = this.#columns.take()
+    if (id === undefined) {
+      const why = `peer ${config.name} is left out: there are ${peersMax - 1} others`
+      this.#output.note({ code: 'TABLE_FULL', limit: peersMax - 1, why })
+      return
+    }
+    const peer: Peer = new Peer(id, config, handle => this.#session(handle, config, speaker))
+    this.#byName.set(config.name, peer)
+    this.#byId.set(id, peer)
+    this.#output.note({ code: 'PEER_ADDED', peer: config.name, why: 'configured' })
+    peer.session.start(now)
+    this.#schedule(peer)
+  }
+
+  /** A peer is not configured any more. */
+  remove(config: PeerConfig, now: Millis): Peer | undefined {
+    this.#now = now
+    const peer = this.#byName.get(config.name)
+    if (peer === undefined) return undefined
+    this.#byName.delete(config.name)
+    peer.session.stop(cease(CEASE.PEER_DECONFIGURED), now)
+    peer.removed = true
+    this.#output.note({ code: 'PEER_REMOVED', peer: config.name, why: 'no longer configured' })
+    return peer
+  }
+
+  /** Nothing refers to a peer that was removed: its number may be used again. */
+  forget(peer: Peer): void {
+    this.#byId.delete(peer.id)
+    this.#columns.free(peer.id)
+  }
+
+  /** A peer's configuration has changed. Its session is reset only where `RESETS` says so. */
+  change({ after: config, fields, resets }: PeerChange, speaker: SpeakerConfig, now: Millis): void {
+    const peer = this.#byName.get(config.name)
+    if (peer === undefined) return
+    if (resets) this.#restart(peer, config, speaker, `${fields.join(', ')} changed`, now)
+    else peer.config = config
+  }
+
+  /** Who we are has changed: a new session for a peer. */
+  reidentify(peer: Peer, speaker: SpeakerConfig, now: Millis): void {
+    const config = peer.config
+    this.#restart(peer, config, speaker, 'the identity of this node changed', now)
+  }
+
+  /** After peers came, went or changed: their order, and who is found by which address. */
+  index(): void {
+    this.#byAddress.clear()
+    const sorted = [...this.#byName.values()].sort((a, b) => byAddress(a.config, b.config))
+    for (const [at, peer] of sorted.entries()) {
+      this.#columns.rank[peer.id] = at + 1
+      const { address } = peer.config
+      this.#byAddress.set(address, [...(this.#byAddress.get(address) ?? []), peer])
+    }
+  }
+
+  /** A connection came in. */
+  accepted(connection: ConnectionId, remote: Address, local: Address, now: Millis): void {
+    this.#now = now
+    const candidates = this.#byAddress.get(remote) ?? []
+    const peer = candidates.find(({ session }) => session.state !== 'Established') ?? candidates[0]
+    if (peer === undefined) {
+      const why = 'no peer is configured with this address'
+      this.#output.note({ code: 'CONNECTION_REFUSED', remote, why })
+      this.#output.close(connection)
+      return
+    }
+    this.#connections.set(connection, peer)
+    this.#locals.set(connection, local)
+    peer.session.accepted(connection, now)
+    this.#schedule(peer)
+  }
+
+  connected(connection: ConnectionId, local: Address, now: Millis): void {
+    this.#locals.set(connection, local)
+    this.#with(connection, now, peer => peer.session.connected(connection, now))
+  }
+
+  failed(connection: ConnectionId, why: string, now: Millis): void {
+    this.#with(connection, now, peer => peer.session.failed(connection, why, now))
+    this.#unregister(connection)
+  }
+
+  closed(connection: ConnectionId, why: string, now: Millis): void {
+    this.#with(connection, now, peer => peer.session.closed(connection, why, now))
+    this.#unregister(connection)
+  }
+
+  received(connection: ConnectionId, bytes: Uint8Array, now: Millis): void {
+    this.#with(connection, now, peer => peer.session.received(connection, bytes, now))
+  }
+
+  /** A peer sent what resets its session. */
+  reset(peer: Peer, notification: Notification, why: string, now: Millis): void {
+    this.#now = now
+    if (peer.link === undefined) return
+    peer.session.reset(peer.link.connection, notification, why, now)
+    this.#schedule(peer)
+  }
+
+  /** Ends every session; none begins again. */
+  stop(text: string, now: Millis): void {
+    this.#now = now
+    for (const peer of this.#byName.values()) {
+      peer.session.stop(cease(CEASE.ADMINISTRATIVE_SHUTDOWN, text), now)
+      this.#schedule(peer)
+    }
+  }
+
+  /** The peer whose session runs over a connection. */
+  linked(connection: ConnectionId): Peer | undefined {
+    const peer = this.#connections.get(connection)
+    return peer?.link?.connection === connection ? peer : undefined
+  }
+
+  /** Runs the timers that are due. True when there were any. */
+  tick(now: Millis): boolean {
+    this.#now = now
+    let any = false
+    for (;;) {
+      const next = this.#deadlines.peek()
+      if (next === undefined || next.at > now) return any
+      this.#deadlines.pop()
+      const { peer } = next
+      // another entry of the same peer is the valid one
+      if (peer.scheduled !== next.at) continue
+      peer.scheduled = NEVER
+      if (peer.session.deadline() <= now) {
+        any = true
+        peer.session.tick(now)
+      }
+      this.#schedule(peer)
+    }
+  }
+
+  #with(connection: ConnectionId, now: Millis, act: (peer: Peer) => void): void {
+    const peer = this.#connections.get(connection)
+    if (peer === undefined) return
+    this.#now = now
+    act(peer)
+    this.#schedule(peer)
+  }
+
+  #schedule(peer: Peer): void {
+    const at = peer.session.deadline()
+    if (at >= peer.scheduled) return
+    peer.scheduled = at
+    this.#deadlines.push({ at, peer })
+  }
+
+  #unregister(connection: ConnectionId): void {
+    this.#connections.delete(connection)
+    this.#locals.delete(connection)
+  }
+
+  #restart(peer: Peer, config: PeerConfig, speaker: SpeakerConfig, why: string, now: Millis): void {
+    this.#now = now
+    peer.session.stop(cease(CEASE.OTHER_CONFIGURATION_CHANGE), now)
+    peer.config = config
+    peer.session = this.#session(peer, config, speaker)
+    this.#output.note({ code: 'PEER_RESET', peer: config.name, why })
+    peer.session.start(now)
+    this.#schedule(peer)
+  }
+
+  #session(peer: Peer, config: PeerConfig, speaker: SpeakerConfig): PeerSession {
+    return new PeerSession(sessionConfig(config, speaker), this.#sessionOutput(peer), {
+      chance: this.#chance,
+      nextConnection: () => {
+        const connection = this.#nextConnection as ConnectionId
+        this.#nextConnection += 2
+        this.#connections.set(connection, peer)
+        return connection
+      },
+    })
+  }
+
+  /** What the session of one peer does to the world, and what it tells the speaker. */
+  #sessionOutput(peer: Peer): SessionOutput {
+    const output = this.#output
+    return {
+      connect: connection => {
+        const { address, port, localAddress } = peer.config
+        output.connect(connection, {
+          address,
+          port,
+          ...(localAddress !== undefined && { localAddress }),
+        })
+      },
+      send: (connection, bytes) => output.send(connection, bytes),
+      close: connection => {
+        output.close(connection)
+        this.#unregister(connection)
+      },
+      up: (connection, negotiated) => this.#up(peer, connection, negotiated),
+      down: (_connection, error) => this.#down(peer, error),
+      update: (_connection, body) => this.#update(peer, body),
+      refresh: (_connection, message) => this.#listener.refresh(peer, message),
+      moved: (_connection, from, to, why) =>
+        output.note({ code: 'SESSION_STATE', peer: peer.config.name, from, to, why }),
+    }
+  }
+
+  #up(peer: Peer, connection: ConnectionId, negotiated: Negotiated): void {
+    const local = this.#locals.get(connection) ?? peer.config.address
+    peer.link = { connection, negotiated, local, since: this.#now, complete: new Set() }
+    peer.said.clear()
+    this.#output.note({ code: 'SESSION_UP', peer: peer.config.name })
+    this.#listener.up(peer)
+  }
+
+  #down(peer: Peer, error: SessionError): void {
+    peer.link = undefined
+    peer.inbound.clear()
+    peer.paused = false
+    this.#output.note({ code: 'SESSION_DOWN', peer: peer.config.name, error })
+    this.#listener.down(peer)
+  }
+
+  #update(peer: Peer, body: Uint8Array): void {
+    peer.inbound.push(body)
+    this.#listener.queued(peer)
+    if (peer.paused || peer.inbound.octets <= inboundOctetsMax || peer.link === undefined) return
+    peer.paused = true
+    this.#output.pause(peer.link.connection)
+  }
+}

@@ -1,0 +1,90 @@
+import { ByteQueue, type Millis, NEVER } from '../base/index.ts'
+import { type Address, type Family, familyOf } from '../net/index.ts'
+import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
+import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
+import type { Negotiated } from '../wire/index.ts'
+import type { PeerConfig, SpeakerConfig } from './types.ts'
+
+/** A neighbour as the speaker knows it: its configuration, session, queue and place in the tables. */
+
+/** Above so many octets of queued UPDATEs, the peer's socket is not read. */
+export const inboundOctetsMax = 1 << 20
+
+/** Below so many it is read again. */
+export const INBOUND_OCTETS_LOW = 1 << 18
+
+/** A session that is up. */
+export interface Link {
+  readonly connection: ConnectionId
+  readonly negotiated: Negotiated
+  /** our end of it */
+  readonly local: Address
+  readonly since: Millis
+  /** families whose End-of-RIB has come. RFC 4724 §2 */
+  readonly complete: Set<Family>
+}
+
+/** UPDATE faults by remedy. */
+export interface FaultCounts {
+  discarded: number
+  withdrawn: number
+  reset: number
+}
+
+/** A neighbour. Plain fields: it is counted in hundreds, and its parts meet only in the speaker. */
+export class Peer {
+  readonly id: PeerId
+  config: PeerConfig
+  session: PeerSession
+  link: Link | undefined
+  /** bodies of UPDATEs that wait for `work` */
+  readonly inbound = new ByteQueue()
+  /** its socket is not read */
+  paused = false
+  /** families whose Adj-RIB-In of an earlier session is not empty yet, and how far the sweep is */
+  readonly sweeping = new Map<Family, number>()
+  readonly faults: FaultCounts = { discarded: 0, withdrawn: 0, reset: 0 }
+  /** notes that are said once a session */
+  readonly said = new Set<string>()
+  /** not configured any more: it goes once nothing refers to it */
+  removed = false
+  /** the earliest entry for it in the heap of deadlines */
+  scheduled: Millis = NEVER
+
+  /** @param begin  makes the session, which needs to know whose it is */
+  constructor(id: PeerId, config: PeerConfig, begin: (peer: Peer) => PeerSession) {
+    this.id = id
+    this.config = config
+    this.session = begin(this)
+  }
+
+  get external(): boolean {
+    return this.config.peerAs !== this.config.localAs
+  }
+
+  get kind(): PeerKind {
+    if (this.external) return PEER_KINDS.EXTERNAL
+    return this.config.routeReflectorClient ? PEER_KINDS.CLIENT : PEER_KINDS.INTERNAL
+  }
+
+  /** The next hop of our own that the peer is given for `family`; undefined where there is none. */
+  ownNextHop(family: Family): Address | undefined {
+    const configured = family === 'ipv4' ? this.config.nextHopIpv4 : this.config.nextHopIpv6
+    const local = this.link?.local
+    if (configured !== undefined) return configured
+    return local !== undefined && familyOf(local) === family ? local : undefined
+  }
+}
+
+/** What the session of a peer needs to know. */
+export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): SessionConfig {
+  return {
+    localAs: peer.localAs,
+    peerAs: peer.peerAs,
+    routerId: speaker.routerId,
+    passive: peer.passive,
+    hold: peer.hold,
+    connectRetry: peer.connectRetry,
+    families: peer.families,
+  }
+}

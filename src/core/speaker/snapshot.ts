@@ -1,0 +1,256 @@
+import type { Millis } from '../base/index.ts'
+import {
+  type Address,
+  FAMILIES,
+  type Family,
+  familyOf,
+  type Prefix,
+  type PrefixId,
+  prefixParts,
+} from '../net/index.ts'
+import {
+  type AttributeSetId,
+  isMultipath,
+  LOCAL_PEER,
+  LOOPS,
+  type LocRib,
+  lossOf,
+  NONE,
+  type PeerId,
+  REASONS,
+} from '../rib/index.ts'
+import type { AsPathSegment, PathAttributes } from '../wire/index.ts'
+import type { Exports } from './exports.ts'
+import type { Peer } from './peer.ts'
+import type { Tables } from './tables.ts'
+import type {
+  PathSnapshot,
+  RouteSnapshot,
+  SessionSnapshot,
+  SpeakerConfig,
+  SpeakerSnapshot,
+} from './types.ts'
+
+/** What the speaker is and holds, for people: reads everything, changes nothing. */
+
+/** What a snapshot is taken of. */
+export interface Subject {
+  readonly config: SpeakerConfig
+  /** in the order of the configuration */
+  readonly peers: readonly Peer[]
+  readonly byId: ReadonlyMap<PeerId, Peer>
+  readonly tables: Tables
+  readonly exports: Readonly<Record<Family, Exports>>
+}
+
+/** The whole of it. O(peers + rows of the tables + routes listed). */
+export function takeSnapshot(subject: Subject, version: number, at: Millis): SpeakerSnapshot {
+  const { config, tables } = subject
+  const { routes, total } = watchedRoutes(subject)
+  return {
+    version,
+    at,
+    routerId: config.routerId,
+    localAs: config.localAs,
+    sessions: subject.peers.map(peer => sessionOf(peer, subject)),
+    tables: FAMILIES.map(family => {
+      const { destinations, paths } = tables.locRibs[family]
+      return { family, destinations, paths }
+    }),
+    routes,
+    routesTotal: total,
+  }
+}
+
+/** The route of a prefix, or the routes that an address takes: its longest match. Empty for none. */
+export function lookUp(subject: Subject, target: Prefix | Address): readonly RouteSnapshot[] {
+  const text: string = target
+  if (text.includes('/')) {
+    const prefix = target as Prefix
+    const locRib = subject.tables.locRibs[prefixParts(prefix).family]
+    const row = locRib.prefixes.findPrefix(prefix)
+    return row < 0 ? [] : routesOf(subject, locRib, [row])
+  }
+  const address = target as Address
+  const locRib = subject.tables.locRibs[familyOf(address)]
+  const row = locRib.prefixes.match(address, each => locRib.best[each] !== NONE)
+  return row < 0 ? [] : routesOf(subject, locRib, [row])
+}
+
+function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
+  const { config, session, link } = peer
+  return {
+    name: config.name,
+    address: config.address,
+    port: config.port,
+    peerAs: config.peerAs,
+    localAs: config.localAs,
+    state: session.state,
+    since: session.since,
+    ...(link && {
+      negotiated: {
+        routerId: link.negotiated.peerRouterId,
+        holdSeconds: link.negotiated.holdSeconds,
+        families: link.negotiated.families,
+        fourOctetAs: link.negotiated.fourOctetAs,
+        routeRefresh: link.negotiated.routeRefresh,
+      },
+    }),
+    counters: { ...session.counters },
+    prefixes: (link?.negotiated.families ?? []).map(family => ({
+      family,
+      received: tables.locRibs[family].adjRibIn(peer.id).size,
+      best: tables.locRibs[family].bestCount(peer.id),
+      advertised: exports[family].advertised(peer.id),
+    })),
+    faults: { ...peer.faults },
+    ...(session.lastError && { lastError: session.lastError }),
+  }
+}
+
+/** Best routes inside the watched prefixes, in order. */
+function watchedRoutes(subject: Subject): { routes: readonly RouteSnapshot[]; total: number } {
+  const { config, tables } = subject
+  const routes: RouteSnapshot[] = []
+  let total = 0
+  for (const family of FAMILIES) {
+    const locRib = tables.locRibs[family]
+    const rows = new Set<PrefixId>()
+    for (const prefix of config.watched)
+      locRib.prefixes.within(prefix, row => {
+        if (locRib.best[row] !== NONE) rows.add(row)
+      })
+    total += rows.size
+    const room = config.watchedMax - routes.length
+    if (room <= 0) continue
+    const sorted = [...rows].sort((a, b) => locRib.prefixes.compare(a, b))
+    routes.push(...routesOf(subject, locRib, sorted.slice(0, room)))
+  }
+  return { routes, total }
+}
+
+function routesOf(subject: Subject, locRib: LocRib, rows: readonly PrefixId[]): RouteSnapshot[] {
+  return rows.map(row => ({
+    prefix: locRib.prefixes.text(row),
+    paths: pathsOf(subject, locRib, row),
+  }))
+}
+
+interface Ranked {
+  /** 0 the best, then the rule that it lost by, last what is not eligible */
+  readonly rank: number
+  readonly path: PathSnapshot
+}
+
+function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly PathSnapshot[] {
+  const { columns } = locRib
+  const candidates = locRib.candidates(row)
+  const set = locRib.best[row]
+  let best = -1
+  for (let at = 0; at < candidates.count; at++)
+    if (candidates.sets[at] === set && candidates.peers[at] === locRib.from[row]) best = at
+  const ranked: Ranked[] = []
+  locRib.pathsOf(row, (peer, each, eligible) => {
+    let at = 0
+    while (at < candidates.count && candidates.peers[at] !== peer) at++
+    const chosen = eligible && best >= 0 && at < candidates.count
+    const loss = chosen ? lossOf(columns, candidates, best, at) : 0
+    const isBest = chosen && at === best
+    const reason = reasonOf(subject, each, eligible, loss)
+    ranked.push({
+      rank: isBest ? 0 : eligible ? -loss : Number.POSITIVE_INFINITY,
+      path: pathOf(subject, peer, each, {
+        best: isBest,
+        multipath: chosen && !isBest && isUsedBeside(subject, locRib, row, best, at),
+        reason: isBest ? undefined : reason,
+      }),
+    })
+  })
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ path }) => path)
+}
+
+/** In the class of the best, and its next hop in the group that is installed. */
+function isUsedBeside(
+  { tables }: Subject,
+  locRib: LocRib,
+  row: PrefixId,
+  best: number,
+  at: number,
+): boolean {
+  const candidates = locRib.candidates(row)
+  const group = locRib.group[row]!
+  const hop = tables.sets.nextHop[candidates.sets[at]!]!
+  if (group < 0 || hop < 0 || !isMultipath(locRib.columns, candidates, best, at)) return false
+  return tables.nextHops.isIn(group, hop)
+}
+
+function reasonOf(
+  { tables }: Subject,
+  set: AttributeSetId,
+  eligible: boolean,
+  loss: number,
+): string {
+  if (eligible) return REASONS[loss] ?? 'not decided yet'
+  const facts = tables.sets.facts[set]! & LOOPS
+  return facts === 0 ? 'the next hop is this node' : tables.sets.loopText(set)
+}
+
+function pathOf(
+  subject: Subject,
+  peer: PeerId,
+  set: AttributeSetId,
+  standing: { best: boolean; multipath: boolean; reason: string | undefined },
+): PathSnapshot {
+  const attributes: PathAttributes = subject.tables.sets.attributes(set)
+  const { reason, ...rest } = standing
+  return {
+    from: peer === LOCAL_PEER ? 'local' : (subject.byId.get(peer)?.config.name ?? 'gone'),
+    ...rest,
+    ...(reason !== undefined && { reason }),
+    ...(attributes.nextHop !== undefined && { nextHop: attributes.nextHop }),
+    asPath: asPathText(attributes.asPath ?? []),
+    origin: ORIGINS[attributes.origin ?? 2],
+    ...(attributes.localPref !== undefined && { localPref: attributes.localPref }),
+    ...(attributes.med !== undefined && { med: attributes.med }),
+    communities: communityTexts(attributes),
+  }
+}
+
+const ORIGINS = ['IGP', 'EGP', 'incomplete'] as const
+
+/** As routers write it: sequences bare, sets in braces, confederations in parentheses and brackets. */
+function asPathText(path: readonly AsPathSegment[]): string {
+  return path
+    .map(({ type, asns }) => {
+      const spaced = asns.join(' ')
+      switch (type) {
+        case 'sequence':
+          return spaced
+        case 'set':
+          return `{${asns.join(',')}}`
+        case 'confed-sequence':
+          return `(${spaced})`
+        case 'confed-set':
+          return `[${asns.join(',')}]`
+        default:
+          return type satisfies never
+      }
+    })
+    .join(' ')
+}
+
+const WELL_KNOWN: Readonly<Record<number, string>> = {
+  4294901760: 'graceful-shutdown',
+  4294902426: 'blackhole',
+  4294967041: 'no-export',
+  4294967042: 'no-advertise',
+  4294967043: 'no-export-subconfed',
+}
+
+/** RFC 1997 ones, then large ones; the others have no text that all routers share. */
+function communityTexts({ communities = [], largeCommunities = [] }: PathAttributes): string[] {
+  return [
+    ...communities.map(each => WELL_KNOWN[each] ?? `${each >>> 16}:${each & 0xffff}`),
+    ...largeCommunities.map(each => each.join(':')),
+  ]
+}
