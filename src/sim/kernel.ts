@@ -1,0 +1,426 @@
+import type {
+  DataplaneNote,
+  KernelEvent,
+  KernelOutput,
+  KernelRoute,
+  Refusal,
+  RouteChange,
+} from '../core/dataplane/index.ts'
+import {
+  type Address,
+  containsAddress,
+  type Family,
+  familyOf,
+  formatPrefix,
+  isLinkLocal,
+  type Prefix,
+  prefixParts,
+} from '../core/net/index.ts'
+import {
+  BLACKHOLE,
+  EEXIST,
+  EHOSTUNREACH,
+  ENETDOWN,
+  ENETUNREACH,
+  ENODEV,
+  ENOENT,
+  ESRCH,
+  type RouteTarget,
+  type RouteVerb,
+  type TargetHop,
+  unicastTarget,
+} from '../core/rtnl/index.ts'
+
+/**
+ * A kernel that routes nothing: tables, links and addresses that answer as Linux does, as far as the
+ * dataplane can tell. test/compliance/kernel runs one suite on this and on the real one.
+ */
+
+/** A route of the simulated kernel. */
+export interface SimulatedRoute {
+  readonly table: number
+  readonly prefix: Prefix
+  readonly metric: number
+  readonly protocol: number
+  readonly target: RouteTarget
+}
+
+/** What a hand of the world does to a route, as `ip route VERB`. */
+export type RouteAct = RouteVerb | 'append'
+
+/** The ways by which a kernel speaks: in order within each, in any order between them. */
+export type KernelStream = 'answers' | 'dump' | 'notifications'
+
+/** What goes wrong, on demand. */
+export interface KernelFaults {
+  /** so many notifications are lost, as when the socket's buffer is full; then `Lost` is told */
+  loseNotifications: number
+  /** so many dumps are interrupted */
+  interruptDumps: number
+  /** an errno for a change that would have worked, 0 for none */
+  refuse: (prefix: Prefix, verb: RouteVerb) => number
+}
+
+/** Who hears of what happens in a simulated kernel. */
+export interface SimulatedSocketOptions {
+  readonly table: number
+  readonly protocol: number
+  readonly deliver: (event: KernelEvent) => void
+  readonly note?: (note: DataplaneNote) => void
+  /** Does `act` later: the streams are in order, time between them is the world's. */
+  readonly later: (stream: KernelStream, act: () => void) => void
+}
+
+interface SimulatedLink {
+  readonly index: number
+  readonly name: string
+  up: boolean
+  readonly addresses: Map<Address, Prefix>
+}
+
+/** Routes that one step of a dump tells: changes fall between two steps. */
+const ROUTES_PER_STEP = 7
+
+/** One network namespace. */
+export class SimulatedKernel {
+  readonly faults: KernelFaults = {
+    loseNotifications: 0,
+    interruptDumps: 0,
+    refuse: () => 0,
+  }
+  /** by family, table, prefix and metric: aliases in the kernel's order */
+  readonly #routes = new Map<string, SimulatedRoute[]>()
+  readonly #links = new Map<string, SimulatedLink>()
+  readonly #sockets = new Set<SimulatedSocket>()
+  #nextIndex = 1
+  #nextPort = 1
+
+  /** All routes of `table`. */
+  routes(table: number): SimulatedRoute[] {
+    return [...this.#routes.values()].flat().filter(route => route.table === table)
+  }
+
+  /** Opens the dataplane's side. */
+  open(options: SimulatedSocketOptions): SimulatedSocket {
+    const socket = new SimulatedSocket(this, this.#nextPort++, options, () =>
+      this.#sockets.delete(socket),
+    )
+    this.#sockets.add(socket)
+    return socket
+  }
+
+  // The world's hand.
+
+  /** Makes a link that is up, under an index that was never used. */
+  addLink(name: string): void {
+    const link = { index: this.#nextIndex++, name, up: true, addresses: new Map() }
+    this.#links.set(name, link)
+    this.#tellLink(link, true)
+  }
+
+  /** Takes a link away, with its addresses and routes. */
+  deleteLink(name: string): void {
+    const link = this.#link(name)
+    this.setLink(name, false)
+    this.#links.delete(name)
+    this.#tellLink(link, false)
+  }
+
+  /** Sets a link up or down. Down: its routes go, the IPv4 ones without a word; so do its IPv6 addresses. */
+  setLink(name: string, up: boolean): void {
+    const link = this.#link(name)
+    if (link.up === up) return
+    link.up = up
+    if (!up) {
+      for (const address of link.addresses.keys())
+        if (familyOf(address) === 'ipv6') this.#dropAddress(link, address)
+      this.#flush(link)
+    }
+    this.#tellLink(link, true)
+  }
+
+  /** Gives a link an address, `10.0.0.1/24`, whose network is reachable through it while it is up. */
+  addAddress(name: string, address: Address, network: Prefix): void {
+    this.#link(name).addresses.set(address, network)
+    this.#tell({ type: 'Address', present: true })
+  }
+
+  /** Does what somebody would by `ip route`. Answers the errno. */
+  act(act: RouteAct, route: SimulatedRoute): number {
+    return this.change(act, route, 0x7000_0000)
+  }
+
+  /** The index of a link, 0 where there is none. */
+  indexOf(name: string): number {
+    return this.#links.get(name)?.index ?? 0
+  }
+
+  // For sockets.
+
+  /** Changes a route for the socket with `port`; all others hear of it. Answers the errno. */
+  change(act: RouteAct, route: SimulatedRoute, port: number): number {
+    const key = keyOf(route)
+    const aliases = this.#routes.get(key) ?? []
+    if (act === 'delete') {
+      const at = aliases.findIndex(alias => alias.protocol === route.protocol)
+      const gone = aliases[at]
+      if (gone === undefined) return ESRCH
+      this.#set(key, aliases.toSpliced(at, 1))
+      this.#tellRoute(gone, { present: false, replaced: false, by: port })
+      return 0
+    }
+    const target = this.#resolve(prefixParts(route.prefix).family, route.target)
+    if (typeof target === 'number') return target
+    if (act === 'add' && aliases.length > 0) return EEXIST
+    if (act === 'replace' && aliases.length === 0) return ENOENT
+    const made = { ...route, target }
+    this.#set(key, act === 'replace' ? aliases.with(0, made) : [...aliases, made])
+    this.#tellRoute(made, { present: true, replaced: act === 'replace', by: port })
+    return 0
+  }
+
+  /** The links as they are now. */
+  *links(): Generator<{ index: number; name: string; up: boolean }> {
+    yield* this.#links.values()
+  }
+
+  /** Keys of all routes of a table, as a dump walks them. */
+  keys(table: number): string[] {
+    return [...this.#routes].filter(([, [first]]) => first?.table === table).map(([key]) => key)
+  }
+
+  /** The routes at one key now. */
+  at(key: string): readonly SimulatedRoute[] {
+    return this.#routes.get(key) ?? []
+  }
+
+  #link(name: string): SimulatedLink {
+    const link = this.#links.get(name)
+    if (link === undefined) throw new RangeError(`there is no link ${name}`)
+    return link
+  }
+
+  #set(key: string, aliases: SimulatedRoute[]): void {
+    if (aliases.length === 0) this.#routes.delete(key)
+    else this.#routes.set(key, aliases)
+  }
+
+  /** The target as the kernel keeps it, every hop with its link; or the errno. */
+  #resolve(family: Family, target: RouteTarget): RouteTarget | number {
+    if (target.kind === 'blackhole') return BLACKHOLE
+    const hops: TargetHop[] = []
+    for (const hop of target.hops) {
+      const link = this.#reach(family, hop)
+      if (typeof link === 'number') return link
+      hops.push({ ...hop, link: link.index })
+    }
+    return unicastTarget(hops)
+  }
+
+  #reach(family: Family, hop: TargetHop): SimulatedLink | number {
+    const links = [...this.#links.values()]
+    const named = links.find(link => link.index === hop.link)
+    if (hop.link !== 0 && named === undefined) return ENODEV
+    if (named?.up === false) return ENETDOWN
+    const { gateway } = hop
+    if (named !== undefined && (gateway === undefined || isLinkLocal(gateway))) return named
+    const near = links.find(
+      link =>
+        link.up &&
+        (hop.link === 0 || link === named) &&
+        gateway !== undefined &&
+        [...link.addresses.values()].some(network => containsAddress(network, gateway)),
+    )
+    return near ?? (family === 'ipv4' ? ENETUNREACH : EHOSTUNREACH)
+  }
+
+  #dropAddress(link: SimulatedLink, address: Address): void {
+    link.addresses.delete(address)
+    this.#tell({ type: 'Address', present: false })
+  }
+
+  /** The routes through a link that went down. */
+  #flush(link: SimulatedLink): void {
+    for (const [key, aliases] of this.#routes) {
+      const left: SimulatedRoute[] = []
+      for (const route of aliases) {
+        const kept = this.#flushOne(route, link)
+        if (kept !== undefined) left.push(kept)
+      }
+      this.#set(key, left)
+    }
+  }
+
+  #flushOne(route: SimulatedRoute, link: SimulatedLink): SimulatedRoute | undefined {
+    const { hops } = route.target
+    const live = hops.filter(hop => hop.link !== link.index)
+    if (live.length === hops.length) return route
+    if (prefixParts(route.prefix).family === 'ipv4')
+      // IPv4: dead hops stay in the route until none lives, and nobody is told
+      return hops.some(hop => this.#isUp(hop.link)) ? route : undefined
+    for (const hop of hops.filter(hop => hop.link === link.index)) {
+      const gone = { ...route, target: unicastTarget([hop]) }
+      this.#tellRoute(gone, { present: false, replaced: false, by: 0 })
+    }
+    return live.length === 0 ? undefined : { ...route, target: unicastTarget(live) }
+  }
+
+  #isUp(index: number): boolean {
+    return [...this.#links.values()].some(link => link.index === index && link.up)
+  }
+
+  #tellLink(link: SimulatedLink, present: boolean): void {
+    const { index, name, up } = link
+    this.#tell({ type: 'Link', dump: 0, link: { present, index, name, up, carrier: up } })
+  }
+
+  #tellRoute(
+    route: SimulatedRoute,
+    how: { readonly present: boolean; readonly replaced: boolean; readonly by: number },
+  ): void {
+    for (const socket of this.#sockets) {
+      // IPv4 deletions because of a link are never told; our own changes are filtered out
+      if (socket.table !== route.table || socket.port === how.by) continue
+      this.#tellTo(socket, routeEvent(route, { ...how, dump: 0 }))
+    }
+  }
+
+  #tell(event: KernelEvent): void {
+    for (const socket of this.#sockets) this.#tellTo(socket, event)
+  }
+
+  #tellTo(socket: SimulatedSocket, event: KernelEvent): void {
+    if (this.faults.loseNotifications > 0) {
+      this.faults.loseNotifications--
+      socket.lose()
+    } else socket.tell(event)
+  }
+}
+
+/** The dataplane's side of a simulated kernel. */
+export class SimulatedSocket implements KernelOutput {
+  readonly port: number
+  /** changes that were asked for, ever: an adopted table asks for none */
+  changes = 0
+  readonly #kernel: SimulatedKernel
+  readonly #options: SimulatedSocketOptions
+  readonly #leave: () => void
+  #batch: { readonly verb: RouteVerb; readonly route: SimulatedRoute }[] = []
+  #closed = false
+  #lost = false
+
+  constructor(
+    kernel: SimulatedKernel,
+    port: number,
+    options: SimulatedSocketOptions,
+    leave: () => void,
+  ) {
+    this.#kernel = kernel
+    this.port = port
+    this.#options = options
+    this.#leave = leave
+  }
+
+  get table(): number {
+    return this.#options.table
+  }
+
+  change(change: RouteChange): void {
+    const { family, bytes, offset, length, metric, target, verb } = change
+    const address = new Uint8Array(family === 'ipv4' ? 4 : 16)
+    address.set(bytes.subarray(offset, offset + ((length + 7) >> 3)))
+    const prefix = formatPrefix(address, length)
+    const { table, protocol } = this.#options
+    this.#batch.push({ verb, route: { table, prefix, metric, protocol, target } })
+    this.changes++
+  }
+
+  commit(batch: number): void {
+    const changes = this.#batch
+    this.#batch = []
+    // killed between two messages: what was sent is done, nobody hears of it
+    this.#options.later('answers', () => {
+      const refusals: Refusal[] = []
+      for (const [at, { verb, route }] of changes.entries()) {
+        const errno =
+          this.#kernel.faults.refuse(route.prefix, verb) ||
+          this.#kernel.change(verb, route, this.port)
+        if (errno !== 0) refusals.push({ at, errno })
+      }
+      this.#later('answers', { type: 'Written', batch, refusals })
+    })
+  }
+
+  dump(dump: number): void {
+    this.#options.later('dump', () => {
+      for (const { index, name, up } of this.#kernel.links())
+        this.#now({ type: 'Link', dump, link: { present: true, index, name, up, carrier: up } })
+      this.#dumpFrom(this.#kernel.keys(this.table), 0, dump)
+    })
+  }
+
+  note(note: DataplaneNote): void {
+    this.#options.note?.(note)
+  }
+
+  /** What was committed is done; nothing is heard any more. */
+  close(): void {
+    this.#closed = true
+    this.#leave()
+  }
+
+  /** For the kernel: tells something, later. */
+  tell(event: KernelEvent): void {
+    this.#later('notifications', event)
+  }
+
+  /** For the kernel: something could not be told. */
+  lose(): void {
+    if (this.#lost) return
+    this.#lost = true
+    this.#options.later('notifications', () => {
+      this.#lost = false
+      this.#now({ type: 'Lost' })
+    })
+  }
+
+  #dumpFrom(keys: readonly string[], from: number, dump: number): void {
+    for (const key of keys.slice(from, from + ROUTES_PER_STEP))
+      for (const route of this.#kernel.at(key))
+        this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
+    const next = from + ROUTES_PER_STEP
+    if (next < keys.length) this.#options.later('dump', () => this.#dumpFrom(keys, next, dump))
+    else this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted() })
+  }
+
+  #uninterrupted(): boolean {
+    const { faults } = this.#kernel
+    if (faults.interruptDumps === 0) return true
+    faults.interruptDumps--
+    return false
+  }
+
+  #later(stream: KernelStream, event: KernelEvent): void {
+    this.#options.later(stream, () => this.#now(event))
+  }
+
+  #now(event: KernelEvent): void {
+    if (!this.#closed) this.#options.deliver(event)
+  }
+}
+
+function keyOf(route: SimulatedRoute): string {
+  return `${route.table} ${route.prefix} ${route.metric}`
+}
+
+function routeEvent(
+  route: SimulatedRoute,
+  how: Pick<KernelRoute, 'present' | 'replaced' | 'by' | 'dump'>,
+): KernelEvent {
+  const { family, bytes, length } = prefixParts(route.prefix)
+  const { protocol, metric, target } = route
+  return {
+    type: 'Route',
+    route: { ...how, family, bytes, offset: 0, length, protocol, metric, tos: 0, target },
+  }
+}
