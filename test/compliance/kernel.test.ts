@@ -1,0 +1,426 @@
+/**
+ * The port `KernelOutput` of core/dataplane: one suite for the simulated and the real kernel. Each test has a
+ * network namespace of its own; they run one after another, because a namespace belongs to a thread.
+ */
+import test, { type ExecutionContext } from 'ava'
+import {
+  BATCH_MAX,
+  type KernelEvent,
+  type KernelOutput,
+  type KernelRoute,
+  type Refusal,
+} from '../../src/core/dataplane/index.ts'
+import { address, prefix, prefixParts } from '../../src/core/net/index.ts'
+import {
+  BLACKHOLE,
+  EEXIST,
+  ENOENT,
+  ESRCH,
+  isAboutNextHop,
+  type RouteTarget,
+  type RouteVerb,
+  type TargetHop,
+  unicastTarget,
+} from '../../src/core/rtnl/index.ts'
+import { type Rig, realRig, simulatedRig } from '../support/kernel-rig.ts'
+import { until } from '../support/until.ts'
+
+const OURS = 80
+const METRIC = 1024
+const TABLE = 254
+
+/** The dataplane's side of a rig, with what it heard. */
+class Client {
+  readonly routes: KernelRoute[] = []
+  readonly links: Extract<KernelEvent, { type: 'Link' }>[] = []
+  readonly ends: Extract<KernelEvent, { type: 'Dumped' }>[] = []
+  readonly answers: Extract<KernelEvent, { type: 'Written' }>[] = []
+  losses = 0
+  readonly #output: KernelOutput & { close(): void }
+  #batch = 0
+  #dump = 0
+
+  constructor(rig: Rig, table = TABLE) {
+    this.#output = rig.open({ table, protocol: OURS, deliver: event => this.#hear(event) })
+  }
+
+  /** Does changes in one batch; resolves with what was refused. */
+  async write(
+    ...changes: readonly [RouteVerb, string, RouteTarget?][]
+  ): Promise<readonly Refusal[]> {
+    for (const [verb, text, target = BLACKHOLE] of changes) {
+      const { family, bytes, length } = prefixParts(prefix(text))
+      this.#output.change({ verb, family, bytes, offset: 0, length, metric: METRIC, target })
+    }
+    const batch = ++this.#batch
+    this.#output.commit(batch)
+    const answer = await until(
+      () => this.answers.find(one => one.batch === batch),
+      'the batch is answered',
+    )
+    return answer.refusals
+  }
+
+  /** Dumps; resolves with the routes that it told, by prefix. */
+  async dump(): Promise<Map<string, KernelRoute>> {
+    const dump = ++this.#dump
+    this.#output.dump(dump)
+    const end = await until(() => this.ends.find(one => one.dump === dump), 'the dump ends')
+    if (!end.complete) throw new Error(`the dump is not complete: ${end.why}`)
+    const told = this.routes.filter(route => route.dump === dump)
+    return new Map(told.map(route => [textOf(route), route]))
+  }
+
+  close(): void {
+    this.#output.close()
+  }
+
+  #hear(event: KernelEvent): void {
+    switch (event.type) {
+      case 'Route':
+        this.routes.push({ ...event.route, bytes: event.route.bytes.slice() })
+        return
+      case 'Link':
+        this.links.push(event)
+        return
+      case 'Dumped':
+        this.ends.push(event)
+        return
+      case 'Written':
+        this.answers.push(event)
+        return
+      case 'Lost':
+        this.losses++
+        return
+      case 'Address':
+        return
+      default:
+        event satisfies never
+    }
+  }
+}
+
+function textOf({ family, bytes, offset, length }: KernelRoute): string {
+  const octets = [...bytes.subarray(offset, offset + ((length + 7) >> 3))]
+  const hex = octets.map(octet => octet.toString(16).padStart(2, '0')).join('')
+  return `${family} ${hex}/${length}`
+}
+
+const hop = (gateway: string, more: Partial<TargetHop> = {}): TargetHop => ({
+  gateway: address(gateway),
+  link: 0,
+  weight: 1,
+  onlink: false,
+  ...more,
+})
+
+const via = (...gateways: string[]): RouteTarget =>
+  unicastTarget(gateways.map(gateway => hop(gateway)))
+
+const gateways = (route: KernelRoute | undefined): (string | undefined)[] =>
+  route?.target.hops.map(({ gateway }) => gateway).sort() ?? []
+
+/** A link `a` with both families, and a client that has read it. */
+async function prepare(rig: Rig): Promise<{ client: Client; link: number }> {
+  rig.addLink('a')
+  rig.addAddress('a', '10.9.0.1/24')
+  rig.addAddress('a', '2001:db8:9::1/64')
+  const client = new Client(rig)
+  await client.dump()
+  const link = client.links.find(told => told.link.name === 'a')?.link.index ?? 0
+  return { client, link }
+}
+
+type Case = (t: ExecutionContext, rig: Rig) => Promise<void>
+
+function suite(name: string, make: () => Rig): void {
+  const rule = (title: string, run: Case): void =>
+    test.serial(`${name}: ${title}`, async t => {
+      const rig = make()
+      await run(t, rig)
+      rig.close()
+    })
+
+  rule('a route that was added is in the table and in the next dump', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const refusals = await client.write(
+      ['add', '198.51.100.0/24', via('10.9.0.2')],
+      ['add', '2001:db8:1::/48', via('2001:db8:9::2')],
+      ['add', '0.0.0.0/0', via('10.9.0.2')],
+    )
+    t.deepEqual(refusals, [])
+    const dumped = await client.dump()
+    const four = dumped.get('ipv4 c63364/24')
+    t.deepEqual(four?.target.hops, [hop('10.9.0.2', { link })])
+    t.like(four, { present: true, protocol: OURS, metric: METRIC, tos: 0 })
+    const six = dumped.get('ipv6 20010db80001/48')
+    t.deepEqual(six?.target.hops, [hop('2001:db8:9::2', { link })])
+    t.deepEqual(gateways(dumped.get('ipv4 /0')), ['10.9.0.2'])
+    client.close()
+  })
+
+  rule('a blackhole is one in both families', async (t, rig) => {
+    const { client } = await prepare(rig)
+    t.deepEqual(await client.write(['add', '10.200.0.0/24'], ['add', 'fd00:1::/64']), [])
+    const dumped = await client.dump()
+    t.is(dumped.get('ipv4 0ac800/24')?.target, BLACKHOLE)
+    t.is(dumped.get('ipv6 fd00000100000000/64')?.target, BLACKHOLE)
+    client.close()
+  })
+
+  rule(
+    'adding where something is answers EEXIST and changes nothing, whoever has it',
+    async (t, rig) => {
+      const { client } = await prepare(rig)
+      rig.addAddress('a', '10.8.0.1/24')
+      for (const [prefix, to] of [
+        ['198.51.100.0/24', '10.9.0.3'],
+        ['2001:db8:1::/48', '2001:db8:9::3'],
+      ] as const)
+        rig.act('add', TABLE, { prefix, to: `via ${to}`, protocol: 99, metric: METRIC })
+      const before = rig.routes(TABLE)
+      const refusals = await client.write(
+        ['add', '198.51.100.0/24', via('10.9.0.2')],
+        ['add', '2001:db8:1::/48', via('2001:db8:9::2')],
+        ['add', '198.51.101.0/24', via('10.9.0.2')],
+      )
+      t.deepEqual(
+        refusals.map(({ at, errno }) => [at, errno]),
+        [
+          [0, EEXIST],
+          [1, EEXIST],
+        ],
+      )
+      t.is(before.length, 2)
+      t.deepEqual(
+        rig.routes(TABLE).filter(route => route.protocol === 99),
+        before,
+      )
+      client.close()
+    },
+  )
+
+  rule(
+    'replacing takes the place of what is there, and answers ENOENT where nothing is',
+    async (t, rig) => {
+      const { client } = await prepare(rig)
+      await client.write(
+        ['add', '198.51.100.0/24', via('10.9.0.2')],
+        ['add', '2001:db8:1::/48', via('2001:db8:9::2', '2001:db8:9::3')],
+      )
+      const refusals = await client.write(
+        ['replace', '198.51.100.0/24', via('10.9.0.3', '10.9.0.4')],
+        ['replace', '198.51.101.0/24', via('10.9.0.3')],
+        ['replace', '2001:db8:1::/48', via('2001:db8:9::4')],
+        ['replace', '2001:db8:2::/48', via('2001:db8:9::4')],
+      )
+      t.deepEqual(
+        refusals.map(({ at, errno }) => [at, errno]),
+        [
+          [1, ENOENT],
+          [3, ENOENT],
+        ],
+      )
+      const dumped = await client.dump()
+      t.deepEqual(gateways(dumped.get('ipv4 c63364/24')), ['10.9.0.3', '10.9.0.4'])
+      t.deepEqual(gateways(dumped.get('ipv6 20010db80001/48')), ['2001:db8:9::4'])
+      t.is(rig.routes(TABLE).length, 2)
+      client.close()
+    },
+  )
+
+  rule('a route and a blackhole replace one another', async (t, rig) => {
+    const { client } = await prepare(rig)
+    const both = ['198.51.100.0/24', '2001:db8:1::/48'] as const
+    await client.write(['add', both[0]], ['add', both[1]])
+    const to = [via('10.9.0.2'), via('2001:db8:9::2')] as const
+    t.deepEqual(await client.write(['replace', both[0], to[0]], ['replace', both[1], to[1]]), [])
+    t.deepEqual(
+      rig.routes(TABLE).map(route => route.to),
+      ['via 10.9.0.2 dev a', 'via 2001:db8:9::2 dev a'],
+    )
+    t.deepEqual(await client.write(['replace', both[0]], ['replace', both[1]]), [])
+    t.deepEqual(
+      rig.routes(TABLE).map(route => route.to),
+      ['blackhole', 'blackhole'],
+    )
+    client.close()
+  })
+
+  rule('deleting takes ours and nobody else’s', async (t, rig) => {
+    const { client } = await prepare(rig)
+    await client.write(['add', '198.51.100.0/24', via('10.9.0.2')])
+    for (const [prefix, to] of [
+      ['198.51.101.0/24', '10.9.0.3'],
+      ['2001:db8:1::/48', '2001:db8:9::3'],
+    ] as const)
+      rig.act('add', TABLE, { prefix, to: `via ${to}`, protocol: 99, metric: METRIC })
+    const refusals = await client.write(
+      ['delete', '198.51.100.0/24'],
+      ['delete', '198.51.101.0/24'],
+      ['delete', '2001:db8:1::/48'],
+      ['delete', '198.51.102.0/24'],
+    )
+    t.deepEqual(
+      refusals.map(({ at, errno }) => [at, errno]),
+      [
+        [1, ESRCH],
+        [2, ESRCH],
+        [3, ESRCH],
+      ],
+    )
+    t.deepEqual(
+      rig.routes(TABLE).map(route => route.prefix),
+      ['198.51.101.0/24', '2001:db8:1::/48'],
+    )
+    client.close()
+  })
+
+  rule('several next hops keep their weights', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const four = unicastTarget([hop('10.9.0.2'), hop('10.9.0.3', { weight: 3 })])
+    const six = unicastTarget([hop('2001:db8:9::2', { weight: 2 }), hop('2001:db8:9::3')])
+    const changes = await client.write(
+      ['add', '198.51.100.0/24', four],
+      ['add', '2001:db8:1::/48', six],
+    )
+    t.deepEqual(changes, [])
+    const dumped = await client.dump()
+    t.deepEqual(
+      dumped.get('ipv4 c63364/24')?.target.key,
+      `via 10.9.0.2 dev ${link} weight 1, via 10.9.0.3 dev ${link} weight 3`,
+    )
+    t.deepEqual(
+      dumped.get('ipv6 20010db80001/48')?.target.key,
+      `via 2001:db8:9::2 dev ${link} weight 2, via 2001:db8:9::3 dev ${link} weight 1`,
+    )
+    client.close()
+  })
+
+  rule('a link-local next hop goes through the link that it names', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const target = unicastTarget([hop('fe80::2', { link })])
+    t.deepEqual(await client.write(['add', '2001:db8:1::/48', target]), [])
+    t.deepEqual((await client.dump()).get('ipv6 20010db80001/48')?.target.key, target.key)
+    client.close()
+  })
+
+  rule(
+    'a next hop that nothing reaches is refused, and does not stop the others',
+    async (t, rig) => {
+      const { client } = await prepare(rig)
+      const refusals = await client.write(
+        ['add', '198.51.100.0/24', via('192.0.2.1')],
+        ['add', '198.51.101.0/24', via('10.9.0.2')],
+        ['add', '2001:db8:1::/48', via('2001:db8:8::1')],
+        ['add', '2001:db8:2::/48', unicastTarget([hop('fe80::2', { link: 999 })])],
+        ['add', '2001:db8:3::/48', via('2001:db8:9::2')],
+      )
+      t.deepEqual(
+        refusals.map(({ at }) => at),
+        [0, 2, 3],
+      )
+      t.true(refusals.every(({ errno }) => isAboutNextHop(errno)))
+      t.is(rig.routes(TABLE).length, 2)
+      client.close()
+    },
+  )
+
+  rule('a full batch is answered once, with the places of what was refused', async (t, rig) => {
+    const { client } = await prepare(rig)
+    const changes: [RouteVerb, string, RouteTarget][] = []
+    for (let at = 0; at < BATCH_MAX; at++) {
+      const target = at % 2 === 0 ? via('192.0.2.1') : via('10.9.0.2')
+      changes.push(['add', `20.${at >> 8}.${at & 255}.0/24`, target])
+    }
+    const refusals = await client.write(...changes)
+    t.is(refusals.length, BATCH_MAX / 2)
+    t.true(refusals.every(({ at }, index) => at === 2 * index))
+    t.is(rig.routes(TABLE).length, BATCH_MAX / 2)
+    client.close()
+  })
+
+  rule('what others do is told, what we do is not', async (t, rig) => {
+    const { client } = await prepare(rig)
+    await client.write(
+      ['add', '198.51.100.0/24', via('10.9.0.2')],
+      ['add', '2001:db8:1::/48', via('2001:db8:9::2')],
+    )
+    const stranger = { protocol: OURS, metric: METRIC }
+    rig.act('delete', TABLE, { ...stranger, prefix: '198.51.100.0/24', to: '' })
+    rig.act('delete', TABLE, { ...stranger, prefix: '2001:db8:1::/48', to: '' })
+    rig.act('add', TABLE, { ...stranger, prefix: '198.51.101.0/24', to: 'via 10.9.0.2' })
+    rig.act('replace', TABLE, { ...stranger, prefix: '198.51.101.0/24', to: 'via 10.9.0.3' })
+    const heard = (): KernelRoute[] =>
+      client.routes.filter(route => route.dump === 0 && route.protocol === OURS)
+    await until(() => heard().length >= 4, 'four changes are told')
+    t.deepEqual(
+      heard().map(route => [textOf(route), route.present, route.replaced, gateways(route)]),
+      [
+        ['ipv4 c63364/24', false, false, ['10.9.0.2']],
+        ['ipv6 20010db80001/48', false, false, ['2001:db8:9::2']],
+        ['ipv4 c63365/24', true, false, ['10.9.0.2']],
+        ['ipv4 c63365/24', true, true, ['10.9.0.3']],
+      ],
+    )
+    t.true(heard().every(route => route.by !== 0))
+    client.close()
+  })
+
+  rule('links are told as they come, go, and come back under another index', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const last = (name: string): Client['links'][number] | undefined =>
+      client.links.filter(told => told.dump === 0 && told.link.name === name).at(-1)
+    rig.setLink('a', false)
+    await until(() => last('a')?.link.up === false, 'the link is down')
+    rig.setLink('a', true)
+    await until(() => last('a')?.link.carrier === true, 'the link is up')
+    rig.deleteLink('a')
+    await until(() => last('a')?.link.present === false, 'the link has gone')
+    rig.addLink('a')
+    await until(() => last('a')?.link.up === true, 'the link is back')
+    t.not(last('a')?.link.index, link)
+    client.close()
+  })
+
+  rule('a link that goes down takes its routes, a dump does not have them', async (t, rig) => {
+    const { client } = await prepare(rig)
+    await client.write(
+      ['add', '198.51.100.0/24', via('10.9.0.2')],
+      ['add', '2001:db8:1::/48', via('2001:db8:9::2')],
+      ['add', '10.200.0.0/24'],
+    )
+    rig.setLink('a', false)
+    const told = await until(
+      () => client.routes.find(route => route.dump === 0 && !route.present && route.by === 0),
+      'the kernel tells of the IPv6 route',
+    )
+    t.is(told.family, 'ipv6')
+    const dumped = await client.dump()
+    t.deepEqual([...dumped.values()].filter(route => route.protocol === OURS).map(textOf), [
+      'ipv4 0ac800/24',
+    ])
+    client.close()
+  })
+
+  rule('a table above 255 is a table', async (t, rig) => {
+    const { client } = await prepare(rig)
+    const other = new Client(rig, 1000)
+    t.deepEqual(await other.write(['add', '198.51.100.0/24', via('10.9.0.2')]), [])
+    t.is(rig.routes(1000).length, 1)
+    t.is(rig.routes(TABLE).length, 0)
+    t.true((await other.dump()).has('ipv4 c63364/24'))
+    t.false((await client.dump()).has('ipv4 c63364/24'))
+    client.close()
+    other.close()
+  })
+
+  rule('a table that nobody has used is empty', async (t, rig) => {
+    const client = new Client(rig, 1001)
+    t.is((await client.dump()).size, 0)
+    client.close()
+  })
+}
+
+suite('simulated', simulatedRig)
+suite('real', realRig)
