@@ -143,6 +143,12 @@ export class AdjRibOut {
     return end === this.out.length ? -1 : end
   }
 
+  /** Calls `visit` for each reference that is held here: for checks, which count them all. */
+  references(visit: (set: OutSetId) => void): void {
+    for (const column of [this.out, this.#memo])
+      for (const set of column) if (set >= 0) visit(set as OutSetId)
+  }
+
   #grow(row: number): void {
     const rows = Math.max(row + 1, this.#locRib.prefixes.capacity)
     this.out = grownInt32(this.out, rows, NONE)

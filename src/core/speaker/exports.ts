@@ -102,6 +102,11 @@ export class Exports {
     return this.#places.get(peer)?.group
   }
 
+  /** Every group, those that are being emptied included: for checks. */
+  get all(): readonly UpdateGroup[] {
+    return [...this.#byRules.values(), ...this.#ended]
+  }
+
   /** A row was decided. */
   consider(row: PrefixId): void {
     for (const group of this.#byRules.values()) {

@@ -1,0 +1,267 @@
+import { Writer } from '../core/base/index.ts'
+import type { GroupId } from '../core/fib/index.ts'
+import { FAMILIES, type Family, type Prefix, type PrefixId } from '../core/net/index.ts'
+import {
+  type AttributeSetId,
+  FACTS,
+  type LocRib,
+  NONE,
+  PEER_KINDS,
+  type PeerId,
+} from '../core/rib/index.ts'
+import type { Speaker } from '../core/speaker/index.ts'
+import { decodeAttributes, encodeAttributes, type PathAttributes } from '../core/wire/index.ts'
+import type { Node } from './node.ts'
+import type { World } from './world.ts'
+
+/**
+ * What must be true of nodes that have come to rest, and what must be true at every step.
+ *
+ * Each check returns what it found wrong, one sentence each, empty for nothing. They look at the tables and
+ * work everything out anew, the slow way.
+ */
+
+/** Two nodes, and under which name each has the other as a peer. */
+export interface Pair {
+  readonly left: Node
+  readonly right: Node
+  /** the peer `right` in the configuration of `left`, and the other way */
+  readonly rightName: string
+  readonly leftName: string
+}
+
+/** What one believes it has sent is what the other has received, before policy. */
+export function checkPair({ left, right, rightName, leftName }: Pair): string[] {
+  return [
+    ...checkDirection(left.speaker, rightName, right.speaker, leftName),
+    ...checkDirection(right.speaker, leftName, left.speaker, rightName),
+  ]
+}
+
+function checkDirection(from: Speaker, to: string, at: Speaker, as: string): string[] {
+  const sender = from.peer(to)
+  const receiver = at.peer(as)
+  if (sender?.link === undefined || receiver?.link === undefined) return []
+  const context = {
+    ebgp: receiver.external,
+    fourOctetAs: receiver.link.negotiated.fourOctetAs,
+  }
+  const wrong: string[] = []
+  for (const family of sender.link.negotiated.families) {
+    const sent = sentTo(from, sender.id, family, context)
+    const received = receivedFrom(at, receiver.id, family)
+    for (const [prefix, attributes] of sent)
+      if (received.get(prefix) !== attributes)
+        wrong.push(
+          `${to} was sent ${prefix} ${attributes} but has ${received.get(prefix) ?? 'nothing'}`,
+        )
+    for (const prefix of received.keys())
+      if (!sent.has(prefix)) wrong.push(`${to} has ${prefix}, which was withdrawn or never sent`)
+  }
+  return wrong
+}
+
+function sentTo(
+  speaker: Speaker,
+  peer: PeerId,
+  family: Family,
+  context: { ebgp: boolean; fourOctetAs: boolean },
+): Map<Prefix, string> {
+  const { prefixes } = speaker.tables.locRibs[family]
+  const group = speaker.exports[family].groupOf(peer)
+  const sent = new Map<Prefix, string>()
+  for (let row = 0; group !== undefined && row < prefixes.rows; row++) {
+    if (!group.adj.holds(row as PrefixId, peer)) continue
+    const record = speaker.tables.outSets.view(group.adj.out[row]!)
+    const octets = record[0]!
+    const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
+    const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
+    sent.set(prefixes.text(row as PrefixId), textOf(attributes, nextHop))
+  }
+  return sent
+}
+
+function receivedFrom(speaker: Speaker, peer: PeerId, family: Family): Map<Prefix, string> {
+  const locRib = speaker.tables.locRibs[family]
+  const adj = locRib.adjRibIn(peer)
+  const received = new Map<Prefix, string>()
+  for (let row = adj.next(0); row >= 0; row = adj.next(row + 1)) {
+    const record = speaker.tables.sets.record(adj.get(row as PrefixId))
+    const octets = record[0]!
+    const context = { ebgp: false, fourOctetAs: true }
+    const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
+    const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
+    received.set(locRib.prefixes.text(row as PrefixId), textOf(attributes, nextHop))
+  }
+  return received
+}
+
+function textOf(attributes: PathAttributes, nextHop: string): string {
+  const writer = new Writer(1 << 16)
+  encodeAttributes(attributes, { fourOctetAs: true }, writer)
+  const octets = [...writer.bytes()].map(octet => octet.toString(16).padStart(2, '0'))
+  return `${octets.join('')} ${nextHop}`
+}
+
+/** Loc-RIB is what a decision made afresh from the Adj-RIBs-In gives: the path taken does not matter. */
+export function checkDecisions({ speaker }: Node): string[] {
+  const wrong: string[] = []
+  for (const family of FAMILIES) {
+    const locRib = speaker.tables.locRibs[family]
+    for (let at = 0; at < locRib.prefixes.rows; at++) {
+      if (!locRib.prefixes.has(at)) continue
+      const row = at as PrefixId
+      const best = slowBest(speaker, locRib, row)
+      const chosen = locRib.best[row] === NONE ? undefined : locRib.from[row]
+      if (best?.peer !== chosen)
+        wrong.push(`${locRib.prefixes.text(row)} is from ${chosen}, should be from ${best?.peer}`)
+      if (best !== undefined && locRib.best[row] !== best.set)
+        wrong.push(`${locRib.prefixes.text(row)} has set ${locRib.best[row]}, not ${best.set}`)
+    }
+  }
+  return wrong
+}
+
+/** A path as an object: what the decision's slow twin works on. */
+export interface SlowPath {
+  readonly peer: PeerId
+  readonly set: AttributeSetId
+  readonly local: boolean
+  readonly localPref: number
+  readonly asPathLength: number
+  readonly origin: number
+  readonly med: number
+  readonly neighbourAs: number
+  readonly external: boolean
+  readonly identifier: number
+  readonly clusterListLength: number
+  readonly rank: number
+}
+
+function slowBest(speaker: Speaker, locRib: LocRib, row: PrefixId): SlowPath | undefined {
+  const { sets, peers } = speaker.tables
+  const paths: SlowPath[] = []
+  locRib.pathsOf(row, (peer, set, eligible) => {
+    if (!eligible) return
+    const kind = peers.kind[peer]
+    const reflected = (sets.facts[set]! & FACTS.HAS_ORIGINATOR) !== 0
+    paths.push({
+      peer,
+      set,
+      local: kind === PEER_KINDS.LOCAL,
+      localPref: sets.localPref[set]!,
+      asPathLength: sets.asPathLength[set]!,
+      origin: sets.origin[set]!,
+      med: sets.med[set]!,
+      neighbourAs: sets.neighbourAs[set]!,
+      external: kind === PEER_KINDS.EXTERNAL,
+      identifier: reflected ? sets.originatorId[set]! : peers.routerId[peer]!,
+      clusterListLength: sets.clusterListLength[set]!,
+      rank: peers.rank[peer]!,
+    })
+  })
+  return slowDecision(paths)
+}
+
+/** RFC 4271 §9.1.2.2 as it is written: each rule removes paths from consideration. */
+export function slowDecision(paths: readonly SlowPath[]): SlowPath | undefined {
+  let left = [...paths]
+  const keepLeast = (of: (path: SlowPath) => number): void => {
+    const least = Math.min(...left.map(of))
+    left = left.filter(path => of(path) === least)
+  }
+  keepLeast(({ local }) => (local ? 0 : 1))
+  keepLeast(({ localPref }) => -localPref)
+  keepLeast(({ asPathLength }) => asPathLength)
+  keepLeast(({ origin }) => origin)
+  left = left.filter(
+    path => !left.some(other => other.neighbourAs === path.neighbourAs && other.med < path.med),
+  )
+  keepLeast(({ external }) => (external ? 0 : 1))
+  keepLeast(({ identifier }) => identifier)
+  keepLeast(({ clusterListLength }) => clusterListLength)
+  keepLeast(({ rank }) => rank)
+  return left[0]
+}
+
+/** The FIB has what the Loc-RIB wants, was never told nonsense, and knows that it is complete. */
+export function checkFib({ speaker, fib }: Node): string[] {
+  const wrong = [...fib.faults]
+  const wanted = new Map<Prefix, string>()
+  for (const family of FAMILIES) {
+    const locRib = speaker.tables.locRibs[family]
+    for (let at = 0; at < locRib.prefixes.rows; at++) {
+      const group = (locRib.prefixes.has(at) ? locRib.group[at]! : NONE) as GroupId
+      if (group === NONE) continue
+      const hops = speaker.tables.nextHops.hopsOf(group).map(({ address }) => address)
+      wanted.set(locRib.prefixes.text(at as PrefixId), hops.join(' '))
+    }
+  }
+  for (const [prefix, hops] of wanted)
+    if (fib.hopsOf(prefix).join(' ') !== hops)
+      wrong.push(`${prefix} goes through ${fib.hopsOf(prefix).join(' ')}, should through ${hops}`)
+  for (const prefix of fib.routes.keys())
+    if (!wanted.has(prefix)) wrong.push(`${prefix} is in the FIB, but is not wanted`)
+  return wrong
+}
+
+/** References to attribute sets are as many as there are holders. */
+export function checkReferences({ speaker }: Node): string[] {
+  const { sets, outSets, locRibs } = speaker.tables
+  const held = new Map<number, number>()
+  const sent = new Map<number, number>()
+  const count = (counts: Map<number, number>, set: number): void => {
+    if (set !== NONE) counts.set(set, (counts.get(set) ?? 0) + 1)
+  }
+  for (const family of FAMILIES) {
+    const locRib = locRibs[family]
+    for (let at = 0; at < locRib.prefixes.rows; at++)
+      if (locRib.prefixes.has(at)) count(held, locRib.best[at]!)
+    for (let peer = 0; peer < speaker.tables.peers.rows; peer++) {
+      const adj = locRib.adjRibIn(peer as PeerId)
+      for (let row = adj.next(0); row >= 0; row = adj.next(row + 1))
+        count(held, adj.get(row as PrefixId))
+    }
+    for (const { adj } of speaker.exports[family].all) adj.references(set => count(sent, set))
+  }
+  const wrong: string[] = []
+  for (let set = 0; set < sets.rows; set++)
+    if (sets.references(set as AttributeSetId) !== (held.get(set) ?? 0))
+      wrong.push(
+        `set ${set} has ${sets.references(set as AttributeSetId)} references, not ${held.get(set)}`,
+      )
+  for (let set = 0; set < outSets.rows; set++)
+    if (outSets.count(set) !== (sent.get(set) ?? 0))
+      wrong.push(`out set ${set} has ${outSets.count(set)} references, not ${sent.get(set)}`)
+  return wrong
+}
+
+/** After the last peer has left, and nothing is originated, nothing is held. */
+export function checkEmpty({ speaker }: Node): string[] {
+  const { sets, outSets, locRibs, nextHops } = speaker.tables
+  const sizes: Readonly<Record<string, number>> = {
+    'attribute sets': sets.size,
+    aliases: sets.aliases,
+    'out sets': outSets.size,
+    'next hops': nextHops.size,
+    'IPv4 prefixes': locRibs.ipv4.prefixes.size,
+    'IPv6 prefixes': locRibs.ipv6.prefixes.size,
+    'dirty rows': speaker.tables.dirty,
+  }
+  return Object.entries(sizes)
+    .filter(([, size]) => size !== 0)
+    .map(([what, size]) => `${size} ${what} are left`)
+}
+
+/** At every step: no session outlives its hold time in silence. A margin is for the tick that is due. */
+export function checkSilence({ now }: World, node: Node, names: readonly string[]): string[] {
+  const wrong: string[] = []
+  for (const name of names) {
+    const link = node.speaker.peer(name)?.link
+    if (link === undefined || link.negotiated.holdSeconds === 0) continue
+    const silent = now - (node.heard.get(link.connection) ?? link.since)
+    if (silent > link.negotiated.holdSeconds * 1000 + 1)
+      wrong.push(`${name} was silent for ${silent} ms and is still Established`)
+  }
+  return wrong
+}

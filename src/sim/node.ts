@@ -1,0 +1,240 @@
+import { type Millis, NEVER, Prng, seconds } from '../core/base/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../core/fib/index.ts'
+import { type Address, type Family, formatPrefix, type Prefix } from '../core/net/index.ts'
+import type { ConnectionId } from '../core/session/index.ts'
+import {
+  type Endpoint,
+  Speaker,
+  type SpeakerConfig,
+  type SpeakerEvent,
+  type SpeakerNote,
+  type SpeakerOutput,
+} from '../core/speaker/index.ts'
+import type { Network, StreamEnd, StreamEvents } from './network.ts'
+import type { World } from './world.ts'
+
+/** A node of the world: the production speaker, with the network for its sockets and a map for its FIB. */
+
+/** Rows of table work a turn: small, so that turns and events interleave. */
+const BUDGET = 64
+
+/** What a dataplane would hold: what the speaker said in this epoch. */
+export class FibRecord implements FibWriter {
+  readonly groups = new Map<GroupId, NextHopGroup>()
+  readonly routes = new Map<Prefix, GroupId>()
+  epoch: Epoch | undefined
+  synced: Epoch | undefined
+  /** things said that contradict what was said before */
+  readonly faults: string[] = []
+
+  begin(epoch: Epoch): void {
+    this.epoch = epoch
+    this.groups.clear()
+    this.routes.clear()
+  }
+
+  group(id: GroupId, hops: NextHopGroup): void {
+    if (this.groups.has(id)) this.faults.push(`group ${id} is named twice`)
+    this.groups.set(id, hops)
+  }
+
+  dropGroup(id: GroupId): void {
+    if ([...this.routes.values()].includes(id)) this.faults.push(`group ${id} has routes`)
+    if (!this.groups.delete(id)) this.faults.push(`group ${id} was never named`)
+  }
+
+  route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void {
+    if (!this.groups.has(id)) this.faults.push(`group ${id} is used before it is named`)
+    this.routes.set(prefixAt(family, bytes, offset, length), id)
+  }
+
+  withdraw(family: Family, bytes: Uint8Array, offset: number, length: number): void {
+    const prefix = prefixAt(family, bytes, offset, length)
+    if (!this.routes.delete(prefix)) this.faults.push(`${prefix} was never said`)
+  }
+
+  inSync(epoch: Epoch): void {
+    if (epoch !== this.epoch) this.faults.push(`epoch ${epoch} is not the present one`)
+    this.synced = epoch
+  }
+
+  /** The next hops of a prefix, as text. */
+  hopsOf(prefix: Prefix): readonly string[] {
+    const id = this.routes.get(prefix)
+    return id === undefined ? [] : (this.groups.get(id) ?? []).map(({ address }) => address)
+  }
+}
+
+function prefixAt(family: Family, bytes: Uint8Array, offset: number, length: number): Prefix {
+  const padded = new Uint8Array(family === 'ipv4' ? 4 : 16)
+  padded.set(bytes.subarray(offset, offset + ((length + 7) >> 3)))
+  return formatPrefix(padded, length)
+}
+
+/** A speaker that lives in the world. */
+export class Node implements SpeakerOutput {
+  readonly address: Address
+  readonly port: number
+  readonly notes: SpeakerNote[] = []
+  fib = new FibRecord()
+  speaker: Speaker
+  readonly #world: World
+  readonly #network: Network
+  readonly #ends = new Map<ConnectionId, StreamEnd>()
+  /** when a connection was last heard */
+  readonly heard = new Map<ConnectionId, Millis>()
+  #nextAccepted = 1
+  /** rises when the node is killed: what was under way for the last life is not heard */
+  #life = 0
+  #working = false
+  #wakesAt: Millis = NEVER
+
+  constructor(world: World, network: Network, address: Address, port = 179) {
+    this.address = address
+    this.port = port
+    this.#world = world
+    this.#network = network
+    this.speaker = this.#newSpeaker()
+    this.#listen()
+  }
+
+  /** Tells the speaker something. */
+  deliver(event: SpeakerEvent): void {
+    this.speaker.handle(event, this.#world.now)
+    this.#turn()
+  }
+
+  /** The node gets a configuration. */
+  configure(config: SpeakerConfig): void {
+    this.deliver({ type: 'Configure', config })
+  }
+
+  /** A dataplane attaches; it gives credit as it likes. */
+  attachFib(credit = 1 << 20): void {
+    this.deliver({ type: 'FibUp' })
+    this.deliver({ type: 'FibCredit', routes: credit })
+  }
+
+  /** The process dies at once: nothing is said, the system resets its connections. */
+  kill(): void {
+    this.#life++
+    this.#network.vanish(this.address)
+    this.#network.unlisten(this.address, this.port)
+    this.#ends.clear()
+    this.#working = false
+    this.#wakesAt = NEVER
+  }
+
+  /** A new process; it has no configuration yet. */
+  restart(): void {
+    this.fib = new FibRecord()
+    this.speaker = this.#newSpeaker()
+    this.#listen()
+  }
+
+  connect(connection: ConnectionId, endpoint: Endpoint): void {
+    const life = this.#life
+    const from = endpoint.localAddress ?? this.address
+    this.#network.connect(from, endpoint.address, endpoint.port, {
+      connected: end => {
+        if (life !== this.#life) end.close()
+        else {
+          this.#ends.set(connection, end)
+          this.#later(() => this.deliver({ type: 'Connected', connection, local: from }))
+        }
+        return this.#events(connection, life)
+      },
+      failed: why => {
+        if (life === this.#life) this.deliver({ type: 'Failed', connection, why })
+      },
+    })
+  }
+
+  send(connection: ConnectionId, bytes: Uint8Array): void {
+    this.#ends.get(connection)?.send(bytes)
+  }
+
+  close(connection: ConnectionId): void {
+    this.#ends.get(connection)?.close()
+    this.#ends.delete(connection)
+  }
+
+  pause(connection: ConnectionId): void {
+    this.#ends.get(connection)?.pause(true)
+  }
+
+  resume(connection: ConnectionId): void {
+    this.#ends.get(connection)?.pause(false)
+  }
+
+  note(note: SpeakerNote): void {
+    this.notes.push(note)
+  }
+
+  #newSpeaker(): Speaker {
+    const chance = new Prng(this.#world.chance.below(0x100000000))
+    return new Speaker(this, { chance, fibDeferral: seconds(60) })
+  }
+
+  #listen(): void {
+    this.#network.listen(this.address, this.port, {
+      accept: (end, remote) => {
+        const connection = this.#nextAccepted as ConnectionId
+        this.#nextAccepted += 2
+        this.#ends.set(connection, end)
+        const local = this.address
+        this.#later(() => this.deliver({ type: 'Accepted', connection, remote, local }))
+        return this.#events(connection, this.#life)
+      },
+    })
+  }
+
+  #events(connection: ConnectionId, life: number): StreamEvents {
+    const alive = (): boolean => life === this.#life && this.#ends.has(connection)
+    return {
+      received: bytes => {
+        if (!alive()) return
+        this.heard.set(connection, this.#world.now)
+        this.deliver({ type: 'Received', connection, bytes })
+      },
+      closed: why => {
+        if (!alive()) return
+        this.#ends.delete(connection)
+        this.deliver({ type: 'Closed', connection, why })
+      },
+      congested: full => {
+        if (alive()) this.deliver({ type: full ? 'Congested' : 'Drained', connection })
+      },
+    }
+  }
+
+  #later(run: () => void): void {
+    const life = this.#life
+    this.#world.after(0, () => {
+      if (life === this.#life) run()
+    })
+  }
+
+  /** As the loop of the shell: a slice of work, again while there is more, then sleep. */
+  #turn(): void {
+    if (this.#working) return
+    this.#working = true
+    this.#later(() => {
+      this.#working = false
+      if (this.speaker.work(BUDGET, this.#world.now)) this.#turn()
+      else this.#sleep()
+    })
+  }
+
+  #sleep(): void {
+    const at = this.speaker.deadline()
+    if (at === NEVER || (this.#wakesAt > this.#world.now && this.#wakesAt <= at)) return
+    this.#wakesAt = at
+    const life = this.#life
+    this.#world.after(at - this.#world.now, () => {
+      if (life !== this.#life || this.#wakesAt !== at) return
+      this.#wakesAt = NEVER
+      this.deliver({ type: 'Tick' })
+    })
+  }
+}
