@@ -6,10 +6,11 @@ import { EXTERNAL, judge } from '../vectors/codec.ts'
 import { bytesOf, hexOf, loadVectors } from '../vectors/vectors.ts'
 
 /**
- * Mutates messages for as long as MARTLET_FUZZ_SECONDS says (2), and looks for one without a verdict.
+ * Mutates messages for as long as MARTLET_FUZZ_SECONDS says (2), and looks for one without a
+ * verdict.
  *
- * The seeds are the vectors and corpus/*.hex, a message a file. What it finds is printed as hex: it becomes
- * a file of the corpus, and a vector. MARTLET_FUZZ_SEED repeats a run.
+ * The seeds are the vectors and corpus/*.hex, a message a file. What it finds is printed as hex: it
+ * becomes a file of the corpus, and a vector. MARTLET_FUZZ_SEED repeats a run.
  */
 
 const SECONDS = Number(process.env.MARTLET_FUZZ_SECONDS ?? 2)

@@ -36,8 +36,8 @@ import {
 } from './vectors.ts'
 
 /**
- * Whole messages to the JSON of a vector and back, by the doors that the program itself uses. Bytes are hex,
- * prefixes are text; everything else is as the types say.
+ * Whole messages to the JSON of a vector and back, by the doors that the program itself uses. Bytes
+ * are hex, prefixes are text; everything else is as the types say.
  */
 
 /** What an UPDATE says: its sections, decoded. */

@@ -12,14 +12,20 @@ import {
   encodeOpen,
   type Fault,
   Framer,
-  FSM_ERROR,
   familyOfAfiSafi,
   MESSAGE_TYPES,
   type Negotiated,
   type Notification,
   notification,
 } from '../wire/index.ts'
-import { type ConnectionState, causeOf, type EndCause, type Ending } from './ending.ts'
+import {
+  type ConnectionState,
+  causeOf,
+  type EndCause,
+  type Ending,
+  type MessageName,
+  unexpected,
+} from './ending.ts'
 import { explain, negotiate, offer } from './negotiation.ts'
 import { jittered, Timers } from './timers.ts'
 import type {
@@ -37,9 +43,9 @@ import type {
  *     ^         |            |             |               |
  *     +---------+------------+-------------+---------------+      whatever happens, by one door
  *
- * An accepted connection begins in OpenSent. Waiting for a connection (Active, and Idle with a timer) is
- * the peer's: see peer-session.ts, which also decides between two connections. An FSM that has come back
- * to Idle is done with; it is never used again.
+ * An accepted connection begins in OpenSent. Waiting for a connection (Active, and Idle with a
+ * timer) is the peer's: see peer-session.ts, which also decides between two connections. An FSM
+ * that has come back to Idle is done with; it is never used again.
  *
  * `#enter` alone writes the state, and what belongs to a state is started and ended there: an event
  * cannot forget to clean up.
@@ -300,20 +306,16 @@ export class Fsm {
       this.#refuse(message, now)
       return
     }
-    // RFC 2918 §4: of a family that was not agreed on it is ignored; and the third octet means nothing
-    // unless RFC 7313 was negotiated
+    // RFC 2918 §4: of a family that was not agreed on it is ignored; and the third octet means
+    // nothing unless RFC 7313 was negotiated
     const family = familyOfAfiSafi(message.afi, message.safi)
     if (family !== undefined && negotiated.families.includes(family))
       this.#owner.output.refresh(this.connection, { ...message, subtype: 0 })
   }
 
-  /** A message that the state does not expect, with its type as data. RFC 4271 §6.6, RFC 6608 §4 */
-  #unexpected(name: keyof typeof TYPE_OCTETS, now: Millis): void {
-    const farewell = notification(
-      ERROR_CODES.FINITE_STATE_MACHINE,
-      UNEXPECTED[this.#state],
-      Uint8Array.of(TYPE_OCTETS[name]),
-    )
+  /** RFC 4271 §6.6: a message that the state does not expect. */
+  #unexpected(name: MessageName, now: Millis): void {
+    const farewell = unexpected(name, this.#state)
     this.fail(farewell, `the peer sent ${name} in ${this.#state}`, now)
   }
 
@@ -324,7 +326,9 @@ export class Fsm {
     else if (this.#negotiated !== undefined) this.#timers.hold = NEVER
   }
 
-  /** Sends a KEEPALIVE, and times the next at a third of the hold time, jittered. RFC 4271 §4.4, §10 */
+  /**
+   * Sends a KEEPALIVE, and times the next at a third of the hold time, jittered. RFC 4271 §4.4, §10
+   */
   #keepalive(now: Millis): void {
     const hold = this.#negotiated?.holdSeconds ?? 0
     this.#keepaliveAt = now
@@ -352,7 +356,10 @@ export class Fsm {
   }
 }
 
-/** RFC 4271 §8.2.2: "sets the HoldTimer to a large value"; "A HoldTimer value of 4 minutes is suggested" */
+/**
+ * RFC 4271 §8.2.2: "sets the HoldTimer to a large value"; "A HoldTimer value of 4 minutes is
+ * suggested"
+ */
 const LONG_HOLD = seconds(240)
 
 /** A connection that is younger may be counted on, though its OPEN has not come. */
@@ -378,23 +385,11 @@ export interface FsmOwner {
   readonly output: SessionOutput
   readonly counters: SessionCounters
   readonly chance: Prng
-  /** RFC 4271 §6.8, on a valid OPEN: ends the connections that lose against `fsm`; false if it loses. */
+  /**
+   * RFC 4271 §6.8, on a valid OPEN: ends the connections that lose against `fsm`; false if it
+   * loses.
+   */
   prevails(fsm: Fsm, negotiated: Negotiated, now: Millis): boolean
   /** `fsm` is in Idle, for good. */
   ended(fsm: Fsm, ending: Ending, now: Millis): void
-}
-
-const TYPE_OCTETS = {
-  OPEN: MESSAGE_TYPES.OPEN,
-  UPDATE: MESSAGE_TYPES.UPDATE,
-  KEEPALIVE: MESSAGE_TYPES.KEEPALIVE,
-  'ROUTE-REFRESH': MESSAGE_TYPES.ROUTE_REFRESH,
-} as const
-
-const UNEXPECTED: Readonly<Record<ConnectionState, number>> = {
-  Idle: FSM_ERROR.UNSPECIFIED,
-  Connect: FSM_ERROR.UNSPECIFIED,
-  OpenSent: FSM_ERROR.UNEXPECTED_IN_OPEN_SENT,
-  OpenConfirm: FSM_ERROR.UNEXPECTED_IN_OPEN_CONFIRM,
-  Established: FSM_ERROR.UNEXPECTED_IN_ESTABLISHED,
 }

@@ -46,7 +46,8 @@ function multiprotocol(families: readonly Family[]): Capability[] {
 }
 
 /**
- * Checks the peer's OPEN in the order of RFC 4271 §6.2, and agrees; or the fault with its NOTIFICATION.
+ * Checks the peer's OPEN in the order of RFC 4271 §6.2, and agrees; or the fault with its
+ * NOTIFICATION.
  */
 export function negotiate(config: SessionConfig, open: Open): Negotiated | Fault {
   const peerAs = peerAsOf(config, open)
@@ -117,13 +118,17 @@ function offeredFamilies(offered: readonly Capability[]): (Family | undefined)[]
   return families.length === 0 ? ['ipv4'] : families
 }
 
-/** RFC 5492 §5: the data "list[s] the set of capabilities that cause the speaker to send the message" */
+/**
+ * RFC 5492 §5: the data lists "the set of capabilities that causes the speaker to send the
+ * message".
+ */
 function noFamilyFault(config: SessionConfig, open: Open): Fault {
   const theirs = offeredFamilies(open.capabilities).map(family => family ?? 'another family')
+  const ours = config.families.join(', ')
   return resetFault(
     ERROR_CODES.OPEN_MESSAGE,
     OPEN_ERROR.UNSUPPORTED_CAPABILITY,
-    `no family in common: peer offers ${theirs.join(', ')}, configured ${config.families.join(', ')}`,
+    `no family in common: peer offers ${theirs.join(', ')}, configured ${ours}`,
     encodeCapabilities(multiprotocol(config.families)),
   )
 }

@@ -30,7 +30,8 @@ export interface PeerSessionOptions {
 }
 
 /**
- * One neighbour: its connections, which of them is kept, and when the next is tried. RFC 4271 §6.8 and §8.
+ * One neighbour: its connections, which of them is kept, and when the next is tried. RFC 4271 §6.8
+ * and §8.
  *
  * Each connection has an FSM (fsm.ts). Without one the peer rests, in one of three ways:
  *
@@ -38,8 +39,9 @@ export interface PeerSessionOptions {
  *   Idle, a timer     the last one ended in disagreement; the same until the timer is due
  *   Active            waiting for the peer's connection, and for the timer to open our own
  *
- * A connection that is lost, or a peer that goes away, leads to Active and not to Idle: the peer may come
- * back before our timer is due, and must not find us deaf. Start and stop are heard at once everywhere.
+ * A connection that is lost, or a peer that goes away, leads to Active and not to Idle: the peer
+ * may come back before our timer is due, and must not find us deaf. Start and stop are heard at
+ * once everywhere.
  */
 export class PeerSession implements PeerSessionShape {
   readonly #config: SessionConfig
@@ -205,9 +207,10 @@ export class PeerSession implements PeerSessionShape {
   }
 
   /**
-   * RFC 4271 §6.8. An Established connection stays. Of two others, the one that was opened by the side with
-   * the larger BGP Identifier stays. OpenSent is examined too: both sides then decide alike, from the
-   * first OPEN on, and cannot close each other's choice. One that has waited long for its OPEN does not count.
+   * RFC 4271 §6.8. An Established connection stays. Of two others, the one that was opened by the
+   * side with the larger BGP Identifier stays. OpenSent is examined too: both sides then decide
+   * alike, from the first OPEN on, and cannot close each other's choice. One that has waited long
+   * for its OPEN does not count.
    */
   #prevails(fsm: Fsm, negotiated: Negotiated, now: Millis): boolean {
     const others = this.#fsms.filter(other => other !== fsm)
@@ -258,8 +261,9 @@ export class PeerSession implements PeerSessionShape {
   }
 
   /**
-   * Keeps the last error. One exception: a peer that refused our OPEN, or whose OPEN we refused, closes our
-   * next connections without a word while it waits. That must not hide what it objects to.
+   * Keeps the last error. One exception: a peer that refused our OPEN, or whose OPEN we refused,
+   * closes our next connections without a word while it waits. That must not hide what it objects
+   * to.
    */
   #remember(error: SessionError, from: ConnectionState): void {
     const silent = error.direction === 'local' && (from === 'OpenSent' || from === 'OpenConfirm')

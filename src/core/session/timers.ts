@@ -24,7 +24,9 @@ export class Timers {
   }
 }
 
-/** `duration` from `now`, shortened by up to a quarter. RFC 4271 §10: "multiplying […] 0.75 to 1.0" */
+/**
+ * `duration` from `now`, shortened by up to a quarter. RFC 4271 §10
+ */
 export function jittered(now: Millis, duration: Millis, chance: Prng): Millis {
   return after(now, millis(duration * (0.75 + 0.25 * chance.next())))
 }

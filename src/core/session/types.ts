@@ -8,8 +8,8 @@ import type { Capability, Negotiated, Notification, RouteRefresh } from '../wire
 export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
 /**
- * One TCP connection. The core numbers those that it opens with even numbers, the edge those that it
- * accepts with odd ones: neither asks the other.
+ * One TCP connection. The core numbers those that it opens with even numbers, the edge those that
+ * it accepts with odd ones: neither asks the other.
  */
 export type ConnectionId = Brand<number, 'ConnectionId'>
 
@@ -41,7 +41,9 @@ export interface SessionError {
   readonly at: Millis
 }
 
-/** Messages and octets of a session, since its peer was configured. Plain numbers, read at any time. */
+/**
+ * Messages and octets of a session, since its peer was configured. Plain numbers, read at any time.
+ */
 export interface SessionCounters {
   messagesIn: number
   messagesOut: number
@@ -55,7 +57,9 @@ export interface SessionCounters {
   established: number
 }
 
-/** What a session tells its owner. Methods return nothing and may not call back into the session. */
+/**
+ * What a session tells its owner. Methods return nothing and may not call back into the session.
+ */
 export interface SessionOutput {
   /** Open a connection to the peer; the owner answers with `connected` or `failed`. */
   connect(connection: ConnectionId): void
@@ -75,8 +79,9 @@ export interface SessionOutput {
 }
 
 /**
- * One neighbour: the FSM of each of its connections, and their collision (RFC 4271 §6.8). Pure: time is an
- * argument, chance a `Prng`. The class of this shape is `PeerSession` in peer-session.ts.
+ * One neighbour: the FSM of each of its connections, and their collision (RFC 4271 §6.8). Pure:
+ * time is an argument, chance a `Prng`. The class of this shape is `PeerSession` in
+ * peer-session.ts.
  */
 export interface PeerSessionShape {
   /** of the connection that is furthest; Idle when there is none */
@@ -101,7 +106,9 @@ export interface PeerSessionShape {
   closed(connection: ConnectionId, why: string, now: Millis): void
   /** Bytes as TCP gave them; copied where kept. */
   received(connection: ConnectionId, chunk: Uint8Array, now: Millis): void
-  /** The owner met a fault that resets the session (an UPDATE): sends `notification`, goes to Idle. */
+  /**
+   * The owner met a fault that resets the session (an UPDATE): sends `notification`, goes to Idle.
+   */
   reset(connection: ConnectionId, notification: Notification, why: string, now: Millis): void
   /** Sends whole messages (UPDATE, ROUTE-REFRESH) on an Established connection, and counts them. */
   send(connection: ConnectionId, bytes: Uint8Array): void

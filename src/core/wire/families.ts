@@ -6,7 +6,8 @@ import type { Fault } from './message.ts'
 /**
  * The table of address families: what differs between IPv4 and IPv6 unicast on the wire. RFC 4760.
  *
- * A prefix on the wire is its length in bits, then as many octets as hold that many bits (RFC 4271 §4.3).
+ * A prefix on the wire is its length in bits, then as many octets as hold that many bits (RFC 4271
+ * §4.3).
  */
 
 /** A row of the table. */
@@ -59,9 +60,10 @@ export function afiSafiOf(family: Family): { readonly afi: number; readonly safi
 /**
  * Counts the prefixes of an NLRI or Withdrawn Routes field.
  *
- * RFC 7606 §5.3: a field is malformed where a prefix is longer than its family allows, or runs past the
- * end. Nobody can tell then which routes were meant, so the session is reset (§3 j). Bits beyond the
- * length are irrelevant, as RFC 4271 §4.3 says. O(prefixes); allocates nothing for a sound field.
+ * RFC 7606 §5.3: a field is malformed where a prefix is longer than its family allows, or runs past
+ * the end. Nobody can tell then which routes were meant, so the session is reset (§3 j). Bits
+ * beyond the length are irrelevant, as RFC 4271 §4.3 says. O(prefixes); allocates nothing for a
+ * sound field.
  */
 export function checkNlri(nlri: Uint8Array, family: Family): Fault | number {
   const { bits } = FAMILY_SPECS[family]

@@ -4,15 +4,16 @@ import type { Fault, Notification, Remedy } from './message.ts'
 /**
  * Faults of a peer as values, and which of two remedies is the stronger.
  *
- * Every fault carries the NOTIFICATION that RFC 4271 §6 would answer with, also where RFC 7606 asks for
- * something milder: whoever cannot apply the milder one falls back to it.
+ * Every fault carries the NOTIFICATION that RFC 4271 §6 would answer with, also where RFC 7606 asks
+ * for something milder: whoever cannot apply the milder one falls back to it.
  */
 
 /** No message of a session without RFC 8654 is longer, header included. RFC 4271 §4.1 */
 export const MESSAGE_MAX = 4096
 
 /**
- * Octets of data in a NOTIFICATION, so that it fits any session: 4,096 less the header, code and subcode.
+ * Octets of data in a NOTIFICATION, so that it fits any session: 4,096 less the header, code and
+ * subcode.
  *
  * Departs from RFC 4271 §6.3 for a faulty attribute that is longer: its first octets are sent.
  */
@@ -55,7 +56,7 @@ const SEVERITY: Readonly<Record<Remedy, number>> = {
   'session-reset': 3,
 }
 
-/** The stronger of two remedies. RFC 7606 §3 (h): "the strongest action MUST be followed" */
+/** The stronger of two remedies. RFC 7606 §3 (h): "the strongest action MUST be used" */
 export function severest(left: Remedy | undefined, right: Remedy): Remedy {
   return left !== undefined && SEVERITY[left] >= SEVERITY[right] ? left : right
 }

@@ -26,8 +26,8 @@ const OCTETS_MIN: Readonly<Record<number, number>> = {
 /**
  * Splits a byte stream into BGP messages.
  *
- * RFC 4271 §4.1 and §6.1; RFC 8654 for a larger limit. Keeps at most one partial message, `messageMax`
- * octets. O(bytes); copies only messages that span chunks.
+ * RFC 4271 §4.1 and §6.1; RFC 8654 for a larger limit. Keeps at most one partial message,
+ * `messageMax` octets. O(bytes); copies only messages that span chunks.
  */
 export class Framer {
   /** Longest message that is taken, in octets with the header. May be raised once negotiated. */
@@ -44,8 +44,8 @@ export class Framer {
    * Takes bytes as TCP gave them, in any split.
    *
    * @param chunk  not kept: what must wait is copied
-   * @param sink   called for each whole message with its type and body (after the header); the view is
-   *   valid during the call only. Returns false to stop for good, when the connection is gone
+   * @param sink   called for each whole message with its type and body (after the header); the view
+   *   is valid during the call only. Returns false to stop for good, when the connection is gone
    * @returns a fault of the header with its NOTIFICATION, after which nothing is decoded any more
    */
   push(chunk: Uint8Array, sink: (type: number, body: Uint8Array) => boolean): Fault | undefined {
@@ -87,7 +87,9 @@ export class Framer {
     return end
   }
 
-  /** Checks the partial message's header once it is whole, and hands the message over once it is. */
+  /**
+   * Checks the partial message's header once it is whole, and hands the message over once it is.
+   */
   #drain(sink: (type: number, body: Uint8Array) => boolean): Fault | undefined {
     if (this.#held < HEADER_OCTETS) return undefined
     const partial = this.#space()

@@ -1,8 +1,8 @@
 /**
  * Numbers that IANA keeps for BGP: message types, error codes with their subcodes, attribute flags.
  *
- * Names are the registry's. Only what this program says or explains is here; a number without a name is
- * printed as a number.
+ * Names are the registry's. Only what this program says or explains is here; a number without a
+ * name is printed as a number.
  */
 
 /** Message types. RFC 4271 §4.1, RFC 2918 §3 */

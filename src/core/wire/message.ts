@@ -1,11 +1,14 @@
 import type { Address, Asn, Family } from '../net/index.ts'
 
 /**
- * BGP-4 messages and attributes, decoded. Plain values: what the two tables of the codec (attributes/,
- * capabilities) read and write, and what everyone above speaks of.
+ * BGP-4 messages and attributes, decoded. Plain values: what the two tables of the codec
+ * (attributes/, capabilities) read and write, and what everyone above speaks of.
  */
 
-/** A decoded message. UPDATE stays in sections until its receiver wants its attributes: see update.ts. */
+/**
+ * A decoded message. UPDATE stays in sections until its receiver wants its attributes: see
+ * update.ts.
+ */
 export type Message = Open | Update | Notification | Keepalive | RouteRefresh
 
 /** RFC 4271 §4.2. */
@@ -74,8 +77,8 @@ export interface UnknownAttribute {
 }
 
 /**
- * The attributes of a route, decoded. Absent means not present on the wire. AS numbers are four octets wide,
- * whatever the session; MP_REACH_NLRI is here only as its next hop.
+ * The attributes of a route, decoded. Absent means not present on the wire. AS numbers are four
+ * octets wide, whatever the session; MP_REACH_NLRI is here only as its next hop.
  */
 export interface PathAttributes {
   readonly origin?: Origin

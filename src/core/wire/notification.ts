@@ -39,8 +39,8 @@ export function encodeNotification(from: Notification): Uint8Array {
 }
 
 /**
- * A Cease with `subcode`. `text` is sent where the subcode may carry one (Administrative Shutdown and
- * Reset, RFC 9003 §2), cut at a character so that it has at most 255 octets.
+ * A Cease with `subcode`. `text` is sent where the subcode may carry one (Administrative Shutdown
+ * and Reset, RFC 9003 §2), cut at a character so that it has at most 255 octets.
  */
 export function cease(subcode: number, text = ''): Notification {
   if (text === '' || !carriesText(subcode)) return notification(ERROR_CODES.CEASE, subcode)
@@ -63,10 +63,10 @@ export function describeNotification(from: Notification): string {
 }
 
 /**
- * The text of an Administrative Shutdown or Reset; empty where there is none or its length is wrong.
+ * The text of an Administrative Shutdown or Reset; empty where there is none or its length is
+ * wrong.
  *
- * RFC 9003 §6: "operators […] MUST NOT assume […] legitimate": what could steer a terminal or turn the
- * direction of writing is replaced.
+ * It is the peer's: what could steer a terminal, or turn the direction of writing, is replaced.
  */
 export function shutdownText(from: Notification): string {
   const length = from.data[0]

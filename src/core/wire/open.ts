@@ -15,10 +15,11 @@ import type { Capability, Fault, Open } from './message.ts'
  *   octet  9      length of the optional parameters
  *   octets 10…    optional parameters: type, length, value
  *
- * RFC 9072: where octet 9 is not 0 and octet 10 is 255, octets 11..12 are the length and each parameter's
- * length has two octets.
+ * RFC 9072: where octet 9 is not 0 and octet 10 is 255, octets 11..12 are the length and each
+ * parameter's length has two octets.
  *
- * What the numbers mean for a session (is that the AS that was configured?) is the session's to judge.
+ * What the numbers mean for a session (is that the AS that was configured?) is the session's to
+ * judge.
  */
 
 /** The only version there is. RFC 4271 §4.2 */
@@ -125,8 +126,8 @@ function decodeCapabilities(from: Reader, into: Capability[]): Fault | undefined
 }
 
 /**
- * One capability. One of a length that its definition does not know is carried like an unknown one, and
- * so not agreed upon; only the AS number is needed to go on at all.
+ * One capability. One of a length that its definition does not know is carried like an unknown one,
+ * and so not agreed upon; only the AS number is needed to go on at all.
  */
 function decodeCapability(code: number, value: Uint8Array): Capability | Fault {
   const from = new Reader(value)

@@ -11,9 +11,10 @@ import { MESSAGE_TYPES } from './iana.ts'
  * Packs prefixes that share attributes, or that are withdrawn, into UPDATE messages, one at a time.
  *
  *   IPv4   withdrawn routes, or attributes and NLRI, in the fields of RFC 4271 §4.3
- *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI as the first attribute (RFC 7606 §5.1) and the others
+ *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI first (RFC 7606 §5.1) and the other attributes
  *
- * Prefixes are gathered in one buffer of a message's size; `finish` copies them once, into the message.
+ * Prefixes are gathered in one buffer of a message's size; `finish` copies them once, into the
+ * message.
  */
 export class UpdateBuilder {
   readonly #nlri: Uint8Array
@@ -68,8 +69,8 @@ export class UpdateBuilder {
   /**
    * Adds the prefix of `length` bits at `bytes[offset]`; bits beyond are sent as zero.
    *
-   * @returns false, with nothing added, when the message is full. False for the first prefix means that
-   *   it does not fit beside these attributes at all
+   * @returns false, with nothing added, when the message is full. False for the first prefix means
+   *   that it does not fit beside these attributes at all
    */
   add(bytes: Uint8Array, offset: number, length: number): boolean {
     const octets = (length + 7) >>> 3
@@ -85,8 +86,8 @@ export class UpdateBuilder {
   }
 
   /**
-   * The message, for the caller to keep. The builder is empty then and goes on with the same attributes,
-   * so that `add` fills the next message. At least one prefix must have been added.
+   * The message, for the caller to keep. The builder is empty then and goes on with the same
+   * attributes, so that `add` fills the next message. At least one prefix must have been added.
    */
   finish(): Uint8Array {
     invariant(this.#count > 0, 'an UPDATE is built of at least one prefix')

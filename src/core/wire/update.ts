@@ -16,13 +16,13 @@ import type { Fault, Remedy, Update } from './message.ts'
  *   octets …     path attributes
  *   octets …     NLRI, up to the end of the message
  *
- * A table keeps each distinct string of attributes once. MP_REACH_NLRI and MP_UNREACH_NLRI are different
- * in every message, so they are cut out before strings are compared.
+ * A table keeps each distinct string of attributes once. MP_REACH_NLRI and MP_UNREACH_NLRI are
+ * different in every message, so they are cut out before strings are compared.
  */
 
 /**
- * The sections of an UPDATE's body; views, nothing is copied. Where the lengths do not add up nothing can
- * be trusted: RFC 4271 §6.3, RFC 7606 §3 (b). O(1).
+ * The sections of an UPDATE's body; views, nothing is copied. Where the lengths do not add up
+ * nothing can be trusted: RFC 4271 §6.3, RFC 7606 §3 (b). O(1).
  */
 export function splitUpdate(body: Uint8Array): Update | Fault {
   const from = new Reader(body)
@@ -37,7 +37,9 @@ export function splitUpdate(body: Uint8Array): Update | Fault {
   return { type: 'UPDATE', withdrawn, attributes, nlri: from.rest() }
 }
 
-/** Where two attributes lie in a Path Attributes field, as octets from its start; -1 where absent. */
+/**
+ * Where two attributes lie in a Path Attributes field, as octets from its start; -1 where absent.
+ */
 export interface ReachLocation {
   /** first octet of MP_REACH_NLRI, its flags */
   reachStart: number
@@ -45,7 +47,9 @@ export interface ReachLocation {
   reachEnd: number
   unreachStart: number
   unreachEnd: number
-  /** false: headers do not add up, or one of the two is there twice; `decodeAttributes` says what */
+  /**
+   * false: headers do not add up, or one of the two is there twice; `decodeAttributes` says what
+   */
   sound: boolean
 }
 
@@ -96,8 +100,8 @@ function unsound(): Readonly<ReachLocation> {
 }
 
 /**
- * MP_REACH_NLRI as `locateReach` found it. On a fault, `decodeAttributes` of the whole field says what is
- * to be done. The parts are views of `raw`.
+ * MP_REACH_NLRI as `locateReach` found it. On a fault, `decodeAttributes` of the whole field says
+ * what is to be done. The parts are views of `raw`.
  */
 export function reachAt(raw: Uint8Array, start: number, end: number): Reach | Fault {
   return attributeAt(MP_REACH_NLRI, raw, start, end)
@@ -140,5 +144,5 @@ export function remedyOf(decoded: DecodedAttributes, update: Update): Remedy | u
   const { remedy, reach } = decoded
   if (remedy !== 'treat-as-withdraw') return remedy
   const announces = update.nlri.length > 0 || (reach !== undefined && reach.nlri.length > 0)
-  return announces || !decoded.beyondUnreach ? remedy : 'session-reset'
+  return announces ? remedy : 'session-reset'
 }

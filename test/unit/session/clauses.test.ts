@@ -230,7 +230,7 @@ test('RFC 4271 §6.1: a broken header ends the session with its NOTIFICATION', t
   t.is(session.state, 'Idle')
 })
 
-test('RFC 4271 §8.2.2: a connection that is not answered is closed, and another one opened at once', t => {
+test('RFC 4271 §8.2.2: a connection without an answer is closed, and the next opened', t => {
   const { session, record } = reach('Connect')
   const due = session.deadline()
   t.true(due >= START + 90_000 && due <= START + 120_000)
@@ -322,7 +322,7 @@ test('RFC 2918 §4: a refresh of a family that was not agreed on is ignored', t 
   t.deepEqual(record.refreshes, [{ type: 'ROUTE-REFRESH', afi: 1, subtype: 0, safi: 1 }])
 })
 
-test('RFC 4271 §6.8: an Established connection stays, and a newer one is closed with Cease/7', t => {
+test('RFC 4271 §6.8: an Established connection stays, a newer one is closed with Cease/7', t => {
   const { session, record } = reach('Established')
   session.accepted(THEIRS, after(START, seconds(5)))
   session.received(THEIRS, encodeOpen(PEER), after(START, seconds(5)))

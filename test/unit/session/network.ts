@@ -11,8 +11,8 @@ import {
 import type { Capability, Negotiated, RouteRefresh } from '../../../src/core/wire/index.ts'
 
 /**
- * Two ends of one peering, on a virtual clock, joined by connections that behave as TCP does: in order, late,
- * in pieces, sometimes silent.
+ * Two ends of one peering, on a virtual clock, joined by connections that behave as TCP does: in
+ * order, late, in pieces, sometimes silent.
  */
 
 /** `number` as an AS. */

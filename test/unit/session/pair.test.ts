@@ -28,7 +28,8 @@ test('RFC 4271 §6.8: of two connections the one of the larger BGP Identifier is
   const world = new World(CONFIG, MIRROR)
   world.start()
   t.true(world.meet(seconds(1)))
-  // the right end has the larger one, so it is its own that it uses, and the other's that the left uses
+  // the right end has the larger one, so it is its own that it uses, and the other's that the left
+  // uses
   t.true(world.right.record.ups[0]!.connection % 2 === 0)
   t.true(world.left.record.ups[0]!.connection % 2 === 1)
 })
@@ -130,7 +131,7 @@ test('a connection that is cut is made again within a second or so', t => {
   t.is(world.left.session.counters.established, 2)
 })
 
-test('an end that is down is tried again after 1, 2, 4 and at most 120 seconds, each shortened by up to a quarter', t => {
+test('an end that is down is tried after 1, 2, 4 and at most 120 s, less up to a quarter', t => {
   const world = new World(CONFIG, PASSIVE)
   world.right.refuses = true
   const tried: number[] = []

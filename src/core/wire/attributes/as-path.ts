@@ -44,8 +44,8 @@ export function isConfederation(segment: AsPathSegment): boolean {
 }
 
 /**
- * Reads segments up to the end; undefined where a segment is of no known type, empty, or runs past the
- * end (RFC 7606 §7.2), or names AS 0 (RFC 7607 §2).
+ * Reads segments up to the end; undefined where a segment is of no known type, empty, or runs past
+ * the end (RFC 7606 §7.2), or names AS 0 (RFC 7607 §2).
  */
 export function readSegments(from: Reader, fourOctetAs: boolean): AsPathSegment[] | undefined {
   const segments: AsPathSegment[] = []
@@ -66,8 +66,8 @@ export function readSegments(from: Reader, fourOctetAs: boolean): AsPathSegment[
 }
 
 /**
- * Writes segments. A sequence of more than 255 numbers becomes several, which means the same; a set of
- * more cannot be written, as two sets would count as two ASes.
+ * Writes segments. A sequence of more than 255 numbers becomes several, which means the same; a set
+ * of more cannot be written, as two sets would count as two ASes.
  */
 export function writeSegments(
   segments: readonly AsPathSegment[],

@@ -5,8 +5,8 @@ import type { AttributeSpec } from './spec.ts'
 /**
  * AS4_PATH: the path as four-octet speakers know it, carried past a two-octet one.
  *
- * RFC 6793 §6: confederation segments in it are dropped, anything else that is wrong discards it. Between
- * two four-octet speakers it has no business (§4.1): the table's loop discards it there.
+ * RFC 6793 §6: confederation segments in it are dropped, anything else that is wrong discards it.
+ * Between two four-octet speakers it has no business (§4.1): the table's loop discards it there.
  */
 export const AS4_PATH: AttributeSpec<'as4Path'> = {
   key: 'as4Path',

@@ -10,8 +10,8 @@ import type { AttributeContext, AttributeRules, Draft, Reach, Unreach } from './
 import { type AttributeRow, rowOf } from './table.ts'
 
 /**
- * The loop that reads a Path Attributes field by the table: it owns headers, flags, duplicates, lengths,
- * and what a NOTIFICATION would carry. RFC 4271 §4.3 and §6.3, RFC 7606.
+ * The loop that reads a Path Attributes field by the table: it owns headers, flags, duplicates,
+ * lengths, and what a NOTIFICATION would carry. RFC 4271 §4.3 and §6.3, RFC 7606.
  *
  *   octet 0      flags
  *   octet 1      code
@@ -19,7 +19,9 @@ import { type AttributeRow, rowOf } from './table.ts'
  *   octets …     value
  */
 
-/** Faults of one UPDATE that are kept; the remedy is of all of them. A message can hold thousands. */
+/**
+ * Faults of one UPDATE that are kept; the remedy is of all of them. A message can hold thousands.
+ */
 export const UPDATE_FAULTS_MAX = 16
 
 /** What a Path Attributes field says, and what is wrong with it. */
@@ -34,15 +36,14 @@ export interface DecodedAttributes {
   readonly faults: readonly Fault[]
   /** the severest of all faults; see also `remedyOf` */
   readonly remedy?: Remedy
-  /** there are attributes other than MP_UNREACH_NLRI. RFC 7606 §5.2 */
-  readonly beyondUnreach: boolean
 }
 
 /**
  * Decodes a Path Attributes field.
  *
- * Never throws; every fault is a value with its remedy. After a session reset nothing more is decoded.
- * Whether mandatory attributes are missing depends on the rest of the UPDATE: `missingMandatory`.
+ * Never throws; every fault is a value with its remedy. After a session reset nothing more is
+ * decoded. Whether mandatory attributes are missing depends on the rest of the UPDATE:
+ * `missingMandatory`.
  *
  * @param raw  the field. `reach` and `unreach` are views of it, everything else is copied
  */
@@ -60,7 +61,6 @@ class Section {
   readonly #seen = new Uint8Array(256)
   readonly #faults: Fault[] = []
   #remedy: Remedy | undefined
-  #beyondUnreach = false
 
   constructor(raw: Uint8Array, context: AttributeContext) {
     this.#raw = raw
@@ -98,16 +98,14 @@ class Section {
       ...(nextHopAttribute && { nextHopAttribute }),
       faults: this.#faults,
       ...(this.#remedy && { remedy: this.#remedy }),
-      beyondUnreach: this.#beyondUnreach,
     }
   }
 
   /**
-   * RFC 7606 §4: the length of the whole field is relied upon, so that the NLRI behind it is found; the
-   * routes are withdrawn.
+   * RFC 7606 §4: the length of the whole field is relied upon, so that the NLRI behind it is found;
+   * the routes are withdrawn.
    */
   #truncated(start: number): void {
-    this.#beyondUnreach = true
     this.#fault(
       updateFault(
         'treat-as-withdraw',
@@ -122,7 +120,6 @@ class Section {
     const row = rowOf(code)
     const duplicate = this.#seen[code] === 1
     this.#seen[code] = 1
-    if (code !== MP_UNREACH_CODE) this.#beyondUnreach = true
     if (duplicate) this.#duplicate(code, row, whole)
     else if (row === undefined) this.#notKnown(flags, code, value, whole)
     else this.#known(flags, row, value, whole)
@@ -140,7 +137,9 @@ class Section {
     )
   }
 
-  /** RFC 4271 §5 and §6.3: a well-known one must be known; optional transitive ones are passed on. */
+  /**
+   * RFC 4271 §5 and §6.3: a well-known one must be known; optional transitive ones are passed on.
+   */
   #notKnown(flags: number, code: number, value: Reader, whole: Uint8Array): void {
     if ((flags & FLAG.OPTIONAL) === 0)
       this.#fault(
@@ -166,17 +165,8 @@ class Section {
       return
     }
     if ((flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) !== rules.flags) {
-      // RFC 7606 §3 (c)
-      this.#fault(
-        updateFault(
-          'treat-as-withdraw',
-          UPDATE_ERROR.ATTRIBUTE_FLAGS_ERROR,
-          `${rules.name} has flags 0x${flags.toString(16).padStart(2, '0')}`,
-          whole,
-        ),
-      )
-      // what is to be withdrawn must be known, so attributes that carry routes are read all the same
-      if (!rules.once) return
+      this.#fault(flagsFault(rules, flags, whole))
+      return
     }
     if (!rules.length(octets, this.#context))
       this.#fault(
@@ -224,7 +214,16 @@ class Section {
   }
 }
 
-const MP_UNREACH_CODE = 15
+/**
+ * RFC 7606 §3 (c): a route with such an attribute is withdrawn. An attribute that carries routes is
+ * taken for unreadable, and then nobody knows what to withdraw (§5.3, §3 j).
+ */
+function flagsFault(rules: AttributeRules, flags: number, whole: Uint8Array): Fault {
+  const why = `${rules.name} has flags 0x${flags.toString(16).padStart(2, '0')}`
+  return rules.once
+    ? updateFault('session-reset', rules.subcode, why, whole)
+    : updateFault('treat-as-withdraw', UPDATE_ERROR.ATTRIBUTE_FLAGS_ERROR, why, whole)
+}
 
 /** Why an attribute that is known has no business on this session; undefined where it has. */
 function strayReason(rules: AttributeRules, context: AttributeContext): string | undefined {
@@ -236,7 +235,8 @@ function strayReason(rules: AttributeRules, context: AttributeContext): string |
 }
 
 /**
- * The mandatory attribute that a route lacks: ORIGIN, AS_PATH, a next hop, and LOCAL_PREF inside an AS.
+ * The mandatory attribute that a route lacks: ORIGIN, AS_PATH, a next hop, and LOCAL_PREF inside an
+ * AS.
  *
  * RFC 4271 §5 and §6.3, RFC 7606 §3 (d). To be asked only for an UPDATE that announces something.
  */
@@ -251,7 +251,7 @@ export function missingMandatory(
   return undefined
 }
 
-/** "the Data field MUST contain the Attribute Type Code of the missing […] attribute" RFC 4271 §6.3 */
+/** RFC 4271 §6.3: "the Attribute Type Code of the missing, well-known attribute" is the data. */
 function missing(code: number, name: string): Fault {
   return updateFault(
     'treat-as-withdraw',

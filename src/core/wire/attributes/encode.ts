@@ -7,18 +7,19 @@ import type { Draft, EncodeContext } from './spec.ts'
 import { ATTRIBUTES, type AttributeRow } from './table.ts'
 
 /**
- * The loop that writes a Path Attributes field by the table: ascending codes, canonical flags, the shortest
- * length field. Equal attributes give equal bytes.
+ * The loop that writes a Path Attributes field by the table: ascending codes, canonical flags, the
+ * shortest length field. Equal attributes give equal bytes.
  */
 
 /**
- * Writes all attributes but MP_REACH_NLRI and MP_UNREACH_NLRI, which belong to the prefixes sent with
- * them. NEXT_HOP is written where the next hop is IPv4. Attributes that are not known are written where
- * they are optional and transitive, with the Partial bit (RFC 4271 §5). To a two-octet session AS_TRANS
- * stands for large numbers, with AS4_PATH and AS4_AGGREGATOR beside.
+ * Writes all attributes but MP_REACH_NLRI and MP_UNREACH_NLRI, which belong to the prefixes sent
+ * with them. NEXT_HOP is written where the next hop is IPv4. Attributes that are not known are
+ * written where they are optional and transitive, with the Partial bit (RFC 4271 §5). To a
+ * two-octet session AS_TRANS stands for large numbers, with AS4_PATH and AS4_AGGREGATOR beside.
  *
- * Departs from RFC 4271 §5: an attribute that is known here is sent without the Partial bit, also where it
- * came with it. Nobody acts on the bit, and it would split sets of attributes that are otherwise equal.
+ * Departs from RFC 4271 §5: an attribute that is known here is sent without the Partial bit, also
+ * where it came with it. Nobody acts on the bit, and it would split sets of attributes that are
+ * otherwise equal.
  *
  * @param to  `overflow` afterwards: the attributes do not fit it, or cannot be written at all
  */
@@ -65,7 +66,9 @@ function writeUnknown({ code, value }: UnknownAttribute, to: Writer): void {
   writeAttribute(FLAG.OPTIONAL | FLAG.TRANSITIVE | FLAG.PARTIAL, code, to, () => to.put(value))
 }
 
-/** Writes the header, runs `body`, and widens the length field where the value turns out to need it. */
+/**
+ * Writes the header, runs `body`, and widens the length field where the value turns out to need it.
+ */
 export function writeAttribute(flags: number, code: number, to: Writer, body: () => void): void {
   const start = to.length
   to.u8(flags)

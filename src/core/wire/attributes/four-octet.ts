@@ -6,8 +6,8 @@ import type { Draft } from './spec.ts'
 /**
  * Four-octet AS numbers past two-octet speakers. RFC 6793 §4.2.
  *
- * A two-octet session writes AS_TRANS for what does not fit, and the truth beside it, in AS4_PATH and
- * AS4_AGGREGATOR. Whoever reads it puts both together again.
+ * A two-octet session writes AS_TRANS for what does not fit, and the truth beside it, in AS4_PATH
+ * and AS4_AGGREGATOR. Whoever reads it puts both together again.
  */
 
 /**
@@ -16,8 +16,8 @@ import type { Draft } from './spec.ts'
 export function mergeFourOctet(draft: Draft): void {
   const { asPath, as4Path, aggregator, as4Aggregator } = draft
   if (aggregator !== undefined && as4Aggregator !== undefined) {
-    // "if the AS number in the AGGREGATOR attribute is not AS_TRANS", a two-octet speaker aggregated
-    // after the last four-octet one, and what that one said is stale
+    // "if the AS number in the AGGREGATOR attribute is not AS_TRANS", a two-octet speaker
+    // aggregated after the last four-octet one, and what that one said is stale
     if (aggregator.asn !== AS_TRANS) return
     draft.aggregator = as4Aggregator
   }
@@ -27,8 +27,8 @@ export function mergeFourOctet(draft: Draft): void {
 }
 
 /**
- * What a two-octet session is sent of `attributes`: themselves, and the four-octet truth where two octets
- * cannot hold it. RFC 6793 §4.2.2.
+ * What a two-octet session is sent of `attributes`: themselves, and the four-octet truth where two
+ * octets cannot hold it. RFC 6793 §4.2.2.
  */
 export function splitFourOctet(attributes: PathAttributes): Readonly<Draft> {
   const { asPath = [], aggregator } = attributes
@@ -39,7 +39,10 @@ export function splitFourOctet(attributes: PathAttributes): Readonly<Draft> {
   return draft
 }
 
-/** As the decision counts: a set is one, confederation segments are none. RFC 4271 §9.1.2.2, 5065 §5.3 */
+/**
+ * As the decision counts: a set is one, confederation segments are none. RFC 4271 §9.1.2.2, 5065
+ * §5.3
+ */
 function countAses(segments: readonly AsPathSegment[]): number {
   let count = 0
   for (const segment of segments) count += countOf(segment)
@@ -52,8 +55,8 @@ function countOf(segment: AsPathSegment): number {
 }
 
 /**
- * The segments at the head of `segments` that count `wanted`. A confederation segment is taken where it
- * leads or follows one that was taken: RFC 6793 §4.2.3.
+ * The segments at the head of `segments` that count `wanted`. A confederation segment is taken
+ * where it leads or follows one that was taken: RFC 6793 §4.2.3.
  */
 function leading(segments: readonly AsPathSegment[], wanted: number): AsPathSegment[] {
   const head: AsPathSegment[] = []

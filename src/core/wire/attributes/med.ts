@@ -1,7 +1,10 @@
 import { FLAG, UPDATE_ERROR } from '../iana.ts'
 import { type AttributeSpec, exactly } from './spec.ts'
 
-/** MULTI_EXIT_DISC: which of several links into our AS a neighbouring AS would like. Smaller is better. */
+/**
+ * MULTI_EXIT_DISC: which of several links into our AS a neighbouring AS would like. Smaller is
+ * better.
+ */
 export const MULTI_EXIT_DISC: AttributeSpec<'med'> = {
   key: 'med',
   code: 4,

@@ -12,9 +12,9 @@ import type { AttributeSpec } from './spec.ts'
  *   octet        reserved; RFC 4760 §3: "MUST be set to 0, and SHOULD be ignored upon receipt"
  *   octets …     NLRI
  *
- * A next hop whose length its family does not know leaves nobody able to say where the NLRI begins, so the
- * session is reset: RFC 7606 §7.11. The NLRI itself is checked by `checkNlri`, once the family is known
- * to be negotiated.
+ * A next hop whose length its family does not know leaves nobody able to say where the NLRI begins,
+ * so the session is reset: RFC 7606 §7.11. The NLRI itself is checked by `checkNlri`, once the
+ * family is known to be negotiated.
  */
 export const MP_REACH_NLRI: AttributeSpec<'reach'> = {
   key: 'reach',

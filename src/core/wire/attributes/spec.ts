@@ -5,8 +5,9 @@ import type { AsPathSegment, PathAttributes, Remedy } from '../message.ts'
 /**
  * What a row of the attribute table is. One file a row; table.ts lists them.
  *
- * A row knows its value and nothing else. Flags, duplicates, lengths, and the data of the NOTIFICATION are
- * checked and made by the loop that walks the table (decode.ts), so that no row repeats them.
+ * A row knows its value and nothing else. Flags, duplicates, lengths, and the data of the
+ * NOTIFICATION are checked and made by the loop that walks the table (decode.ts), so that no row
+ * repeats them.
  */
 
 /** What is known of the session that an attribute came over. */
@@ -79,7 +80,9 @@ export interface AttributeSpec<Key extends AttributeKey> extends AttributeRules 
   readonly key: Key
   /** The value; undefined where it is malformed. `from` holds the value and nothing else. */
   decode(from: Reader, context: AttributeContext): AttributeValue<Key> | undefined
-  /** Writes the value; the header is the loop's. Sets `to.overflow` for what the format cannot hold. */
+  /**
+   * Writes the value; the header is the loop's. Sets `to.overflow` for what the format cannot hold.
+   */
   encode(value: AttributeValue<Key>, to: Writer, context: EncodeContext): void
 }
 

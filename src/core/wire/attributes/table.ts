@@ -25,8 +25,8 @@ import type {
 } from './spec.ts'
 
 /**
- * The attribute table: every attribute that Martlet knows, in the order of their codes, which is the order
- * in which they are sent. RFC 4271 §5: "ordered in ascending order of attribute type"
+ * The attribute table: every attribute that Martlet knows, in the order of their codes, which is
+ * the order in which they are sent. RFC 4271 §5: "in ascending order of attribute type"
  */
 
 /** A row as the loops see it: its value's type is known to itself alone. */
@@ -40,7 +40,7 @@ export interface AttributeRow {
   write(from: Readonly<Draft>, to: Writer, context: EncodeContext): void
 }
 
-function row<Key extends AttributeKey>(spec: AttributeSpec<Key>): AttributeRow {
+function row<Key extends AttributeKey>(spec: Readonly<AttributeSpec<Key>>): AttributeRow {
   const { key } = spec
   return {
     rules: spec,
