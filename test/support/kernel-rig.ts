@@ -38,6 +38,8 @@ export interface Rig {
   addAddress(link: string, network: string): void
   /** True when it was done. */
   act(act: RouteAct, table: number, route: RigRoute): boolean
+  /** Deletes all routes of `protocol` in `table`, as fast as the kernel can. */
+  flush(table: number, protocol: number): void
   /** All routes of `table` with a protocol above 4 (not the kernel's own), sorted by prefix and protocol. */
   routes(table: number): RigRoute[]
   open(options: RigOptions): KernelOutput & { close(): void }
@@ -106,6 +108,10 @@ export function simulatedRig(): Rig {
       return (
         kernel.act(act, { table, prefix: prefix(route.prefix), metric, protocol, target }) === 0
       )
+    },
+    flush(table, protocol) {
+      for (const route of kernel.routes(table))
+        if (route.protocol === protocol) kernel.act('delete', route)
     },
     routes(table) {
       return inOrder(
@@ -184,6 +190,10 @@ export function realRig(): Rig {
         // refused: the test says what it expected
         return false
       }
+    },
+    flush(table, protocol) {
+      for (const family of ['-4', '-6'])
+        ip(family, 'route', 'flush', 'table', String(table), 'proto', String(protocol))
     },
     routes(table) {
       const read = (family: string): RigRoute[] => parseRoutes(showTable(ip, family, table))

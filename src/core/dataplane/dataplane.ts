@@ -165,6 +165,14 @@ export class Dataplane implements Engine<DataplaneEvent> {
     })
   }
 
+  /** How much it remembers: when nothing is wanted and nothing is there, one group and one target (blackhole). */
+  held(): { readonly prefixes: number; readonly groups: number; readonly targets: number } {
+    const { groups, targets } = this.#shared
+    const [first, second] = this.#tables
+    const prefixes = first.prefixes.size + second.prefixes.size
+    return { prefixes, groups: groups.size, targets: targets.size }
+  }
+
   #hear(event: KernelEvent, now: Millis): void {
     switch (event.type) {
       case 'Route':

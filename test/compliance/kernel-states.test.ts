@@ -1,0 +1,406 @@
+/**
+ * Any state to any state: whatever was wanted, is wanted now, and was done by strangers meanwhile, the
+ * kernel ends with what is wanted now, and with every route of a stranger as the stranger left it. On the
+ * simulated kernel in all orders that a seed gives, on the real one in the order that it gives.
+ */
+import test from 'ava'
+import fc from 'fast-check'
+import { millis, Prng } from '../../src/core/base/index.ts'
+import {
+  Dataplane,
+  type DataplaneEvent,
+  type DataplaneNote,
+} from '../../src/core/dataplane/index.ts'
+import { Loop } from '../../src/shell/clock/index.ts'
+import { CONFIG, DataplaneWorld, epoch, group, hopsOf, nlriOf } from '../support/dataplane-world.ts'
+import { type Rig, realRig } from '../support/kernel-rig.ts'
+import { until } from '../support/until.ts'
+
+const FOUR = ['10.200.0.0/16', '10.200.1.0/24', '10.200.1.128/25', '10.200.2.0/24', '0.0.0.0/0']
+const SIX = ['fd00:1::/64', 'fd00:2::/64', 'fd00::/16']
+
+/** Ways out, IPv4 first; the last of each is reachable only at times. */
+const FOUR_WAYS = [['10.9.0.2'], ['10.8.0.2'], ['10.9.0.2', '10.8.0.2'], ['10.9.0.3']] as const
+const SIX_WAYS = [
+  ['2001:db8:9::2'],
+  ['2001:db8:9::2', '2001:db8:9::3'],
+  ['fe80::2%a'],
+  ['fe80::3%a'],
+] as const
+
+/** What a speaker wants: the place of a way for a prefix. */
+type Wanted = Readonly<Record<string, number>>
+
+type Step =
+  | { readonly kind: 'epoch'; readonly wanted: Wanted }
+  | { readonly kind: 'change'; readonly wanted: Wanted; readonly gone: readonly string[] }
+  | { readonly kind: 'intent'; readonly blackholes: readonly string[] }
+  | { readonly kind: 'delete'; readonly prefix: string }
+  | { readonly kind: 'spoil'; readonly prefix: string }
+  | { readonly kind: 'stranger'; readonly prefix: string; readonly add: boolean }
+  | { readonly kind: 'flap' }
+  | { readonly kind: 'lose'; readonly count: number }
+  | { readonly kind: 'kill' }
+  | { readonly kind: 'run'; readonly steps: number }
+
+const prefixes = fc.constantFrom(...FOUR, ...SIX)
+const wanted = fc.dictionary(prefixes, fc.nat(3), { maxKeys: 6 }).map(given => ({ ...given }))
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('epoch' as const), wanted }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('change' as const),
+      wanted,
+      gone: fc.uniqueArray(prefixes, { maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('intent' as const),
+      blackholes: fc.uniqueArray(fc.constantFrom('10.200.1.0/24', 'fd00:1::/64'), { maxLength: 2 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete' as const), prefix: prefixes }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('spoil' as const), prefix: prefixes }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('stranger' as const),
+      prefix: prefixes,
+      add: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'flap' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('lose' as const),
+      count: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'kill' as const }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('run' as const),
+      steps: fc.integer({ min: 1, max: 12 }),
+    }),
+  },
+)
+
+const isFour = (prefix: string): boolean => !prefix.includes(':')
+const waysOf = (prefix: string): readonly (readonly string[])[] =>
+  isFour(prefix) ? FOUR_WAYS : SIX_WAYS
+
+/** Groups 1 to 4 are the IPv4 ways, 5 to 8 the IPv6 ones. */
+const GROUPS = [...FOUR_WAYS, ...SIX_WAYS].map(ways => hopsOf(...ways))
+const groupOf = (prefix: string, way: number): number => way + (isFour(prefix) ? 1 : 5)
+
+const inGroups = (some: Wanted): Record<string, number> =>
+  Object.fromEntries(Object.entries(some).map(([text, way]) => [text, groupOf(text, way)]))
+
+/** What happened, and what is wanted after it. */
+class Story {
+  readonly world: DataplaneWorld
+  wanted: Record<string, number> = {}
+  blackholes: readonly string[] = []
+  #epoch = 0
+
+  constructor(seed: number) {
+    this.world = new DataplaneWorld(seed)
+    this.speak({})
+    this.world.intend([])
+  }
+
+  speak(some: Wanted): void {
+    this.wanted = { ...some }
+    this.world.speak(++this.#epoch, GROUPS, inGroups(some))
+  }
+
+  act(step: Step): void {
+    const { world } = this
+    switch (step.kind) {
+      case 'epoch':
+        this.speak(step.wanted)
+        return
+      case 'change':
+        for (const text of step.gone) delete this.wanted[text]
+        world.withdraw(...step.gone)
+        Object.assign(this.wanted, step.wanted)
+        world.route(inGroups(step.wanted))
+        return
+      case 'intent':
+        this.blackholes = step.blackholes
+        world.intend(step.blackholes)
+        return
+      case 'delete':
+        world.hand('delete', step.prefix, 'blackhole', CONFIG.protocol)
+        return
+      case 'spoil':
+        // only where ours is: a stranger's `replace` would take a stranger's place otherwise
+        if (world.ours().some(route => route.startsWith(`${step.prefix} `)))
+          if (!world.foreign().some(route => route.startsWith(`${step.prefix} `)))
+            world.hand('replace', step.prefix, 'blackhole', CONFIG.protocol)
+        return
+      case 'stranger':
+        this.#stranger(step.prefix, step.add)
+        return
+      case 'flap':
+        world.kernel.setLink('a', false)
+        world.kernel.setLink('a', true)
+        world.address('a', '2001:db8:9::1/64')
+        return
+      case 'lose':
+        world.kernel.faults.loseNotifications = step.count
+        return
+      case 'kill':
+        world.start()
+        world.intend(this.blackholes)
+        this.speak(this.wanted)
+        return
+      case 'run':
+        for (let left = step.steps; left > 0; left--) world.step()
+        return
+      default:
+        step satisfies never
+    }
+  }
+
+  /** What our routes should be when all has come to rest. */
+  expected(): string[] {
+    const taken = new Set(this.world.foreign().map(route => route.split(' ')[0]))
+    const routes = new Map(
+      Object.entries(this.wanted).map(([text, way]) => [text, hopsText(waysOf(text)[way] ?? [])]),
+    )
+    for (const text of this.blackholes) routes.set(text, 'blackhole')
+    return [...routes]
+      .filter(([text]) => !taken.has(text))
+      .map(([text, to]) => `${text} ${to}`)
+      .sort()
+  }
+
+  #stranger(text: string, add: boolean): void {
+    this.world.hand(add ? 'add' : 'delete', text, isFour(text) ? '10.8.0.9' : 'blackhole')
+  }
+}
+
+/** As the world lists a target's gateways. */
+const hopsText = (ways: readonly string[]): string =>
+  ways
+    .map(way => way.replace(/%.*/, ''))
+    .sort()
+    .join(',')
+
+test('simulated: any state to any state, with strangers beside, in any order of events', t => {
+  let stories = 0
+  fc.assert(
+    fc.property(fc.integer(), fc.array(step, { maxLength: 40 }), (seed, steps) => {
+      stories++
+      const story = new Story(seed)
+      const { world } = story
+      for (const one of steps) {
+        const before = world.foreign()
+        story.act(one)
+        // a stranger's routes change by strangers and by links, never by us
+        if (one.kind === 'run' && before.join() !== world.foreign().join()) return false
+      }
+      // longer than any pause, and a dump for what nobody told
+      world.kernel.faults.loseNotifications = 0
+      const before = world.foreign()
+      world.pass(250_000)
+      const { installed, pending, stale } = world.snapshot()
+      t.deepEqual(world.foreign(), before)
+      t.deepEqual(world.ours(), story.expected())
+      t.deepEqual(
+        { installed, pending, stale },
+        { installed: story.expected().length, pending: 0, stale: 0 },
+      )
+      return true
+    }),
+    { numRuns: 1_000 },
+  )
+  t.is(stories, 1_000)
+})
+
+/** A dataplane on the real kernel, on the real loop. */
+class RealDataplane {
+  readonly notes: DataplaneNote[] = []
+  readonly engine: Dataplane
+  readonly #kernel: ReturnType<Rig['open']>
+  readonly #loop: Loop<DataplaneEvent>
+  changes = 0
+  #epoch = 0
+
+  constructor(rig: Rig, notificationOctetsMax?: number) {
+    const kernel = rig.open({
+      table: CONFIG.table,
+      protocol: CONFIG.protocol,
+      deliver: event => loop.deliver(event),
+      ...(notificationOctetsMax !== undefined && { notificationOctetsMax }),
+    })
+    const counting = {
+      change: (change: Parameters<typeof kernel.change>[0]) => {
+        this.changes++
+        kernel.change(change)
+      },
+      commit: (batch: number) => kernel.commit(batch),
+      dump: (dump: number) => kernel.dump(dump),
+      note: (note: DataplaneNote) => {
+        this.notes.push(note)
+      },
+    }
+    this.engine = new Dataplane({ ...CONFIG, stale: millis(60_000) }, counting, {
+      chance: new Prng(1),
+    })
+    const loop = new Loop<DataplaneEvent>(this.engine)
+    this.#kernel = kernel
+    this.#loop = loop
+    loop.deliver({ type: 'Tick' })
+  }
+
+  speak(some: Wanted): void {
+    this.#loop.deliver({ type: 'SpeakerUp' })
+    this.#loop.deliver({ type: 'Begin', epoch: epoch(++this.#epoch) })
+    for (const [index, hops] of GROUPS.entries())
+      this.#loop.deliver({ type: 'Group', id: group(index + 1), hops })
+    const routes = Object.entries(inGroups(some))
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      const own = routes.filter(([text]) => isFour(text) === (family === 'ipv4'))
+      this.#loop.deliver({
+        type: 'Routes',
+        family,
+        nlri: nlriOf(own.map(([text]) => text)),
+        groups: own.map(([, id]) => id),
+      })
+    }
+    this.#loop.deliver({ type: 'InSync', epoch: epoch(this.#epoch) })
+  }
+
+  intend(): void {
+    const intent = { blackholes: [], watched: [], watchedMax: 0 }
+    this.#loop.deliver({ type: 'Intent', intent })
+  }
+
+  close(): void {
+    this.#loop.close()
+    this.#kernel.close()
+  }
+}
+
+/** Two links as the simulated world has them. */
+function prepare(): Rig {
+  const rig = realRig()
+  rig.addLink('a')
+  rig.addLink('b')
+  rig.addAddress('a', '10.9.0.1/24')
+  rig.addAddress('b', '10.8.0.1/24')
+  rig.addAddress('a', '2001:db8:9::1/64')
+  return rig
+}
+
+/** Our routes in the kernel, as `Story.expected` writes them. */
+const oursIn = (rig: Rig): string[] =>
+  rig
+    .routes(CONFIG.table)
+    .filter(route => route.protocol === CONFIG.protocol)
+    .map(({ prefix, to }) => {
+      const ways = to.split(', ').map(hop => hop.replace(/via (\S+).*/, '$1'))
+      return `${prefix} ${ways.sort().join(',')}`
+    })
+    .sort()
+
+const expected = (some: Wanted): string[] =>
+  Object.entries(some)
+    .map(([text, way]) => `${text} ${hopsText(waysOf(text)[way] ?? [])}`)
+    .sort()
+
+test.serial('real: any state to any state, with deletions by hand between', async t => {
+  const rig = prepare()
+  rig.act('add', CONFIG.table, {
+    prefix: '203.0.113.0/24',
+    to: 'via 10.9.0.9',
+    protocol: 99,
+    metric: CONFIG.metric,
+  })
+  const dataplane = new RealDataplane(rig)
+  dataplane.intend()
+  await fc.assert(
+    fc.asyncProperty(wanted, wanted, fc.nat(), async (from, to, pick) => {
+      for (const some of [from, to]) {
+        dataplane.speak(some)
+        await until(() => oursIn(rig).join() === expected(some).join(), `${expected(some)}`)
+        const routes = rig.routes(CONFIG.table).filter(({ protocol }) => protocol === 80)
+        const victim = routes[pick % Math.max(1, routes.length)]
+        if (victim === undefined) continue
+        t.true(rig.act('delete', CONFIG.table, victim))
+        await until(() => oursIn(rig).join() === expected(some).join(), `${victim.prefix} is back`)
+      }
+    }),
+    { numRuns: 25 },
+  )
+  t.is(rig.routes(CONFIG.table).filter(({ protocol }) => protocol === 99).length, 1)
+  dataplane.close()
+})
+
+test.serial('real: a dataplane that is started again writes nothing', async t => {
+  const rig = prepare()
+  const some = Object.fromEntries([...FOUR, ...SIX].map((text, at) => [text, at % 3]))
+  const first = new RealDataplane(rig)
+  first.intend()
+  first.speak(some)
+  await until(() => first.engine.snapshot(millis(0)).installed === 8, 'all are installed')
+  first.close()
+  const second = new RealDataplane(rig)
+  second.intend()
+  second.speak(some)
+  await until(() => second.engine.snapshot(millis(0)).installed === 8, 'all are adopted')
+  await until(() => second.engine.idle, 'nothing waits')
+  t.is(second.changes, 0)
+  t.deepEqual(oursIn(rig), expected(some))
+  second.close()
+})
+
+test.serial('real: routes are back after a link went down and up, and was made again', async t => {
+  const rig = prepare()
+  const some = { '10.200.1.0/24': 0, '10.200.2.0/24': 2, 'fd00:1::/64': 1, 'fd00:2::/64': 2 }
+  const dataplane = new RealDataplane(rig)
+  dataplane.intend()
+  dataplane.speak(some)
+  const all = (): boolean => oursIn(rig).join() === expected(some).join()
+  await until(all, 'all are installed')
+  rig.setLink('a', false)
+  await until(() => dataplane.engine.snapshot(millis(0)).failed >= 3, 'the kernel refuses')
+  rig.setLink('a', true)
+  rig.addAddress('a', '2001:db8:9::1/64')
+  await until(all, 'all are back')
+  rig.deleteLink('a')
+  await until(() => dataplane.engine.snapshot(millis(0)).failed >= 3, 'the kernel refuses')
+  rig.addLink('a')
+  rig.addAddress('a', '10.9.0.1/24')
+  rig.addAddress('a', '2001:db8:9::1/64')
+  await until(all, 'all are back on the new link')
+  t.is(dataplane.engine.snapshot(millis(0)).repaired, 0)
+  dataplane.close()
+})
+
+test.serial('real: notifications that do not fit are made up for', async t => {
+  const rig = prepare()
+  const texts = Array.from({ length: 500 }, (_, at) => `20.${at >> 8}.${at & 255}.0/24`)
+  const some = Object.fromEntries(texts.map(text => [text, 0]))
+  // the smallest buffer that the kernel gives holds a few notifications
+  const dataplane = new RealDataplane(rig, 1)
+  dataplane.intend()
+  dataplane.speak(some)
+  await until(() => oursIn(rig).length === 500, 'all are installed')
+  rig.flush(CONFIG.table, CONFIG.protocol)
+  await until(
+    () => dataplane.notes.some(note => note.code === 'NOTIFICATIONS_LOST'),
+    'the loss is noticed',
+  )
+  await until(() => oursIn(rig).length === 500, 'all are back')
+  t.is(dataplane.engine.snapshot(millis(0)).installed, 500)
+  dataplane.close()
+})
