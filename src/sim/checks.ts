@@ -256,6 +256,7 @@ export function checkEmpty({ speaker }: Node): string[] {
 /** At every step: no session outlives its hold time in silence. A margin is for the tick that is due. */
 export function checkSilence({ now }: World, node: Node, names: readonly string[]): string[] {
   const wrong: string[] = []
+  if (!node.alive) return wrong
   for (const name of names) {
     const link = node.speaker.peer(name)?.link
     if (link === undefined || link.negotiated.holdSeconds === 0) continue

@@ -86,6 +86,7 @@ export class Node implements SpeakerOutput {
   #nextAccepted = 1
   /** rises when the node is killed: what was under way for the last life is not heard */
   #life = 0
+  #alive = true
   #working = false
   #wakesAt: Millis = NEVER
 
@@ -96,6 +97,11 @@ export class Node implements SpeakerOutput {
     this.#network = network
     this.speaker = this.#newSpeaker()
     this.#listen()
+  }
+
+  /** False between `kill` and `restart`. */
+  get alive(): boolean {
+    return this.#alive
   }
 
   /** Tells the speaker something. */
@@ -118,15 +124,18 @@ export class Node implements SpeakerOutput {
   /** The process dies at once: nothing is said, the system resets its connections. */
   kill(): void {
     this.#life++
+    this.#alive = false
     this.#network.vanish(this.address)
     this.#network.unlisten(this.address, this.port)
     this.#ends.clear()
+    this.heard.clear()
     this.#working = false
     this.#wakesAt = NEVER
   }
 
   /** A new process; it has no configuration yet. */
   restart(): void {
+    this.#alive = true
     this.fib = new FibRecord()
     this.speaker = this.#newSpeaker()
     this.#listen()
