@@ -12,17 +12,22 @@ import {
 import { parseAddress, parsePrefix } from '../core/net/index.ts'
 import type { RouteSnapshot } from '../core/speaker/index.ts'
 import { type AgentAnswers, ApiError } from '../shell/api/index.ts'
-import type { SpeakerLink } from '../shell/link/index.ts'
+import type { DataplaneLink, SpeakerLink } from '../shell/link/index.ts'
 
 /**
  * What operators are answered: the documents of the last round, and live answers about one prefix.
  */
 
-/** Answers from what `agent` knows. */
-export function answersOf(agent: {
+/** What answers are made of. */
+export interface Knowledge {
+  /** as of the last round */
   readonly facts: StatusFacts
   readonly speaker: SpeakerLink
-}): AgentAnswers {
+  readonly dataplane: DataplaneLink
+}
+
+/** Answers from what `agent` knows. */
+export function answersOf(agent: Knowledge): AgentAnswers {
   const sessions = async () => {
     const { speaker, node, epochOffset } = agent.facts
     return (speaker?.sessions ?? []).map(session => sessionDocument(session, node, epochOffset))
@@ -46,15 +51,17 @@ export function answersOf(agent: {
   }
 }
 
-async function lookup(
-  agent: { readonly facts: StatusFacts; readonly speaker: SpeakerLink },
-  asked: string,
-): Promise<RouteDocument[]> {
+async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]> {
   const target = parseAddress(asked) ?? parsePrefix(asked)
   if (target === undefined)
     throw new ApiError('API_INVALID', `"${asked}" is neither an address nor a prefix`)
-  const routes = await agent.speaker.lookup(target)
-  return routes.flatMap(route => documentOf(route, agent.facts))
+  const [routes, dataplane] = await Promise.all([
+    agent.speaker.lookup(target),
+    // without an answer the kernel's side of it is unknown, and said to be
+    agent.dataplane.snapshot().catch(() => undefined),
+  ])
+  const { dataplane: _, ...facts } = agent.facts
+  return routes.flatMap(route => documentOf(route, { ...facts, ...(dataplane && { dataplane }) }))
 }
 
 function documentOf(route: RouteSnapshot, facts: StatusFacts): RouteDocument[] {

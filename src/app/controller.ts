@@ -117,6 +117,11 @@ export class Controller {
     return this.#speaker
   }
 
+  /** The dataplane's link, for the same. */
+  get dataplane(): DataplaneLink {
+    return this.#dataplane
+  }
+
   /** Asks both halves and reports; at most one at a time. */
   round(): void {
     if (this.#rounding || this.#closed) return

@@ -189,11 +189,11 @@ lab('the state of a node is in the store, and a copy stays when it goes', async 
   const { left, right } = both()
   const { FileStore } = await import('../../src/shell/store/file/store.ts')
   const store = new FileStore(both().store, 5_000)
-  const text = await until(
-    async () => (await store.get('/martlet/v1/nodes/right/agent'))?.value,
-    'the agent’s document',
-  )
-  t.is(JSON.parse(text).mode, 'running')
+  t.teardown(() => store.close())
+  await until(async () => {
+    const agent = await store.get('/martlet/v1/nodes/right/agent')
+    return agent !== undefined && JSON.parse(agent.value).mode === 'running'
+  }, 'the agent’s document')
   const from = left.lines.length
   await right.end('SIGTERM')
   await until(() => said(left, from, 'SESSION_DOWN'), 'the other side was told')
@@ -207,7 +207,6 @@ lab('the state of a node is in the store, and a copy stays when it goes', async 
   t.is(await store.get('/martlet/v1/nodes/right/agent'), undefined)
   const last = await store.get('/martlet/v1/last/right')
   t.is(JSON.parse(last?.value ?? '{}').agent?.node, 'right')
-  await store.close()
   right.start()
   await Promise.all([left.established(), right.established()])
 })

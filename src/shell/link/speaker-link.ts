@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Address, Prefix } from '../../core/net/index.ts'
 import type { RouteSnapshot, SpeakerSnapshot } from '../../core/speaker/index.ts'
 import type { Log } from '../log/index.ts'
 import { fromConfigure, type SpeakerCommand, toConfigure } from './convert/speaker.ts'
@@ -8,6 +9,7 @@ import {
   toRoute,
   toSpeakerSnapshot,
 } from './convert/speaker-snapshot.ts'
+import { fromTarget } from './convert/words.ts'
 import { SpeakerReplySchema, SpeakerRequestSchema } from './generated/link_pb.ts'
 import { RequestLink } from './request-link.ts'
 import { Channel, LINK_VERSION } from './transport/channel.ts'
@@ -101,7 +103,7 @@ export interface SpeakerServerOptions {
   readonly log: Log
   configure(command: SpeakerCommand): void
   snapshot(): SpeakerSnapshot
-  lookup(target: string): readonly RouteSnapshot[]
+  lookup(target: Prefix | Address): readonly RouteSnapshot[]
 }
 
 /** The speaker's end: listens until closed. Rejects when it cannot. */
@@ -127,7 +129,7 @@ export function serveSpeaker(options: SpeakerServerOptions): Promise<Listener> {
             return channel.send(reply(snapshotReply(options.snapshot(), body.value.version)))
           case 'lookup': {
             const { id, target } = body.value
-            const routes = options.lookup(target).map(toRoute)
+            const routes = options.lookup(fromTarget(target)).map(toRoute)
             return channel.send(reply({ case: 'lookup', value: { id, routes } }))
           }
           case 'hello':

@@ -43,7 +43,8 @@ interface Connection {
 export class Connections implements ConnectionOutput {
   readonly #deliver: (event: SpeakerEvent) => void
   readonly #connections = new Map<ConnectionId, Connection>()
-  readonly #lingering = new Set<Socket>()
+  /** one for each connection that was closed and has something to say yet */
+  readonly #lingering = new Set<Promise<void>>()
   readonly #buffer = Buffer.allocUnsafe(READ_OCTETS)
   #accepted = 1
 
@@ -101,8 +102,7 @@ export class Connections implements ConnectionOutput {
 
   /** Resolves when all that was sent on closed connections has left, or was given up. */
   async settled(): Promise<void> {
-    while (this.#lingering.size > 0)
-      await Promise.all([...this.#lingering].map(socket => closing(socket)))
+    while (this.#lingering.size > 0) await Promise.all(this.#lingering)
   }
 
   #options(id: ConnectionId): SocketConstructorOpts & { writableHighWaterMark: number } {
@@ -190,22 +190,19 @@ export class Connections implements ConnectionOutput {
   #linger(connection: Connection): void {
     const { socket } = connection
     this.#flush(connection)
-    this.#lingering.add(socket)
     const timer = setTimeout(() => socket.resetAndDestroy(), LINGER_MS)
-    socket.once('close', () => {
-      clearTimeout(timer)
-      this.#lingering.delete(socket)
+    const gone = new Promise<void>(resolve => {
+      socket.once('close', () => {
+        clearTimeout(timer)
+        this.#lingering.delete(gone)
+        resolve()
+      })
     })
+    this.#lingering.add(gone)
     socket.resume()
     socket.end()
   }
 }
-
-const closing = (socket: Socket): Promise<void> =>
-  new Promise(resolve => {
-    if (socket.closed) resolve()
-    else socket.once('close', () => resolve())
-  })
 
 /** An address as the runtime gives it: with a zone where it is link-local. */
 const canonical = (text: string | undefined): Address | undefined =>

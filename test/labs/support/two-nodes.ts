@@ -4,7 +4,15 @@
  * their deaths cost.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectApi } from '../../../src/shell/api/index.ts'
@@ -77,7 +85,7 @@ export class LabNode {
   /** A field of /proc/<pid>/status of that process. */
   status(name: string, field: string): string {
     const text = readFileSync(`/proc/${this.childPid(name)}/status`, 'utf8')
-    return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim() ?? ''
+    return new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(text)?.[1]?.trim() ?? ''
   }
 
   /** Runs a command in the namespace. */
@@ -123,6 +131,7 @@ export interface TwoNodes {
 
 /** Makes both nodes; nothing runs yet. */
 export function twoNodes(name: string): TwoNodes {
+  removeLeftovers()
   const directory = mkdtempSync(join(tmpdir(), `martlet-${name}-`))
   // the speaker's user has to get through to the run directory
   chmodSync(directory, 0o755)
@@ -141,7 +150,7 @@ export function twoNodes(name: string): TwoNodes {
     return node
   })
   if (left === undefined || right === undefined) throw new Error('two nodes are two')
-  join2(left, right)
+  joinNodes(left, right)
   return {
     left,
     right,
@@ -154,7 +163,16 @@ export function twoNodes(name: string): TwoNodes {
   }
 }
 
-function join2(left: LabNode, right: LabNode): void {
+/** Namespaces of test processes that were killed before they could remove them. */
+function removeLeftovers(): void {
+  for (const line of execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n')) {
+    const [, namespace, pid] = /^(mrt-(\d+)-\S+)/.exec(line) ?? []
+    if (namespace !== undefined && !existsSync(`/proc/${pid}`))
+      execFileSync('ip', ['netns', 'del', namespace])
+  }
+}
+
+function joinNodes(left: LabNode, right: LabNode): void {
   const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' })
   for (const node of [left, right]) {
     ip('netns', 'add', node.namespace)
@@ -172,7 +190,6 @@ const configurationOf = (node: LabNode, store: string): string =>
   [
     `node: ${node.name}`,
     `store: { directory: ${store} }`,
-    `podCIDRs: [${node.podCidr}]`,
     `runDirectory: ${node.runDirectory}`,
     'bgp: { connectRetrySeconds: 1 }',
     'log: { level: debug }',
@@ -187,5 +204,6 @@ export const resourceOf = (node: LabNode): string =>
     `metadata: { name: ${node.name} }`,
     'spec:',
     `  bgp: { ipv4Address: ${node.address}/24, asNumber: 64512 }`,
+    `status: { podCIDRs: [${node.podCidr}] }`,
     '',
   ].join('\n')

@@ -257,3 +257,19 @@ test('a port in use is tried again until it is free, and closed when no longer w
   t.is(portOf(again), port)
   again.close()
 })
+
+test('what was closed is settled also when it ended at the same moment', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  for (let times = 0; times < 20; times++) {
+    const connection = id(2 + 2 * times)
+    ear.connections.connect(connection, { address: LOOPBACK, port })
+    const socket = await until(() => accepted[times], 'the peer accepted')
+    await until(() => ear.types().filter(type => type === 'Connected').length > times, 'connected')
+    socket.resetAndDestroy()
+    ear.connections.send(connection, Buffer.from('cease'))
+    ear.connections.close(connection)
+    await ear.connections.settled()
+  }
+  t.false(ear.types().includes('Closed'))
+})

@@ -36,6 +36,10 @@ export function prefix(text: string): Prefix {
   return parsed
 }
 
+/** A prefix, or an address. */
+export const fromTarget = (text: string): Prefix | Address =>
+  text.includes('/') ? prefix(text) : address(text)
+
 /** An AS number that a system can have. */
 export function asn(value: number): Asn {
   const parsed = toAsn(value)

@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
+import { now } from '../../clock/index.ts'
 import { LinkError } from './error.ts'
 
 /**
@@ -9,6 +10,9 @@ import { LinkError } from './error.ts'
 /** After an end, and how it grows while nobody answers. */
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 1_000
+
+/** A link that lasted so long was good: its end is news, and the next attempt is prompt. */
+const LASTING_MS = 5_000
 
 /** What a dialer tells. */
 export interface DialOptions {
@@ -21,7 +25,7 @@ export interface DialOptions {
 
 /** What the owner of a connection tells its dialer. */
 export interface DialTell {
-  /** the other side answers: the next outage begins with the shortest wait */
+  /** the other side answers */
   greeted(): void
   /** it is over: connect again */
   ended(why: LinkError): void
@@ -34,10 +38,13 @@ export function dial(options: DialOptions): () => void {
   let hangUp: () => void = () => {}
   let closed = false
   let lastWhy: string | undefined
+  let greetedAt: number | undefined
 
   const ended = (why: LinkError): void => {
     hangUp = () => {}
     if (closed) return
+    if (greetedAt !== undefined && now() - greetedAt > LASTING_MS) retryMs = RETRY_MIN_MS
+    greetedAt = undefined
     if (lastWhy !== why.message) options.lost(why)
     lastWhy = why.message
     timer = setTimeout(attempt, retryMs)
@@ -45,7 +52,7 @@ export function dial(options: DialOptions): () => void {
   }
 
   const greeted = (): void => {
-    retryMs = RETRY_MIN_MS
+    greetedAt = now()
     lastWhy = undefined
   }
 
