@@ -13,10 +13,12 @@ export interface ObservedSession {
   readonly state: string
 }
 
-/** One route that BGP put into the kernel of a node, as `ip route` prints it. */
+/** One route that Martlet put into the kernel of a node. */
 export interface ObservedRoute {
   readonly node: string
-  readonly route: string
+  readonly prefix: string
+  /** `via ADDRESS dev INTERFACE`, several for ECMP; `blackhole` */
+  readonly nextHops: readonly string[]
 }
 
 /** The nodes of a lab by what they are for. */
@@ -158,14 +160,31 @@ export async function routesOf(lab: Lab, protocol = 77): Promise<readonly Observ
   const asked = workers.flatMap(node => (['-4', '-6'] as const).map(family => ({ node, family })))
   const answers = await Promise.all(
     asked.map(async ({ node, family }) => {
-      const command = ['ip', family, 'route', 'show', 'proto', String(protocol)]
+      const command = ['ip', '-json', family, 'route', 'show', 'proto', String(protocol)]
       const { stdout } = await lab.node(node).exec(command, { timeoutMs: PATIENCE })
-      return stdout
-        .split(/\n(?=\S)/)
-        .map(route => route.replace(/\s+/g, ' ').trim())
-        .filter(route => route !== '')
-        .map(route => ({ node, route }))
+      return readRoutes(stdout).map(route => ({ node, ...route }))
     }),
   )
   return answers.flat()
+}
+
+/** Reads `ip -json route show`. */
+export function readRoutes(output: string): readonly Omit<ObservedRoute, 'node'>[] {
+  type Hop = { gateway?: string; via?: { host: string }; dev?: string }
+  type Route = Hop & { dst: string; type?: string; nexthops?: readonly Hop[] }
+  const routes: readonly Route[] = JSON.parse(output.trim() || '[]')
+  const tell = ({ gateway, via, dev }: Hop): string => {
+    const host = gateway ?? via?.host
+    return [
+      ...(host === undefined ? [] : ['via', host]),
+      ...(dev === undefined ? [] : ['dev', dev]),
+    ].join(' ')
+  }
+  return routes.map(route => ({
+    prefix: route.dst,
+    nextHops:
+      route.type === 'blackhole'
+        ? ['blackhole']
+        : (route.nexthops ?? [route]).map(hop => tell(hop)),
+  }))
 }

@@ -14,6 +14,8 @@ export interface ProbeReport {
   readonly target: string
   readonly sent: number
   readonly received: number
+  /** probes without an answer, not counting those younger than a second */
+  readonly lost: number
   /** the longest run of probes without an answer, not counting those younger than a second */
   readonly lostInARow: number
   /** our address as the target saw it; absent before the first answer */
@@ -81,24 +83,27 @@ function report(): readonly ProbeReport[] {
     target: address,
     sent,
     received,
-    lostInARow: longestRun(open),
+    ...losses(open),
     ...(seen === undefined ? {} : { seen }),
     ...(roundTrip === undefined ? {} : { roundTripMs: Math.round(roundTrip * 100) / 100 }),
   }))
 }
 
-function longestRun(open: ReadonlyMap<number, number>): number {
+function losses(open: ReadonlyMap<number, number>): { lost: number; lostInARow: number } {
   const before = performance.now() - PATIENCE
-  let longest = 0
+  let lost = 0
+  let lostInARow = 0
   let run = 0
   let last = Number.NaN
   for (const [id, at] of open) {
     if (at > before) break
+    lost++
+    // each round numbers all targets, so that one target's next probe is so much further
     run = id - last === targets.size ? run + 1 : 1
     last = id
-    longest = Math.max(longest, run)
+    lostInARow = Math.max(lostInARow, run)
   }
-  return longest
+  return { lost, lostInARow }
 }
 
 const [ipv4, ipv6] = await Promise.all([listen('udp4'), listen('udp6').catch(() => undefined)])

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { readBird, readFrr, readGobgp, readMartlet } from '../../../src/shell/lab/observe.ts'
+import { readBird, readFrr, readGobgp, readMartlet, readRoutes } from '../../../src/shell/lab/observe.ts'
 
 test('Sessions of Martlet are read', t => {
   const output = JSON.stringify([
@@ -45,4 +45,24 @@ test('Sessions of GoBGP are read, with its numbers for states', t => {
     { peer: '10.240.0.20', peerAs: 64512, state: 'Established' },
     { peer: '10.240.0.21', peerAs: 64512, state: 'Active' },
   ])
+})
+
+test('Kernel routes are read: one next hop, several, and none', t => {
+  const output = JSON.stringify([
+    { dst: '10.200.1.0/24', gateway: '10.240.0.21', dev: 'eth1', metric: 1024, flags: [] },
+    {
+      dst: '10.200.2.0/24',
+      nexthops: [
+        { gateway: '10.240.11.2', dev: 'eth1', weight: 1, flags: [] },
+        { via: { family: 'inet6', host: 'fe80::1' }, dev: 'eth2', weight: 1, flags: [] },
+      ],
+    },
+    { type: 'blackhole', dst: 'fd00:10:200::/64', dev: 'lo', metric: 1024 },
+  ])
+  t.deepEqual(readRoutes(output), [
+    { prefix: '10.200.1.0/24', nextHops: ['via 10.240.0.21 dev eth1'] },
+    { prefix: '10.200.2.0/24', nextHops: ['via 10.240.11.2 dev eth1', 'via fe80::1 dev eth2'] },
+    { prefix: 'fd00:10:200::/64', nextHops: ['blackhole'] },
+  ])
+  t.deepEqual(readRoutes(''), [])
 })

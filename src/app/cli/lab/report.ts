@@ -30,14 +30,7 @@ export function describeRun(
     sessionsTable(terminal, report.sessions),
     '',
     'Routes that Martlet put into the kernel of each worker',
-    table(
-      terminal,
-      [
-        { heading: 'NODE', text: row => row.node },
-        { heading: 'ROUTE', text: row => row.route, yields: true },
-      ],
-      report.routes,
-    ),
+    routesTable(terminal, report.routes),
   ]
   for (const family of ['IPv4', 'IPv6'] as const) {
     const ofFamily = report.pairs.filter(pair => pair.address.includes(':') === (family === 'IPv6'))
@@ -68,6 +61,26 @@ function sessionsTable(terminal: Terminal, sessions: readonly ObservedSession[])
       },
     ],
     sessions,
+  )
+}
+
+/** A line for each next hop; node and prefix are said once. */
+function routesTable(terminal: Terminal, routes: readonly ObservedRoute[]): string {
+  const rows = routes.flatMap(({ node, prefix, nextHops }, index) =>
+    nextHops.map((hop, number) => ({
+      node: number === 0 && routes[index - 1]?.node !== node ? node : '',
+      prefix: number === 0 ? prefix : '',
+      hop,
+    })),
+  )
+  return table(
+    terminal,
+    [
+      { heading: 'NODE', text: row => row.node },
+      { heading: 'PREFIX', text: row => row.prefix },
+      { heading: 'NEXT HOP', text: row => row.hop, yields: true },
+    ],
+    rows,
   )
 }
 
