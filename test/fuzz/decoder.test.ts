@@ -20,7 +20,9 @@ const CORPUS = readdirSync(new URL('corpus/', import.meta.url))
   .filter(name => name.endsWith('.hex'))
   .map(name => bytesOf(readFileSync(new URL(`corpus/${name}`, import.meta.url), 'utf8').trim()))
 const SEEDS = [
-  ...loadVectors(['open.vec', 'small.vec', 'update.vec', 'faults.vec']).map(({ raw }) => raw),
+  ...loadVectors(['open.vec', 'small.vec', 'update.vec', 'captures.vec', 'faults.vec']).map(
+    ({ raw }) => raw,
+  ),
   ...CORPUS,
 ]
 

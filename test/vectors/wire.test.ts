@@ -16,11 +16,11 @@ import {
 
 /** Vectors of BGP: each sound one makes four tests, each faulty one three. */
 
-const SOUND = loadVectors(['open.vec', 'small.vec', 'update.vec']).filter(isSound)
+const SOUND = loadVectors(['open.vec', 'small.vec', 'update.vec', 'captures.vec']).filter(isSound)
 const FAULTY = loadVectors(['faults.vec']).filter(hasFault)
 
 test('all vectors are found', t => {
-  t.is(SOUND.length, 47)
+  t.is(SOUND.length, 61)
   t.is(FAULTY.length, 64)
   const titles = [...SOUND, ...FAULTY].map(({ title }) => title)
   t.is(new Set(titles).size, titles.length, 'each has a title of its own')

@@ -6,7 +6,7 @@ import { loadVectors } from '../../vectors/vectors.ts'
 
 /** Whatever a peer sends, there is a verdict: a value, a fault with its remedy, or more to come. */
 
-const VECTORS = loadVectors(['open.vec', 'small.vec', 'update.vec', 'faults.vec'])
+const VECTORS = loadVectors(['open.vec', 'small.vec', 'update.vec', 'captures.vec', 'faults.vec'])
 const INTERNAL = { fourOctetAs: false, ebgp: false }
 
 test('every single flip of a bit of every vector has a verdict', t => {
