@@ -384,13 +384,16 @@ export class SimulatedSocket implements KernelOutput {
     })
   }
 
+  /** Reads a part now and tells it later: what others do meanwhile is told before or after it. */
   #dumpFrom(keys: readonly string[], from: number, dump: number): void {
-    for (const key of keys.slice(from, from + ROUTES_PER_STEP))
-      for (const route of this.#kernel.at(key))
-        this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
     const next = from + ROUTES_PER_STEP
-    if (next < keys.length) this.#options.later('dump', () => this.#dumpFrom(keys, next, dump))
-    else this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted() })
+    const part = keys.slice(from, next).flatMap(key => this.#kernel.at(key))
+    this.#options.later('dump', () => {
+      for (const route of part)
+        this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
+      if (next < keys.length) this.#dumpFrom(keys, next, dump)
+      else this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted() })
+    })
   }
 
   #uninterrupted(): boolean {

@@ -6,6 +6,7 @@ import type { Shared } from './table/route-table.ts'
 
 /** The shortest time between a doubt and the dump that answers it; doubled while doubts go on. */
 const DOUBT_MIN = millis(20)
+const DOUBT_MAX = millis(30_000)
 
 /** A dump may take one part in so many of the time: the next one waits for the rest. */
 const SHARE = 5
@@ -17,7 +18,7 @@ const RETRY = millis(200)
  * Schedules dumps. One runs at a time; what asks for one meanwhile gets another after it.
  *
  * A big table takes long to read, so a dump that took 200 ms is not followed by another within 800 ms. A
- * doubt that comes back after each dump is met less and less often, at most at the ordinary interval.
+ * doubt that comes back after each dump is met less and less often, at most every `DOUBT_MAX`.
  */
 export class Dumps {
   /** the last one that was complete; 0 before the first */
@@ -55,7 +56,7 @@ export class Dumps {
 
   /** Something does not fit what is known. */
   doubt(now: Millis): void {
-    const delay = Math.min(DOUBT_MIN * 2 ** this.#doubts, this.#resync)
+    const delay = Math.min(DOUBT_MIN * 2 ** this.#doubts, DOUBT_MAX, this.#resync)
     this.ask(now, millis(delay))
   }
 

@@ -258,6 +258,19 @@ test('while a stranger is beside ours, ours is not replaced: it could be the str
   t.deepEqual(world.ours(), ['10.200.1.0/24 10.8.0.2'])
 })
 
+test('a stranger that stands before ours when we start is seen, and not replaced', t => {
+  const world = new DataplaneWorld()
+  world.hand('add', '10.200.1.0/24', '10.8.0.9')
+  world.hand('append', '10.200.1.0/24', '10.9.0.2', 80)
+  world.start()
+  world.settle()
+  world.speak(1, [B], { '10.200.1.0/24': 1 })
+  world.pass(1_000)
+  t.deepEqual(world.foreign(), ['10.200.1.0/24 10.8.0.9'])
+  t.deepEqual(world.ours(), ['10.200.1.0/24 10.9.0.2'])
+  t.is(world.snapshot().failed, 1)
+})
+
 test('a next hop that is not reachable yet is asked for once, not by each of its routes', t => {
   const world = new DataplaneWorld()
   const routes: Record<string, number> = {}
@@ -302,6 +315,52 @@ test('routes of a link are back when it is, though the kernel took them out with
   world.pass(100)
   t.is(world.ours().length, 2)
   t.is(world.snapshot().repaired, 0)
+})
+
+test('a link with IPv4 alone goes down without a word about routes, and it is noticed', t => {
+  const world = new DataplaneWorld()
+  world.speak(1, [B], { '10.200.1.0/24': 1 })
+  world.settle()
+  world.kernel.setLink('b', false)
+  world.pass(100)
+  t.like(world.snapshot(), { installed: 0, failed: 1 })
+})
+
+test('what a notification says during a dump is not undone by an older word of the dump', t => {
+  let undone = 0
+  for (let seed = 0; seed < 200; seed++) {
+    const world = new DataplaneWorld(seed, { resync: millis(1e9) })
+    const routes: Record<string, number> = {}
+    for (let at = 0; at < 30; at++) routes[`20.0.${at}.0/24`] = 1
+    world.speak(1, [A], routes)
+    world.settle()
+    // a dump runs, and meanwhile somebody deletes
+    world.kernel.addLink('c')
+    world.pass(19)
+    world.now = millis(world.now + 1)
+    for (let steps = 0; steps < seed % 12; steps++) world.step()
+    world.hand('delete', '20.0.7.0/24', '10.9.0.2', 80)
+    for (let steps = 0; steps < seed % 5; steps++) world.step()
+    world.hand('delete', '20.0.20.0/24', '10.9.0.2', 80)
+    world.pass(1_000)
+    if (world.ours().length !== 30) undone++
+  }
+  t.is(undone, 0)
+})
+
+test('what a stranger does while a change of ours is in flight is not taken for what was before', t => {
+  let undone = 0
+  for (let seed = 0; seed < 200; seed++) {
+    const world = new DataplaneWorld(seed, { resync: millis(1e9) })
+    world.speak(1, [A, B], { '10.200.1.0/24': 1 })
+    world.settle()
+    world.route({ '10.200.1.0/24': 2 })
+    for (let steps = 0; steps < 1 + (seed % 4); steps++) world.step()
+    world.hand('delete', '10.200.1.0/24', '10.9.0.2', 80)
+    world.pass(1_000)
+    if (world.ours().join() !== '10.200.1.0/24 10.8.0.2') undone++
+  }
+  t.is(undone, 0)
 })
 
 test('a link that is made again has another index, and its routes go there', t => {
