@@ -40,6 +40,13 @@ interface Stored {
   readonly lease: number | undefined
 }
 
+interface Lease {
+  readonly ttlMs: number
+  expiresAt: number
+  /** the timer that will look at it */
+  cancel: () => void
+}
+
 /** What happened in one revision. */
 export interface Change {
   readonly revision: number
@@ -53,7 +60,7 @@ export class SimulatedEtcd {
   readonly options: StoreOptions
   readonly #stored = new Map<string, Stored>()
   #history: Change[] = []
-  readonly #leases = new Map<number, { readonly ttlMs: number; expiresAt: number }>()
+  readonly #leases = new Map<number, Lease>()
   readonly #hearers = new Set<() => void>()
   #revision = 0
   #compacted = 0
@@ -135,7 +142,8 @@ export class SimulatedEtcd {
   /** A new lease with nothing under it. */
   grant(ttlMs: number): number {
     const id = this.#nextLease++
-    this.#leases.set(id, { ttlMs, expiresAt: this.clock.now() + ttlMs })
+    const expiresAt = this.clock.now() + ttlMs
+    this.#leases.set(id, { ttlMs, expiresAt, cancel: () => undefined })
     this.#expireLater(id, ttlMs)
     return id
   }
@@ -150,6 +158,7 @@ export class SimulatedEtcd {
 
   /** Ends a lease, and the keys that were last written under it. */
   revoke(id: number): void {
+    this.#leases.get(id)?.cancel()
     if (!this.#leases.delete(id)) return
     const keys = [...this.#stored].filter(([, stored]) => stored.lease === id).map(([key]) => key)
     this.write(new Map(), keys)
@@ -168,9 +177,9 @@ export class SimulatedEtcd {
   }
 
   #expireLater(id: number, delayMs: number): void {
-    this.clock.after(delayMs, () => {
-      const lease = this.#leases.get(id)
-      if (lease === undefined) return
+    const lease = this.#leases.get(id)
+    if (lease === undefined) return
+    lease.cancel = this.clock.after(delayMs, () => {
       const left = lease.expiresAt - this.clock.now()
       if (left <= 0 && this.#lost === undefined) this.revoke(id)
       else this.#expireLater(id, Math.max(left, 1))

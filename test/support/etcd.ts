@@ -89,7 +89,7 @@ function member(
         ['--listen-peer-urls', peer],
         ['--initial-advertise-peer-urls', peer],
         ['--initial-cluster', cluster],
-        ['--initial-cluster-token', folder],
+        ['--initial-cluster-token', cluster],
         flags,
       ].flat(),
       { stdio: 'ignore' },

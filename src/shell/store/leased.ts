@@ -125,31 +125,35 @@ export class LeasedSet implements LeasedKeys {
     for (const key of this.#wanted.keys()) this.#dirty.add(key)
   }
 
+  /** Writes what is dirty now; what becomes dirty meanwhile waits for the next time. */
   async #write(): Promise<void> {
-    while (this.#dirty.size > 0 && !this.#closed) {
+    const keys = [...this.#dirty]
+    for (let at = 0; at < keys.length && !this.#closed; at += WRITE_KEYS_MAX) {
       const puts = new Map<string, string>()
       const deletes: string[] = []
-      for (const key of this.#dirty) {
-        if (puts.size + deletes.length >= WRITE_KEYS_MAX) break
+      for (const key of keys.slice(at, at + WRITE_KEYS_MAX)) {
         this.#dirty.delete(key)
         const wanted = this.#wanted.get(key)
         if (wanted === this.#written.get(key)) continue
         if (wanted === undefined) deletes.push(key)
         else puts.set(key, wanted)
       }
-      if (puts.size + deletes.length === 0) return
-      try {
-        await this.#medium.write(puts, deletes)
-      } catch (error) {
-        // nobody knows what was written: all of it is to be written again
-        for (const key of [...puts.keys(), ...deletes]) {
-          this.#written.set(key, UNKNOWN)
-          this.#dirty.add(key)
-        }
-        throw error
-      }
-      for (const [key, value] of puts) this.#written.set(key, value)
-      for (const key of deletes) this.#written.delete(key)
+      if (puts.size + deletes.length > 0) await this.#writeSome(puts, deletes)
     }
+  }
+
+  async #writeSome(puts: ReadonlyMap<string, string>, deletes: readonly string[]): Promise<void> {
+    try {
+      await this.#medium.write(puts, deletes)
+    } catch (error) {
+      // nobody knows what was written: all of it is to be written again
+      for (const key of [...puts.keys(), ...deletes]) {
+        this.#written.set(key, UNKNOWN)
+        this.#dirty.add(key)
+      }
+      throw error
+    }
+    for (const [key, value] of puts) this.#written.set(key, value)
+    for (const key of deletes) this.#written.delete(key)
   }
 }
