@@ -38,6 +38,9 @@ export interface ControllerOptions {
 /** Between two rounds of asking both halves: the bound of all writing, too. */
 const ROUND_MS = 1_000
 
+/** Between two rounds that events asked for: what happens shows at once, a storm of it does not. */
+const ROUND_MIN_MS = 250
+
 /** Several changes of the store that come together are one. */
 const GATHER_MS = 20
 
@@ -81,7 +84,8 @@ export class Controller {
   #desired: Desired | undefined
   #gather: NodeJS.Timeout | undefined
   #facts: StatusFacts
-  #rounding = false
+  #round: NodeJS.Timeout | undefined
+  #roundAt = Number.NEGATIVE_INFINITY
   #closed = false
   /** what was logged of the store's problems */
   #known = new Set<string>()
@@ -122,18 +126,22 @@ export class Controller {
     return this.#dataplane
   }
 
-  /** Asks both halves and reports; at most one at a time. */
+  /** Asks both halves and reports, soon: at most one round at a time, and not one after another. */
   round(): void {
-    if (this.#rounding || this.#closed) return
-    this.#rounding = true
-    this.#ask().finally(() => {
-      this.#rounding = false
-    })
+    if (this.#round !== undefined || this.#closed) return
+    const wait = Math.max(0, this.#roundAt + ROUND_MIN_MS - now())
+    this.#round = setTimeout(() => {
+      this.#roundAt = now()
+      this.#ask().finally(() => {
+        this.#round = undefined
+      })
+    }, wait)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#gather)
+    clearTimeout(this.#round)
     this.#watch.close()
     this.#speaker.close()
     this.#dataplane.close()

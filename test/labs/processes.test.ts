@@ -211,6 +211,24 @@ lab('the state of a node is in the store, and a copy stays when it goes', async 
   await Promise.all([left.established(), right.established()])
 })
 
+lab('a port in use is told with its remedy, and taken as soon as it is free', async t => {
+  const { left, right } = both()
+  await right.end('SIGTERM')
+  const squat = `require('net').createServer().listen(179, '0.0.0.0', () => console.log('squats'))`
+  const words = ['netns', 'exec', right.namespace, process.execPath, '-e', squat]
+  const squatter = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise(resolve => squatter.stdout.once('data', resolve))
+  const from = right.lines.length
+  right.start()
+  await until(() => said(right, from, 'LISTEN_FAILED'), 'the port in use is told')
+  const line = right.lines.slice(from).find(({ code }) => code === 'LISTEN_FAILED')
+  t.regex(line?.text ?? '', /ipv4 port 179: address in use.*ss -ltnp/)
+  squatter.kill()
+  await until(() => said(right, from, 'LISTENING'), 'the port is taken', { withinMs: 15_000 })
+  await Promise.all([left.established(), right.established()])
+  t.pass()
+})
+
 lab('the children of a supervisor that is killed end with it', async t => {
   const { left, right } = both()
   const pids = PROCESSES.map(name => right.childPid(name))
