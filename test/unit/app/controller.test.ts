@@ -291,7 +291,7 @@ test('a session of which only counters move is not written each time, its state 
 
 const SUMMARY = '/martlet/v1/nodes/left/routes-summary'
 
-test('what a speaker held stays in the store while there is none, and the agent says so', async t => {
+test('what a speaker held stays in the store while there is none, and it is said', async t => {
   const stage = new Stage(t)
   await stage.speakerUp()
   stage.store.say({ type: 'snapshot', entries: [LEFT, RIGHT], revision: 2 })
