@@ -1,0 +1,61 @@
+/** Small clusters for tests of intent: resources with as little said as possible. */
+
+import { seconds } from '../../src/core/base/index.ts'
+import type {
+  BgpConfigurationResource,
+  BgpConfigurationSpec,
+  BgpPeerResource,
+  BgpPeerSpec,
+  NodeBgp,
+  NodeResource,
+} from '../../src/core/calico/index.ts'
+import type { NodeFacts, Snapshot } from '../../src/core/intent/index.ts'
+
+const apiVersion = 'projectcalico.org/v3'
+
+/** A node that speaks BGP at `ipv4Address`, or as `bgp` says. */
+export function node(name: string, bgp: NodeBgp | string, podCIDRs?: string[]): NodeResource {
+  return {
+    kind: 'Node',
+    apiVersion,
+    metadata: { name },
+    spec: { bgp: typeof bgp === 'string' ? { ipv4Address: bgp } : bgp },
+    ...(podCIDRs === undefined ? {} : { status: { podCIDRs } }),
+  }
+}
+
+export function configuration(
+  spec: BgpConfigurationSpec,
+  name = 'default',
+): BgpConfigurationResource {
+  return { kind: 'BGPConfiguration', apiVersion, metadata: { name }, spec }
+}
+
+export function peer(name: string, spec: BgpPeerSpec): BgpPeerResource {
+  return { kind: 'BGPPeer', apiVersion, metadata: { name }, spec }
+}
+
+/** A snapshot with what is given, and nothing else. */
+export function snapshot(parts: Partial<Snapshot>): Snapshot {
+  const nothing = {
+    nodes: [],
+    bgpConfigurations: [],
+    bgpPeers: [],
+    blockAffinities: [],
+    problems: [],
+  }
+  return { ...nothing, ...parts }
+}
+
+/** The facts of a node with the defaults of its configuration. */
+export function facts(node: string, more: Partial<NodeFacts> = {}): NodeFacts {
+  return {
+    node,
+    podCidrs: [],
+    transit: false,
+    hold: seconds(90),
+    connectRetry: seconds(5),
+    multipathMax: 16,
+    ...more,
+  }
+}
