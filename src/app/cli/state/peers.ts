@@ -1,6 +1,6 @@
 import type { SessionDocument } from '../../../core/intent/index.ts'
 import type { Terminal } from '../../../shell/terminal/index.ts'
-import { age, type Column, facts, moment, paint, since, table } from '../output.ts'
+import { age, type Column, count, facts, moment, paint, since, table } from '../output.ts'
 import { peerType, sessionInfo, sessionMood, sessionSummary } from './health.ts'
 
 /** `martlet peers`: the neighbours as `calicoctl node status` tells them, and one of them in full. */
@@ -60,7 +60,9 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
         ['Name', `${session.name} (${peerType(session.name)})`],
         ['State', `${state} since ${moment(session.since, now)}`],
         ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
-        ['Last error', errorFact(session, now)],
+        ['Established', `${count(session.counters.established, 'time')} since it was configured`],
+        ['Last error', session.lastError?.text ?? 'none'],
+        ['Told by', toldBy(session, now)],
       ]),
     ],
     ['Negotiated', negotiatedFacts(session)],
@@ -73,13 +75,13 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ')
 
-/** Who ended the session, by which NOTIFICATION, why and when. */
-function errorFact({ lastError }: SessionDocument, now: Date): string {
-  if (lastError === undefined) return 'none'
-  const { direction, code, subcode, text, at } = lastError
-  const who = { sent: 'we sent', received: 'the peer sent', local: 'no NOTIFICATION' }[direction]
-  const numbers = code === undefined ? '' : ` NOTIFICATION ${code}/${subcode ?? 0}`
-  return `${who}${numbers}: ${text}, ${moment(at, now)}`
+/** Who found the last error, by which NOTIFICATION the other was told, and when. */
+function toldBy({ lastError }: SessionDocument, now: Date): string | undefined {
+  if (lastError === undefined) return undefined
+  const { direction, code, subcode, at } = lastError
+  const who = { sent: 'us', received: 'the peer', local: 'nobody' }[direction]
+  const how = code === undefined ? 'no NOTIFICATION' : `NOTIFICATION ${code}/${subcode ?? 0}`
+  return `${who}, ${how}, ${moment(at, now)}`
 }
 
 function negotiatedFacts({ negotiated }: SessionDocument): string {
@@ -115,7 +117,7 @@ function messageTable(terminal: Terminal, { counters }: SessionDocument): string
     ['notifications', counters.notificationsReceived, counters.notificationsSent],
     ['octets', counters.octetsReceived, counters.octetsSent],
   ] as const
-  const listing = table(
+  return table(
     terminal,
     [
       { heading: 'KIND', text: row => row[0] },
@@ -124,7 +126,6 @@ function messageTable(terminal: Terminal, { counters }: SessionDocument): string
     ],
     rows,
   )
-  return `${listing}\nEstablished ${counters.established} times since it was configured`
 }
 
 function faultFacts({ updateFaults }: SessionDocument): string {
