@@ -13,13 +13,15 @@ import { MESSAGE_TYPES } from './iana.ts'
  *   IPv4   withdrawn routes, or attributes and NLRI, in the fields of RFC 4271 §4.3
  *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI first (RFC 7606 §5.1) and the other attributes
  *
- * Prefixes are gathered in one buffer of a message's size; `finish` copies them once, into the
- * message.
+ * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64 KiB,
+ * because a buffer for each would cost more than all the rest; one that is kept keeps its neighbours.
  */
 export class UpdateBuilder {
   readonly #nlri: Uint8Array
   readonly #messageMax: number
   readonly #body: Writer
+  #pool: Uint8Array = NOTHING
+  #pooled = 0
   #mode: 'announce' | 'withdraw' = 'withdraw'
   #family: Family = 'ipv4'
   #attributes: Uint8Array = NOTHING
@@ -99,7 +101,21 @@ export class UpdateBuilder {
     this.#used = 0
     this.#count = 0
     invariant(!body.overflow, 'what `add` let in fits the message')
-    const message = newMessage(MESSAGE_TYPES.UPDATE, HEADER_OCTETS + body.length)
+    return this.#message(body)
+  }
+
+  /** A piece of the pool with a header and `body`. The pool is all ones, as a marker must be. */
+  #message(body: Writer): Uint8Array {
+    const octets = HEADER_OCTETS + body.length
+    if (this.#pooled + octets > this.#pool.length) {
+      this.#pool = new Uint8Array(Math.max(POOL_OCTETS, octets)).fill(0xff)
+      this.#pooled = 0
+    }
+    const message = this.#pool.subarray(this.#pooled, this.#pooled + octets)
+    this.#pooled += octets
+    message[16] = octets >>> 8
+    message[17] = octets
+    message[18] = MESSAGE_TYPES.UPDATE
     message.set(body.bytes(), HEADER_OCTETS)
     return message
   }
@@ -144,6 +160,9 @@ const NOTHING = new Uint8Array(0)
 
 /** Header, and the two length fields of an UPDATE. */
 const FIXED_OCTETS = HEADER_OCTETS + 4
+
+/** Octets from which messages are cut. */
+const POOL_OCTETS = 65536
 
 /** An attribute's header with a length of two octets, AFI, SAFI. */
 const MP_OCTETS = 4 + 3

@@ -28,14 +28,14 @@ export const UPDATE_FAULTS_MAX = 16
 export interface DecodedAttributes {
   /** without those that were discarded; the next hop is MP_REACH_NLRI's where there is one */
   readonly attributes: PathAttributes
-  readonly reach?: Reach
-  readonly unreach?: Unreach
+  readonly reach: Reach | undefined
+  readonly unreach: Unreach | undefined
   /** NEXT_HOP itself: what the NLRI field of an UPDATE with MP_REACH_NLRI goes by */
-  readonly nextHopAttribute?: Address
+  readonly nextHopAttribute: Address | undefined
   /** the first `UPDATE_FAULTS_MAX`, in the order of the field; one of them has `remedy` */
   readonly faults: readonly Fault[]
   /** the severest of all faults; see also `remedyOf` */
-  readonly remedy?: Remedy
+  readonly remedy: Remedy | undefined
 }
 
 /**
@@ -57,10 +57,15 @@ class Section {
   readonly #raw: Uint8Array
   readonly #context: AttributeContext
   readonly #draft: Draft = {}
-  readonly #unknown: UnknownAttribute[] = []
-  readonly #seen = new Uint8Array(256)
+  /** codes below 32 as bits, and the others: a peer sends few of those */
+  #seen = 0
+  readonly #seenBeyond: number[] = []
   readonly #faults: Fault[] = []
+  #unknown: UnknownAttribute[] | undefined
   #remedy: Remedy | undefined
+  /** where the attribute lies that is being read, header included */
+  #start = 0
+  #end = 0
 
   constructor(raw: Uint8Array, context: AttributeContext) {
     this.#raw = raw
@@ -70,17 +75,17 @@ class Section {
   walk(): void {
     const from = new Reader(this.#raw)
     while (from.remaining > 0 && this.#remedy !== 'session-reset') {
-      const start = from.offset
+      this.#start = from.offset
       const flags = from.u8()
       const code = from.u8()
       const octets = (flags & FLAG.EXTENDED_LENGTH) === 0 ? from.u8() : from.u16()
-      const value = new Reader(this.#raw, from.offset, from.offset + octets)
-      from.view(octets)
-      if (from.overrun) {
-        this.#truncated(start)
+      this.#end = from.offset + octets
+      if (from.overrun || octets > from.remaining) {
+        this.#truncated()
         return
       }
-      this.#attribute(flags, code, value, this.#raw.subarray(start, from.offset))
+      this.#attribute(flags, code, new Reader(this.#raw, from.offset, this.#end))
+      from.offset = this.#end
     }
   }
 
@@ -89,15 +94,14 @@ class Section {
     const nextHopAttribute = draft.nextHop
     if (!this.#context.fourOctetAs) mergeFourOctet(draft)
     this.#takeNextHop(draft)
-    if (this.#unknown.length > 0) draft.unknown = this.#unknown
-    const { reach, unreach, as4Path: _path, as4Aggregator: _aggregator, ...attributes } = draft
+    if (this.#unknown !== undefined) draft.unknown = this.#unknown
     return {
-      attributes,
-      ...(reach && { reach }),
-      ...(unreach && { unreach }),
-      ...(nextHopAttribute && { nextHopAttribute }),
+      attributes: lasting(draft),
+      reach: draft.reach,
+      unreach: draft.unreach,
+      nextHopAttribute,
       faults: this.#faults,
-      ...(this.#remedy && { remedy: this.#remedy }),
+      remedy: this.#remedy,
     }
   }
 
@@ -105,34 +109,49 @@ class Section {
    * RFC 7606 §4: the length of the whole field is relied upon, so that the NLRI behind it is found;
    * the routes are withdrawn.
    */
-  #truncated(start: number): void {
+  #truncated(): void {
     this.#fault(
       updateFault(
         'treat-as-withdraw',
         UPDATE_ERROR.ATTRIBUTE_LENGTH_ERROR,
-        `the attribute at octet ${start} runs past the end of the attributes`,
-        this.#raw.subarray(start),
+        `the attribute at octet ${this.#start} runs past the end of the attributes`,
+        this.#raw.subarray(this.#start),
       ),
     )
   }
 
-  #attribute(flags: number, code: number, value: Reader, whole: Uint8Array): void {
+  /** The attribute as it came, flags octet included: what RFC 4271 §6.3 wants as data. */
+  #whole(): Uint8Array {
+    return this.#raw.subarray(this.#start, this.#end)
+  }
+
+  #attribute(flags: number, code: number, value: Reader): void {
     const row = rowOf(code)
-    const duplicate = this.#seen[code] === 1
-    this.#seen[code] = 1
-    if (duplicate) this.#duplicate(code, row, whole)
-    else if (row === undefined) this.#notKnown(flags, code, value, whole)
-    else this.#known(flags, row, value, whole)
+    if (!this.#isFirst(code)) this.#duplicate(code, row)
+    else if (row === undefined) this.#notKnown(flags, code, value)
+    else this.#known(flags, row, value)
+  }
+
+  #isFirst(code: number): boolean {
+    if (code >= 32) {
+      if (this.#seenBeyond.includes(code)) return false
+      this.#seenBeyond.push(code)
+      return true
+    }
+    const bit = 1 << code
+    const isFirst = (this.#seen & bit) === 0
+    this.#seen |= bit
+    return isFirst
   }
 
   /** RFC 7606 §3 (g): the first one counts, except for the two that carry routes. */
-  #duplicate(code: number, row: AttributeRow | undefined, whole: Uint8Array): void {
+  #duplicate(code: number, row: AttributeRow | undefined): void {
     this.#fault(
       updateFault(
         row?.rules.once ? 'session-reset' : 'attribute-discard',
         UPDATE_ERROR.MALFORMED_ATTRIBUTE_LIST,
         `${row?.rules.name ?? `attribute ${code}`} appears more than once`,
-        whole,
+        this.#whole(),
       ),
     )
   }
@@ -140,32 +159,42 @@ class Section {
   /**
    * RFC 4271 §5 and §6.3: a well-known one must be known; optional transitive ones are passed on.
    */
-  #notKnown(flags: number, code: number, value: Reader, whole: Uint8Array): void {
+  #notKnown(flags: number, code: number, value: Reader): void {
     if ((flags & FLAG.OPTIONAL) === 0)
       this.#fault(
         updateFault(
           'session-reset',
           UPDATE_ERROR.UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE,
           `attribute ${code} claims to be well-known, but is not`,
-          whole,
+          this.#whole(),
         ),
       )
     else if ((flags & FLAG.TRANSITIVE) !== 0)
-      this.#unknown.push({ flags, code, value: value.rest().slice() })
+      this.#keep({ flags, code, value: value.rest().slice() })
   }
 
-  #known(flags: number, row: AttributeRow, value: Reader, whole: Uint8Array): void {
+  #keep(attribute: UnknownAttribute): void {
+    this.#unknown ??= []
+    this.#unknown.push(attribute)
+  }
+
+  #known(flags: number, row: AttributeRow, value: Reader): void {
     const { rules } = row
     const octets = value.remaining
     const stray = strayReason(rules, this.#context)
     if (stray !== undefined) {
       this.#fault(
-        updateFault('attribute-discard', UPDATE_ERROR.OPTIONAL_ATTRIBUTE_ERROR, stray, whole),
+        updateFault(
+          'attribute-discard',
+          UPDATE_ERROR.OPTIONAL_ATTRIBUTE_ERROR,
+          stray,
+          this.#whole(),
+        ),
       )
       return
     }
     if ((flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) !== rules.flags) {
-      this.#fault(flagsFault(rules, flags, whole))
+      this.#fault(flagsFault(rules, flags, this.#whole()))
       return
     }
     if (!rules.length(octets, this.#context))
@@ -174,12 +203,12 @@ class Section {
           rules.onMalformed,
           UPDATE_ERROR.ATTRIBUTE_LENGTH_ERROR,
           `${rules.name} cannot be ${octets} octets long`,
-          whole,
+          this.#whole(),
         ),
       )
     else if (!row.read(value, this.#context, this.#draft))
       this.#fault(
-        updateFault(rules.onMalformed, rules.subcode, `${rules.name} is malformed`, whole),
+        updateFault(rules.onMalformed, rules.subcode, `${rules.name} is malformed`, this.#whole()),
       )
   }
 
@@ -212,6 +241,15 @@ class Section {
     else if (remedy !== this.#remedy) this.#faults[UPDATE_FAULTS_MAX - 1] = fault
     this.#remedy = remedy
   }
+}
+
+/** What outlives the UPDATE: not its routes, nor what was merged into other attributes. */
+function lasting(draft: Draft): PathAttributes {
+  if (draft.reach ?? draft.unreach ?? draft.as4Path ?? draft.as4Aggregator) {
+    const { reach: _r, unreach: _u, as4Path: _p, as4Aggregator: _a, ...attributes } = draft
+    return attributes
+  }
+  return draft
 }
 
 /**
