@@ -137,7 +137,7 @@ function routesOf(subject: Subject, locRib: LocRib, rows: readonly PrefixId[]): 
 }
 
 interface Ranked {
-  /** 0 the best, then the rule that it lost by, last what is not eligible */
+  /** the best, then those that lost by the last rule, last what is not eligible */
   readonly rank: number
   readonly path: PathSnapshot
 }
@@ -158,7 +158,7 @@ function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly Path
     const isBest = chosen && at === best
     const reason = reasonOf(subject, each, eligible, loss)
     ranked.push({
-      rank: isBest ? 0 : eligible ? -loss : Number.POSITIVE_INFINITY,
+      rank: isBest ? Number.NEGATIVE_INFINITY : eligible ? -loss : 0,
       path: pathOf(subject, peer, each, {
         best: isBest,
         multipath: chosen && !isBest && isUsedBeside(subject, locRib, row, best, at),
