@@ -1,7 +1,10 @@
 import type { DataplaneConfig } from '../../core/dataplane/index.ts'
 import type { NodeFacts } from '../../core/intent/index.ts'
 
-/** What the configuration of a node is, after it was read: the type inside. How it is written is schema.ts. */
+/**
+ * What the configuration of a node is, after it was read: the type inside. How it is written is
+ * schema.ts.
+ */
 
 /** All that one node is told by its own file and environment; defaults applied, paths absolute. */
 export interface NodeConfiguration {

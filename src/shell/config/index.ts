@@ -1,4 +1,7 @@
-/** How things are written: a node's configuration, Calico's resources. zod and YAML stay in this room. */
+/**
+ * How things are written: a node's configuration, Calico's resources. zod and YAML stay in this
+ * room.
+ */
 export type {
   DirectoryConfiguration,
   EtcdConfiguration,
@@ -6,6 +9,7 @@ export type {
   NodeConfiguration,
   StoreConfiguration,
 } from './configuration.ts'
+export { configurationJsonSchema } from './json-schema.ts'
 export {
   CONFIG_PATH_DEFAULT,
   ConfigurationError,

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 
 /**
- * What zod found, in sentences for the one who wrote the file: the path, the value seen, what is wrong, and
- * where a key was probably misspelt, the key that was meant.
+ * What zod found, in sentences for the one who wrote the file: the path, the value seen, what is
+ * wrong, and where a key was probably misspelt, the key that was meant.
  */
 
 /** A finding at a path of a document. */
@@ -13,7 +13,10 @@ export interface Finding {
   readonly unknownKey: boolean
 }
 
-/** Puts the issues of one parse of `value` by `schema` into words, in the order of the document's paths. */
+/**
+ * Puts the issues of one parse of `value` by `schema` into words, in the order of the document's
+ * paths.
+ */
 export function findings(
   schema: z.core.$ZodType,
   value: unknown,

@@ -10,7 +10,10 @@ import { fieldOf, findings } from './issues.ts'
 import { configurationSchema, type WrittenConfiguration } from './schema.ts'
 import { readYaml } from './yaml.ts'
 
-/** Reads `martlet.yaml` and the environment. The only place that knows Calico's names of the variables. */
+/**
+ * Reads `martlet.yaml` and the environment. The only place that knows Calico's names of the
+ * variables.
+ */
 
 /** Where the configuration is when nobody says. */
 export const CONFIG_PATH_DEFAULT = '/etc/martlet/martlet.yaml'
@@ -40,8 +43,9 @@ export const formatProblem = (problem: Problem): string =>
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the configuration at `path`, else at `MARTLET_CONFIG`, else at CONFIG_PATH_DEFAULT. Where none of them is
- * named and the last does not exist, Calico's variables alone are enough (`ETCD_ENDPOINTS`).
+ * Reads the configuration at `path`, else at `MARTLET_CONFIG`, else at CONFIG_PATH_DEFAULT. Where
+ * none of them is named and the last does not exist, Calico's variables alone are enough
+ * (`ETCD_ENDPOINTS`).
  *
  * A field in the file wins over a variable.
  *

@@ -12,8 +12,8 @@ import {
 import { familyOf, parseAddress, parsePrefix, parseQuad } from '../../core/net/index.ts'
 
 /**
- * How Calico's resources are written: libcalico-go's structures and CRD rules, field for field. Fields that this
- * version does not honour are known and kept.
+ * How Calico's resources are written: libcalico-go's structures and CRD rules, field for field.
+ * Fields that this version does not honour are known and kept.
  */
 
 const text = z.string()
@@ -166,7 +166,7 @@ const bgpPeerSpec = z
     nodeSelector: text.optional(),
     peerIP: checked(
       value => parsePeerEndpoint(value) !== undefined,
-      'is not an address; write 10.0.0.1, 10.0.0.1:179, fd00::1 or [fd00::1]:179 (ports 1 to 65535)',
+      'is not an address; write 10.0.0.1, 10.0.0.1:179, fd00::1 or [fd00::1]:179',
     ).optional(),
     peerSelector: text.optional(),
     localWorkloadSelector: text.optional(),

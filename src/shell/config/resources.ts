@@ -10,7 +10,10 @@ import { type Finding, fieldOf, findings, nearest, shown } from './issues.ts'
 import { isReadKind, type ReadKind, resourceSchemas } from './resource-schemas.ts'
 import { readYaml, type YamlDocument } from './yaml.ts'
 
-/** Resources from text and from JSON values: strictly for whoever writes them, tolerantly from the store. */
+/**
+ * Resources from text and from JSON values: strictly for whoever writes them, tolerantly from the
+ * store.
+ */
 
 /** A resource, and where it was written. */
 export interface LocatedResource {
@@ -19,15 +22,19 @@ export interface LocatedResource {
   readonly source: string
 }
 
-/** What one object is. With a resource, the findings are unknown fields, which the resource is without. */
+/**
+ * What one object is. With a resource, the findings are unknown fields, which the resource is
+ * without.
+ */
 export interface Decoded {
   readonly resource?: Resource
   readonly findings: readonly Finding[]
 }
 
 /**
- * Reads every resource of a YAML or JSON text with any number of documents; `kind: List` and `…List` are taken
- * apart. Strict: an unknown field is a problem and its resource is left out, as is one of an unknown kind.
+ * Reads every resource of a YAML or JSON text with any number of documents; `kind: List` and
+ * `…List` are taken apart. Strict: an unknown field is a problem and its resource is left out, as
+ * is one of an unknown kind.
  *
  * @param source  the file's name, for the problems' `file:line`
  */
@@ -59,7 +66,8 @@ export function parseResources(
 }
 
 /**
- * What `value` is, by its own `kind`. Unknown fields are found and left out; any other fault leaves no resource.
+ * What `value` is, by its own `kind`. Unknown fields are found and left out; any other fault leaves
+ * no resource.
  */
 export function decodeResource(value: unknown): Decoded {
   if (typeof value !== 'object' || value === null || Array.isArray(value))

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { parsePrefix, parseQuad } from '../../core/net/index.ts'
 
 /**
- * How a node's configuration is written: `martlet.yaml`. Every field has its default here and nowhere else, and
- * a description, which is what config/martlet.schema.json shows in an editor.
+ * How a node's configuration is written: `martlet.yaml`. Every field has its default here and
+ * nowhere else, and a description, which is what config/martlet.schema.json shows in an editor.
  */
 
 const cidr = z.string().refine(text => parsePrefix(text) !== undefined, {

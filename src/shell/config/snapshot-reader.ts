@@ -12,11 +12,15 @@ import { fieldOf } from './issues.ts'
 import { isReadKind } from './resource-schemas.ts'
 import { decodeResource } from './resources.ts'
 
-/** From the store's entries to what intent reads, object by object, so that one change decodes one object. */
+/**
+ * From the store's entries to what intent reads, object by object, so that one change decodes one
+ * object.
+ */
 
 /**
- * What a controller watches: the kinds that are read, and whose blocks are whose. Not RESOURCES_ROOT as a whole:
- * a cluster's workload endpoints and policies are there too, thousands of them, changing all the time.
+ * What a controller watches: the kinds that are read, and whose blocks are whose. Not
+ * RESOURCES_ROOT as a whole: a cluster's workload endpoints and policies are there too, thousands
+ * of them, changing all the time.
  */
 export const WATCHED_ROOTS: readonly string[] = [
   AFFINITIES_ROOT,
@@ -38,14 +42,17 @@ interface Read {
 /**
  * Decodes snapshots of the store, remembering each object.
  *
- * An object that is not valid is reported and treated as absent, for itself alone. A Node or a BGPConfiguration
- * shapes the sessions of others, so while it is not valid, its last valid content stays in force: a mistyped
- * port must not give every node another AS number.
+ * An object that is not valid is reported and treated as absent, for itself alone. A Node or a
+ * BGPConfiguration shapes the sessions of others, so while it is not valid, its last valid content
+ * stays in force: a mistyped port must not give every node another AS number.
  */
 export class SnapshotReader {
   #read = new Map<string, Read>()
 
-  /** What the entries are, which are all that the store holds under WATCHED_ROOTS. O(entries + changes). */
+  /**
+   * What the entries are, which are all that the store holds under WATCHED_ROOTS. O(entries +
+   * changes).
+   */
   read(entries: Iterable<Entry>): Snapshot {
     const next = new Map<string, Read>()
     for (const entry of entries) {

@@ -195,8 +195,8 @@ export const digestOf = (text: string): string =>
   createHash('sha256').update(text).digest('hex').slice(0, 16)
 
 /**
- * Makes `folder` inside `root`, but never `root` itself: where that is absent, it is not mounted, or
- * its name was mistyped, and a new one would hide it.
+ * Makes `folder` inside `root`, but never `root` itself: where that is absent, it is not mounted,
+ * or its name was mistyped, and a new one would hide it.
  *
  * @throws ENOENT
  */

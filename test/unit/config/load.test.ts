@@ -1,0 +1,250 @@
+/** The configuration of a node: defaults, the environment, and errors that say what to do. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { NEVER } from '../../../src/core/base/index.ts'
+import { parseQuad } from '../../../src/core/net/index.ts'
+import {
+  ConfigurationError,
+  loadConfig,
+  type NodeConfiguration,
+  parseConfig,
+} from '../../../src/shell/config/index.ts'
+
+const read = (text: string, environment = {}): NodeConfiguration =>
+  parseConfig(text, '/etc/martlet/martlet.yaml', environment)
+
+test('a store is all that must be said; the rest has defaults', t => {
+  t.deepEqual(read('node: worker-0\nstore: {directory: store}\n'), {
+    source: '/etc/martlet/martlet.yaml',
+    node: 'worker-0',
+    store: { kind: 'directory', path: '/etc/martlet/store' },
+    runDirectory: '/run/martlet',
+    facts: {
+      node: 'worker-0',
+      podCidrs: [],
+      transit: false,
+      hold: 90_000 as never,
+      connectRetry: 5000 as never,
+      multipathMax: 16,
+    },
+    kernel: {
+      table: 254,
+      protocol: 77,
+      metric: 1024,
+      routesMax: 1_000_000,
+      stale: 300_000 as never,
+      resync: 90_000 as never,
+    },
+    log: { level: 'info' },
+    state: { leaseSeconds: 10 },
+  })
+})
+
+test('everything that is said counts, in canonical form', t => {
+  const found = read(`
+node: tor
+store:
+  etcd: {endpoints: ['https://10.0.0.1:2379'], username: m, passwordFile: pw, ca: ca.crt}
+podCIDRs: [fd00::/64, 10.2.0.0/24, 10.1.0.0/24, 10.2.0.0/24]
+transit: true
+bgp: {routerId: 10.0.0.9, holdSeconds: 0, multipathMax: 1, families: [ipv6, ipv4]}
+kernel: {staleSeconds: 0}
+`)
+  t.deepEqual(found.store, {
+    kind: 'etcd',
+    endpoints: ['https://10.0.0.1:2379'],
+    username: 'm',
+    passwordFile: '/etc/martlet/pw',
+    ca: '/etc/martlet/ca.crt',
+  })
+  t.deepEqual(found.facts.podCidrs as readonly string[], [
+    '10.1.0.0/24',
+    '10.2.0.0/24',
+    'fd00::/64',
+  ])
+  t.deepEqual(found.facts.families, ['ipv4', 'ipv6'])
+  t.is(found.facts.routerId, parseQuad('10.0.0.9')!)
+  t.is(found.facts.hold, 0 as never)
+  t.is(found.kernel.stale, NEVER)
+})
+
+test('Calico’s hash of a name as router id is Calico’s', t => {
+  const found = read('node: kube-master\nstore: {directory: /s}\nbgp: {routerId: hash}')
+  t.is(found.facts.routerId, parseQuad('25.79.212.8')!)
+})
+
+test('Calico’s variables count where the file is silent', t => {
+  const environment = {
+    NODENAME: 'worker-7',
+    ETCD_ENDPOINTS: 'https://a:2379, https://b:2379',
+    ETCD_CA_CERT_FILE: '/ca',
+    ETCD_CERT_FILE: '/crt',
+    ETCD_KEY_FILE: '/key',
+    ETCD_USERNAME: '',
+    CALICO_ROUTER_ID: '1.2.3.4',
+  }
+  const found = read('', environment)
+  t.is(found.node, 'worker-7')
+  t.deepEqual(found.store, {
+    kind: 'etcd',
+    endpoints: ['https://a:2379', 'https://b:2379'],
+    ca: '/ca',
+    certificate: '/crt',
+    key: '/key',
+  })
+  t.is(found.facts.routerId, parseQuad('1.2.3.4')!)
+  const file = read('node: a\nstore: {directory: /s}\nbgp: {routerId: 4.3.2.1}', environment)
+  t.is(file.node, 'a')
+  t.is(file.store.kind, 'directory')
+  t.is(file.facts.routerId, parseQuad('4.3.2.1')!)
+})
+
+const MINIMAL = 'store: {directory: /s}\n'
+
+/** One fault each: the text, and what the message must be. */
+const faults: readonly (readonly [string, string, string])[] = [
+  [
+    'a misspelt key',
+    `${MINIMAL}kernel:\n  metrik: 7\n`,
+    '/etc/martlet/martlet.yaml:3: kernel.metrik: "metrik" is not a known field; ' +
+      'did you mean "metric"?',
+  ],
+  [
+    'a key that resembles nothing',
+    `${MINIMAL}log: {colour: red}\n`,
+    '/etc/martlet/martlet.yaml:2: log.colour: "colour" is not a known field; known are level',
+  ],
+  [
+    'a hold time of two seconds',
+    `${MINIMAL}bgp:\n  holdSeconds: 2\n`,
+    '/etc/martlet/martlet.yaml:3: bgp.holdSeconds: 2 is not a hold time; RFC 4271 allows ' +
+      '0 (none) and 3 to 65535 seconds',
+  ],
+  [
+    'text for a number',
+    `${MINIMAL}bgp: {connectRetrySeconds: soon}\n`,
+    '/etc/martlet/martlet.yaml:2: bgp.connectRetrySeconds: "soon" is not a number',
+  ],
+  [
+    'a number out of range',
+    `${MINIMAL}bgp: {multipathMax: 0}\n`,
+    '/etc/martlet/martlet.yaml:2: bgp.multipathMax: 0 is too small; the least is 1',
+  ],
+  [
+    'a prefix with host bits',
+    `${MINIMAL}podCIDRs:\n  - 10.0.0.0/24\n  - 10.0.1.1/24\n`,
+    '/etc/martlet/martlet.yaml:4: podCIDRs[1]: "10.0.1.1/24" is not a prefix; write the network ' +
+      'and its length, as 10.200.0.0/24, host bits zero',
+  ],
+  [
+    'a protocol of FRR',
+    `${MINIMAL}kernel: {protocol: 186}\n`,
+    '/etc/martlet/martlet.yaml:2: kernel.protocol: 186 cannot be ours; 0 to 4 are the kernel’s ' +
+      'and 186 is FRR’s, write another up to 255',
+  ],
+  [
+    'two stores',
+    'store: {directory: /s, etcd: {endpoints: ["http://a:1"]}}\n',
+    '/etc/martlet/martlet.yaml:1: store: {"directory":"/s","etcd":{"endpoints":["http://a:1"]}} ' +
+      'needs exactly one of "directory" and "etcd"',
+  ],
+  [
+    'no store',
+    'node: a\n',
+    '/etc/martlet/martlet.yaml: store: is missing; write "store: {directory: PATH}" or ' +
+      '"store: {etcd: {endpoints: [URL]}}", or set ETCD_ENDPOINTS',
+  ],
+  [
+    'an endpoint without a scheme',
+    'store: {etcd: {endpoints: ["10.0.0.1:2379"]}}\n',
+    '/etc/martlet/martlet.yaml:1: store.etcd.endpoints[0]: "10.0.0.1:2379" is not an endpoint; ' +
+      'write http://HOST:2379 or https://HOST:2379',
+  ],
+  [
+    'a certificate without its key',
+    'store: {etcd: {endpoints: ["https://a:1"], certificate: c}}\n',
+    '/etc/martlet/martlet.yaml:1: store.etcd.key: is missing; certificate and key go together',
+  ],
+  [
+    'a user without a password',
+    'store: {etcd: {endpoints: ["https://a:1"], username: u}}\n',
+    '/etc/martlet/martlet.yaml:1: store.etcd.username: "u" needs a password or a passwordFile',
+  ],
+  [
+    'a list instead of fields',
+    '- node: a\n',
+    '/etc/martlet/martlet.yaml:1: [{"node":"a"}] is not a mapping of fields',
+  ],
+  [
+    'a second document',
+    `${MINIMAL}---\nnode: a\n`,
+    '/etc/martlet/martlet.yaml:3: a second document; a configuration is one',
+  ],
+  [
+    'a key twice',
+    'node: a\nnode: b\n',
+    '/etc/martlet/martlet.yaml:2: is not YAML: Map keys must be unique at line 2, column 1:',
+  ],
+]
+
+for (const [title, text, message] of faults)
+  test(`${title} is an error with line, field, reason and remedy`, t => {
+    const error = t.throws(() => read(text), { instanceOf: ConfigurationError })
+    t.is(error?.message, message)
+    t.is(error?.code, 'CONFIGURATION_INVALID')
+  })
+
+test('there are fifteen faults above', t => t.is(faults.length, 15))
+
+test('every fault of a file is told at once', t => {
+  const error = t.throws(() => read('nod: a\nbgp: {holdSeconds: 1, multipathMax: 99}\n'), {
+    instanceOf: ConfigurationError,
+  })
+  t.deepEqual(error?.problems.map(({ field }) => field).toSorted(), [
+    'bgp.holdSeconds',
+    'bgp.multipathMax',
+    'nod',
+  ])
+})
+
+function file(t: ExecutionContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'martlet-config-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'martlet.yaml')
+  writeFileSync(path, text)
+  return path
+}
+
+test('the file is the one that is named, else that of MARTLET_CONFIG', t => {
+  const [one, two] = [file(t, `node: one\n${MINIMAL}`), file(t, `node: two\n${MINIMAL}`)]
+  t.is(loadConfig(one, { MARTLET_CONFIG: two }).node, 'one')
+  t.is(loadConfig(undefined, { MARTLET_CONFIG: two }).node, 'two')
+})
+
+test('a file that was named must be there, even where variables would do', t => {
+  const environment = { MARTLET_CONFIG: '/nowhere/martlet.yaml', ETCD_ENDPOINTS: 'http://a:1' }
+  const error = t.throws(() => loadConfig(undefined, environment), {
+    instanceOf: ConfigurationError,
+  })
+  t.is(error?.code, 'CONFIGURATION_UNREADABLE')
+  t.regex(error?.message ?? '', /\/nowhere\/martlet\.yaml: cannot be read/)
+})
+
+test('variables obey the rules of the file, and are named in the error', t => {
+  const environment = { ETCD_ENDPOINTS: 'a:1', ETCD_CERT_FILE: '/c' }
+  const error = t.throws(() => read('', environment), { instanceOf: ConfigurationError })
+  t.deepEqual(error?.problems.map(({ object, field }) => `${object} ${field}`).toSorted(), [
+    'environment ETCD_ENDPOINTS',
+    'environment ETCD_KEY_FILE',
+  ])
+})
+
+test('nothing that was read from a file is code', t => {
+  const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${['b', 'c', 'd', 'e', 'f']
+    .map((name, at) => `${name}: &${name} [${`*${'abcde'[at]},`.repeat(9)}]`)
+    .join('\n')}\n`
+  t.throws(() => read(bomb), { message: /is not usable YAML/ })
+  t.throws(() => read('store: !!js/function "x"\n'), { instanceOf: ConfigurationError })
+})

@@ -1,0 +1,293 @@
+/** What operators read: documents from snapshots, and where they lie. */
+import test from 'ava'
+import fc from 'fast-check'
+import { millis } from '../../../src/core/base/index.ts'
+import type { DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
+import {
+  desired,
+  documentText,
+  instant,
+  lastDocument,
+  lastKey,
+  ROUTES_STATUS_MAX,
+  type RouteDocument,
+  routeKey,
+  type StatusFacts,
+  stateDocuments,
+} from '../../../src/core/intent/index.ts'
+import { address, parseQuad, prefix } from '../../../src/core/net/index.ts'
+import type {
+  RouteSnapshot,
+  SessionSnapshot,
+  SpeakerSnapshot,
+} from '../../../src/core/speaker/index.ts'
+import { facts, node, snapshot } from '../../support/cluster.ts'
+
+/** 2026-11-20T10:00:00.000Z is monotonic 1,000,000 ms. */
+const epochOffset = 1_795_168_800_000 - 1_000_000
+
+test('an instant is what the wall clock would have shown', t => {
+  t.is(instant(millis(1_000_000), epochOffset), '2026-11-20T10:00:00.000Z')
+  t.is(instant(millis(0.6), 0), '1970-01-01T00:00:00.001Z')
+})
+
+test('every instant of four centuries is as the runtime writes it', t => {
+  const time = fc.integer({ min: Date.UTC(1800, 0), max: Date.UTC(2200, 0) })
+  fc.assert(
+    fc.property(time, at => t.is(instant(millis(at), 0), new Date(at).toISOString())),
+    { numRuns: 2000 },
+  )
+  for (const date of ['2000-02-29', '2100-03-01', '2024-12-31', '1900-02-28'])
+    t.is(instant(millis(Date.parse(date)), 0), `${date}T00:00:00.000Z`)
+})
+
+const counters = {
+  messagesIn: 1,
+  messagesOut: 2,
+  updatesIn: 3,
+  updatesOut: 4,
+  notificationsIn: 5,
+  notificationsOut: 6,
+  octetsIn: 7,
+  octetsOut: 8,
+  established: 9,
+}
+
+const session: SessionSnapshot = {
+  name: 'Mesh_10_240_0_21',
+  address: address('10.240.0.21'),
+  port: 179,
+  peerAs: 64512 as never,
+  localAs: 64512 as never,
+  state: 'Established',
+  since: millis(1_001_000),
+  negotiated: {
+    routerId: parseQuad('10.240.0.21')!,
+    holdSeconds: 90,
+    families: ['ipv4'],
+    fourOctetAs: true,
+    routeRefresh: false,
+  },
+  counters,
+  prefixes: [{ family: 'ipv4', received: 1, best: 1, advertised: 2 }],
+  faults: { discarded: 1, withdrawn: 2, reset: 3 },
+  lastError: {
+    direction: 'received',
+    code: 6,
+    subcode: 2,
+    text: 'Cease, Administrative Shutdown: "maintenance"',
+    at: millis(999_000),
+  },
+}
+
+const path = {
+  from: 'Mesh_10_240_0_21',
+  best: true,
+  multipath: false,
+  nextHop: address('10.240.0.21'),
+  asPath: '65001 65002',
+  origin: 'IGP',
+  communities: [],
+} as const
+
+const route = (at: number): RouteSnapshot => ({
+  prefix: prefix(`10.${at >> 8}.${at & 255}.0/24`),
+  paths: [
+    path,
+    { ...path, best: false, multipath: true, nextHop: address('10.240.0.22') },
+    { ...path, best: false, reason: 'longer AS path', nextHop: address('10.240.0.23') },
+  ],
+})
+
+const speaker = (routes: readonly RouteSnapshot[]): SpeakerSnapshot => ({
+  version: 1,
+  at: millis(1_002_000),
+  routerId: 1,
+  localAs: 64512 as never,
+  sessions: [session],
+  tables: [{ family: 'ipv4', destinations: 5000, paths: 9000 }],
+  routes,
+  routesTotal: 4321,
+})
+
+const dataplane: DataplaneSnapshot = {
+  version: 1,
+  at: millis(1_002_000),
+  table: 254,
+  protocol: 77,
+  metric: 1024,
+  speaker: 'up',
+  inSync: true,
+  wanted: 5,
+  installed: 3,
+  pending: 1,
+  failed: 1,
+  stale: 0,
+  repaired: 2,
+  failures: 7,
+  lastSync: millis(1_000_500),
+  lastFailure: { prefix: prefix('10.0.2.0/24'), error: 'ENETUNREACH', at: millis(1_000_600) },
+  routes: [
+    { prefix: prefix('10.0.1.0/24'), state: 'installed' },
+    { prefix: prefix('10.0.2.0/24'), state: 'failed', error: 'ENETUNREACH' },
+  ],
+}
+
+const status = (more: Partial<StatusFacts> = {}): StatusFacts => ({
+  node: 'worker-0',
+  version: '0.1.0',
+  mode: 'running',
+  startedAt: millis(1_000_000),
+  processes: { speaker: 'up', dataplane: 'up' },
+  store: { kind: 'etcd', state: 'fresh', since: millis(1_000_100) },
+  desired: desired(
+    snapshot({ nodes: [node('worker-0', '10.240.0.20', ['10.200.0.0/24'])] }),
+    facts('worker-0'),
+  ),
+  speaker: speaker([route(1), route(2), route(3)]),
+  dataplane,
+  epochOffset,
+  ...more,
+})
+
+const ROOT = '/martlet/v1/nodes/worker-0/'
+
+test('each thing has a key of its own', t => {
+  t.deepEqual(
+    [...stateDocuments(status()).keys()].toSorted(),
+    [
+      `${ROOT}agent`,
+      `${ROOT}kernel`,
+      `${ROOT}routes-summary`,
+      `${ROOT}routes/ipv4/10.0.1.0-24`,
+      `${ROOT}routes/ipv4/10.0.2.0-24`,
+      `${ROOT}routes/ipv4/10.0.3.0-24`,
+      `${ROOT}sessions/Mesh_10_240_0_21`,
+    ].toSorted(),
+  )
+  t.is(routeKey('a', 'fd00::/64'), '/martlet/v1/nodes/a/routes/ipv6/fd00::-64')
+  t.is(lastKey('a'), '/martlet/v1/last/a')
+})
+
+test('the agent says who it is and how it is', t => {
+  t.deepEqual(stateDocuments(status()).get(`${ROOT}agent`) as object, {
+    node: 'worker-0',
+    version: '0.1.0',
+    mode: 'running',
+    startedAt: '2026-11-20T10:00:00.000Z',
+    routerId: '10.240.0.20',
+    asNumber: 64512,
+    processes: { speaker: 'up', dataplane: 'up' },
+    store: { kind: 'etcd', state: 'fresh', since: '2026-11-20T10:00:00.100Z' },
+    listen: [{ family: 'ipv4', port: 179 }],
+    originated: ['10.200.0.0/24'],
+    sessions: { total: 1, established: 1 },
+    problems: [],
+  })
+})
+
+test('a session says what was negotiated, what it carried and how it last ended', t => {
+  t.deepEqual(stateDocuments(status()).get(`${ROOT}sessions/Mesh_10_240_0_21`) as object, {
+    node: 'worker-0',
+    name: 'Mesh_10_240_0_21',
+    peerAddress: '10.240.0.21',
+    peerPort: 179,
+    peerAsNumber: 64512,
+    localAsNumber: 64512,
+    type: 'iBGP',
+    state: 'Established',
+    since: '2026-11-20T10:00:01.000Z',
+    negotiated: {
+      routerId: '10.240.0.21',
+      holdTime: '90s',
+      keepaliveTime: '30s',
+      families: ['ipv4'],
+      fourOctetAs: true,
+      routeRefresh: false,
+    },
+    prefixes: [{ family: 'ipv4', received: 1, best: 1, advertised: 2 }],
+    counters: {
+      established: 9,
+      messagesReceived: 1,
+      messagesSent: 2,
+      updatesReceived: 3,
+      updatesSent: 4,
+      notificationsReceived: 5,
+      notificationsSent: 6,
+      octetsReceived: 7,
+      octetsSent: 8,
+    },
+    updateFaults: { attributeDiscard: 1, treatAsWithdraw: 2, sessionReset: 3 },
+    lastError: {
+      direction: 'received',
+      code: 6,
+      subcode: 2,
+      text: 'Cease, Administrative Shutdown: "maintenance"',
+      at: '2026-11-20T09:59:59.000Z',
+    },
+  })
+})
+
+test('a route says its next hops in use, and where it stands in the kernel', t => {
+  const documents = stateDocuments(status())
+  const find = (name: string): RouteDocument =>
+    documents.get(`${ROOT}routes/ipv4/${name}`) as RouteDocument
+  t.deepEqual(find('10.0.1.0-24').nextHops, ['10.240.0.21', '10.240.0.22'])
+  t.is(find('10.0.1.0-24').kernel, 'installed')
+  t.is(find('10.0.1.0-24').from, 'Mesh_10_240_0_21')
+  t.is(find('10.0.1.0-24').pathsTotal, 3)
+  t.is(find('10.0.2.0-24').kernel, 'failed')
+  t.is(find('10.0.2.0-24').kernelError, 'ENETUNREACH')
+  t.is(find('10.0.3.0-24').kernel, 'absent')
+})
+
+test('an own pod CIDR is a blackhole, and nothing is known without the kernel half', t => {
+  const local = {
+    prefix: prefix('10.200.0.0/24'),
+    paths: [{ ...path, from: 'local', asPath: '' }],
+  }
+  const kernelOf = (more: Partial<StatusFacts>): string | undefined => {
+    const documents = stateDocuments(status({ speaker: speaker([local]), ...more }))
+    return (documents.get(routeKey('worker-0', local.prefix)) as RouteDocument | undefined)?.kernel
+  }
+  t.is(kernelOf({}), 'blackhole')
+  const { dataplane: _, ...without } = status({ speaker: speaker([local]) })
+  const document = stateDocuments(without).get(routeKey('worker-0', local.prefix))
+  t.is((document as RouteDocument).kernel, 'unknown')
+})
+
+test('beyond the limit routes are counted, not listed', t => {
+  const routes = Array.from({ length: ROUTES_STATUS_MAX + 500 }, (_, at) => route(at))
+  const documents = stateDocuments(status({ speaker: speaker(routes) }))
+  const listed = [...documents.keys()].filter(key => key.includes('/routes/'))
+  t.is(listed.length, ROUTES_STATUS_MAX)
+  t.deepEqual(documents.get(`${ROOT}routes-summary`) as object, {
+    node: 'worker-0',
+    total: 4321,
+    listed: ROUTES_STATUS_MAX,
+    limit: ROUTES_STATUS_MAX,
+    tables: [{ family: 'ipv4', destinations: 5000, paths: 9000 }],
+  })
+})
+
+test('before anything is known there is the agent alone', t => {
+  const { desired: _, speaker: __, dataplane: ___, ...bare } = status({ mode: 'starting' })
+  t.deepEqual([...stateDocuments(bare).keys()], [`${ROOT}agent`])
+  const agent = stateDocuments(bare).get(`${ROOT}agent`) as object
+  t.false('routerId' in agent)
+})
+
+test('nothing changed means the same text, so that nothing is written', t => {
+  const texts = (): string[] => [...stateDocuments(status()).values()].map(documentText)
+  t.deepEqual(texts(), texts())
+  t.true(texts().every(text => text.endsWith('}\n') && !text.includes('null')))
+})
+
+test('the last-known copy has its time, the sessions and the counts', t => {
+  const last = lastDocument(status(), millis(1_003_000))
+  t.is(last.at, '2026-11-20T10:00:03.000Z')
+  t.deepEqual(last.routes, { total: 4321, installed: 3, failed: 1 })
+  t.is(last.sessions[0]?.state, 'Established')
+  t.is(last.sessions[0]?.lastError?.direction, 'received')
+  t.is(last.agent.mode, 'running')
+})
