@@ -65,8 +65,8 @@ export function rulesText({ program, ...rules }: ExportRules): string {
 /** What a rule could not send, for the operator. */
 export interface ExportListener {
   /** `row` is the first of the routes that have these attributes */
-  doesNotFit(row: PrefixId): void
-  nextHopMissing(family: Family): void
+  doesNotFit(row: PrefixId, source: PeerId): void
+  nextHopMissing(source: PeerId): void
 }
 
 /** Attributes of what this node originates. RFC 4271 §5.1.1, §5.1.2 */
@@ -128,11 +128,11 @@ export class RulesExporter implements Exporter {
     const judged = outcome === UNCHANGED ? kept : this.#rules.program.apply(outcome, kept)
     const nextHop = this.#nextHop(received, learned)
     if (nextHop === undefined) {
-      this.#listener.nextHopMissing(this.#rules.family)
+      this.#listener.nextHopMissing(source)
       return NO_OUT_SET
     }
     const rewritten = external ? this.#toExternal(judged) : this.#toInternal(judged, source)
-    return this.#intern({ ...rewritten, nextHop })
+    return this.#intern({ ...rewritten, nextHop }, source)
   }
 
   /** RFC 4271 §9.2: nothing from internal peers to internal ones; RFC 4456 §6; RFC 1997 "Well-known". */
@@ -189,7 +189,7 @@ export class RulesExporter implements Exporter {
     return { ...rest, localPref, originatorId, clusterList }
   }
 
-  #intern(attributes: PathAttributes & { nextHop: Address }): OutSetId {
+  #intern(attributes: PathAttributes & { nextHop: Address }, source: PeerId): OutSetId {
     const { family, fourOctetAs, messageMax } = this.#rules
     const writer = this.#writer
     writer.reset()
@@ -200,7 +200,7 @@ export class RulesExporter implements Exporter {
     const reach = family === 'ipv6' ? REACH_OCTETS : 0
     const octets = UPDATE_OCTETS + reach + writer.length - 1 + PREFIX_OCTETS[family]
     if (writer.overflow || octets > messageMax) {
-      this.#listener.doesNotFit(this.#row)
+      this.#listener.doesNotFit(this.#row, source)
       return NO_OUT_SET
     }
     return this.#tables.outSets.add(writer.buffer, 0, writer.length) as OutSetId

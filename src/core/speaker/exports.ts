@@ -20,6 +20,7 @@ const TURN_ROWS_MIN = 64
 /** A member of some group, and where it is going. */
 interface Place {
   readonly member: Member
+  readonly listener: ExportListener
   group: UpdateGroup
   /** its rules have changed: it goes there once that group is filled */
   next: UpdateGroup | undefined
@@ -55,16 +56,16 @@ export class Exports {
 
   /** A peer whose session is up is sent the table. */
   join(member: Member, rules: ExportRules, listener: ExportListener): void {
-    const group = this.#groupOf(rules, listener)
+    const group = this.#groupOf(rules)
     group.join(member)
-    this.#places.set(member.peer, { member, group, next: undefined })
+    this.#places.set(member.peer, { member, listener, group, next: undefined })
   }
 
   /** The rules of a member have changed: it is sent the difference. */
-  move(peer: PeerId, rules: ExportRules, listener: ExportListener): void {
+  move(peer: PeerId, rules: ExportRules): void {
     const place = this.#places.get(peer)
     if (place === undefined) return
-    const group = this.#groupOf(rules, listener)
+    const group = this.#groupOf(rules)
     place.next = group === place.group ? undefined : group
     if (place.next === undefined) this.#moving.delete(place)
     else this.#moving.add(place)
@@ -166,7 +167,7 @@ export class Exports {
     return this.#places.get(peer)?.group.feed(peer)
   }
 
-  #groupOf(rules: ExportRules, listener: ExportListener): UpdateGroup {
+  #groupOf(rules: ExportRules): UpdateGroup {
     const text = rulesText(rules)
     const known = this.#byRules.get(text)
     if (known !== undefined) return known
@@ -175,8 +176,17 @@ export class Exports {
       outSets: this.#tables.outSets,
       packer: this.#tables.packer,
     }
-    const exporter = new RulesExporter(rules, this.#tables, listener)
-    const group = new UpdateGroup(tables, exporter, rules.messageMax)
+    // what a group cannot send concerns each member but the one it came from
+    const each = (source: PeerId, tell: (listener: ExportListener) => void): void => {
+      for (const place of this.#places.values())
+        if (place.member.peer !== source && (place.next ?? place.group) === group)
+          tell(place.listener)
+    }
+    const exporter = new RulesExporter(rules, this.#tables, {
+      doesNotFit: (row, source) => each(source, listener => listener.doesNotFit(row, source)),
+      nextHopMissing: source => each(source, listener => listener.nextHopMissing(source)),
+    })
+    const group: UpdateGroup = new UpdateGroup(tables, exporter, rules.messageMax)
     this.#byRules.set(text, group)
     return group
   }

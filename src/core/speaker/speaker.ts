@@ -141,10 +141,11 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   work(budget: number, now: Millis): boolean {
-    const swept = this.#sweep(budget)
-    const imported = this.#import(budget, now)
-    const decided = this.#decide(budget)
-    let more = swept || imported || decided
+    this.#sweep(budget)
+    this.#import(budget, now)
+    this.#decide(budget)
+    // an UPDATE may have ended a session: what it left is swept in the next slice
+    let more = this.#sweeping.size > 0 || this.#ready.size > 0 || this.#tables.dirty > 0
     for (const family of FAMILIES) {
       this.#exports[family].flush()
       more = this.#exports[family].work(budget) || more
@@ -314,11 +315,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     if (link === undefined) return
     peer.said.clear()
     for (const family of link.negotiated.families)
-      this.#exports[family].move(
-        peer.id,
-        this.#rules(peer, link, family),
-        this.#listen(peer, family),
-      )
+      this.#exports[family].move(peer.id, this.#rules(peer, link, family))
   }
 
   #rules(peer: Peer, { negotiated }: Link, family: Family): ExportRules {
@@ -361,7 +358,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   // ---- table work
 
   /** Takes the paths of dead sessions out. */
-  #sweep(budget: number): boolean {
+  #sweep(budget: number): void {
     let left = budget
     for (const peer of this.#sweeping) {
       for (const [family, from] of peer.sweeping) {
@@ -372,18 +369,17 @@ export class Speaker implements Engine<SpeakerEvent> {
           locRib.put(peer.id, row as Parameters<typeof locRib.put>[1], NO_SET)
         if (row >= 0) {
           peer.sweeping.set(family, row)
-          return true
+          return
         }
         peer.sweeping.delete(family)
         adj.live = peer.link !== undefined
       }
       this.#sweeping.delete(peer)
     }
-    return false
   }
 
   /** Applies queued UPDATEs, a turn for each peer. */
-  #import(budget: number, now: Millis): boolean {
+  #import(budget: number, now: Millis): void {
     let left = budget
     let waiting = 0
     while (left > 0 && this.#ready.size > waiting) {
@@ -399,7 +395,6 @@ export class Speaker implements Engine<SpeakerEvent> {
       left -= this.#drain(peer, Math.min(left, TURN_ROWS), now)
       if (peer.inbound.size > 0) this.#ready.add(peer)
     }
-    return this.#ready.size > 0
   }
 
   #drain(peer: Peer, budget: number, now: Millis): number {
@@ -448,7 +443,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   /** Decides dirty rows, and hands on what that changed. */
-  #decide(budget: number): boolean {
+  #decide(budget: number): void {
     let left = budget
     for (const family of FAMILIES) {
       const locRib = this.#tables.locRibs[family]
@@ -462,7 +457,6 @@ export class Speaker implements Engine<SpeakerEvent> {
         locRib.settle(row)
       }
     }
-    return this.#tables.dirty > 0
   }
 
   /** Numbers of removed peers are free once no table can refer to them. */

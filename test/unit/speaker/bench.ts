@@ -1,0 +1,331 @@
+import { type Millis, millis, Prng, seconds, Writer } from '../../../src/core/base/index.ts'
+import {
+  type Asn,
+  address,
+  addressBytes,
+  type Family,
+  formatPrefix,
+  type Prefix,
+  prefixParts,
+  toAsn,
+} from '../../../src/core/net/index.ts'
+import type { ConnectionId } from '../../../src/core/session/index.ts'
+import {
+  type PeerConfig,
+  Speaker,
+  type SpeakerConfig,
+  type SpeakerNote,
+  type SpeakerOutput,
+} from '../../../src/core/speaker/index.ts'
+import {
+  checkNlri,
+  decodeAttributes,
+  encodeAttributes,
+  encodeKeepalive,
+  encodeOpen,
+  endOfRib,
+  FAMILY_SPECS,
+  familyOfAfiSafi,
+  HEADER_OCTETS,
+  MESSAGE_TYPES,
+  type PathAttributes,
+  splitUpdate,
+  UpdateBuilder,
+} from '../../../src/core/wire/index.ts'
+import { FibRecord } from '../../../src/sim/index.ts'
+
+/** A speaker on a bench: peers are scripted on the wire, everything that it does is recorded. */
+
+export const LOCAL_AS = asn(65000)
+export const LOCAL = address('192.0.2.254')
+
+/** An AS number that is known to be one. */
+export function asn(value: number): Asn {
+  const parsed = toAsn(value)
+  if (parsed === undefined) throw new Error(`${value} is not an AS number`)
+  return parsed
+}
+
+/** What a peer was told, in order. */
+export type Told =
+  | { readonly announced: Prefix; readonly attributes: PathAttributes }
+  | { readonly withdrawn: Prefix }
+  | { readonly endOfRib: Family }
+
+/** A peer that does what the test says. */
+export class Scripted {
+  readonly config: PeerConfig
+  readonly routerId: number
+  connection = 0 as ConnectionId
+  readonly #bench: Bench
+  /** since `tell` was last asked */
+  told: Told[] = []
+  notifications: (readonly [number, number])[] = []
+  /** UPDATE messages as they were sent: shared ones are one object for all peers */
+  updates: Uint8Array[] = []
+  closed = false
+
+  constructor(bench: Bench, config: PeerConfig, routerId: number) {
+    this.#bench = bench
+    this.config = config
+    this.routerId = routerId
+  }
+
+  /** Connects, and exchanges OPEN and KEEPALIVE. */
+  up({ fourOctetAs = true }: { readonly fourOctetAs?: boolean } = {}): this {
+    this.connection = this.#bench.nextConnection()
+    this.closed = false
+    this.#bench.deliver({
+      type: 'Accepted',
+      connection: this.connection,
+      remote: this.config.address,
+      local: LOCAL,
+    })
+    const families = this.config.families.map(family => FAMILY_SPECS[family])
+    this.send(
+      encodeOpen({
+        type: 'OPEN',
+        version: 4,
+        asn: this.config.peerAs > 65535 ? 23456 : this.config.peerAs,
+        holdSeconds: 90,
+        routerId: this.routerId,
+        capabilities: [
+          ...families.map(({ afi, safi }) => ({ type: 'multiprotocol' as const, afi, safi })),
+          { type: 'route-refresh' },
+          ...(fourOctetAs ? [{ type: 'four-octet-as' as const, asn: this.config.peerAs }] : []),
+        ],
+      }),
+    )
+    this.send(encodeKeepalive())
+    this.#bench.settle()
+    return this
+  }
+
+  down(why = 'connection reset'): void {
+    this.#bench.deliver({ type: 'Closed', connection: this.connection, why })
+    this.#bench.settle()
+  }
+
+  /** Sends octets, and lets the speaker do its work. */
+  send(bytes: Uint8Array): void {
+    this.#bench.deliver({ type: 'Received', connection: this.connection, bytes })
+  }
+
+  announce(attributes: Partial<PathAttributes>, ...prefixes: Prefix[]): void {
+    this.send(updateOf(this.attributes(attributes), prefixes))
+    this.#bench.settle()
+  }
+
+  withdraw(...prefixes: Prefix[]): void {
+    this.send(updateOf(undefined, prefixes))
+    this.#bench.settle()
+  }
+
+  endOfRib(family: Family = 'ipv4'): void {
+    this.send(endOfRib(family))
+    this.#bench.settle()
+  }
+
+  /** Attributes as this peer would send them, with changes. */
+  attributes(changes: Partial<PathAttributes> = {}): PathAttributes {
+    const external = this.config.peerAs !== LOCAL_AS
+    const path = external ? [{ type: 'sequence' as const, asns: [Number(this.config.peerAs)] }] : []
+    return {
+      origin: 0,
+      asPath: path,
+      nextHop: this.config.address,
+      ...(!external && { localPref: 100 }),
+      ...changes,
+    }
+  }
+
+  /** What it was told since the last time. */
+  news(): Told[] {
+    return this.told.splice(0)
+  }
+
+  /** Short forms of what it was told: `+10.0.0.0/8`, `-10.0.0.0/8`, `ipv4 complete`. */
+  brief(): string[] {
+    return this.news().map(each => {
+      if ('announced' in each) return `+${each.announced}`
+      return 'withdrawn' in each ? `-${each.withdrawn}` : `${each.endOfRib} complete`
+    })
+  }
+
+  hears(bytes: Uint8Array): void {
+    const body = bytes.subarray(HEADER_OCTETS)
+    if (bytes[18] === MESSAGE_TYPES.NOTIFICATION)
+      this.notifications.push([body[0] ?? 0, body[1] ?? 0])
+    if (bytes[18] !== MESSAGE_TYPES.UPDATE) return
+    this.updates.push(bytes)
+    this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS))
+  }
+}
+
+/** The speaker, its peers and what it did. */
+export class Bench implements SpeakerOutput {
+  readonly speaker: Speaker
+  readonly fib = new FibRecord()
+  readonly notes: SpeakerNote[] = []
+  readonly peers: Scripted[] = []
+  readonly paused: ConnectionId[] = []
+  readonly resumed: ConnectionId[] = []
+  readonly closed: ConnectionId[] = []
+  readonly connects: ConnectionId[] = []
+  now = millis(1000)
+  /** rows a slice */
+  budget = 1000
+  #connection = -1
+
+  constructor(fibDeferral: Millis = seconds(120)) {
+    this.speaker = new Speaker(this, { chance: new Prng(1), fibDeferral })
+  }
+
+  nextConnection(): ConnectionId {
+    this.#connection += 2
+    return this.#connection as ConnectionId
+  }
+
+  deliver(event: Parameters<Speaker['handle']>[0]): void {
+    this.speaker.handle(event, this.now)
+  }
+
+  /** Work until there is none. */
+  settle(): void {
+    for (let slices = 0; this.speaker.work(this.budget, this.now); slices++)
+      if (slices > 100_000) throw new Error('the speaker never comes to rest')
+  }
+
+  pass(duration: Millis): void {
+    this.now = millis(this.now + duration)
+    this.deliver({ type: 'Tick' })
+    this.settle()
+  }
+
+  /** A scripted peer; it is configured by the next `configure`. */
+  peer(name: string, peerAs: number, changes: Partial<PeerConfig> = {}): Scripted {
+    const at = this.peers.length + 1
+    const config: PeerConfig = {
+      name,
+      address: address(`192.0.2.${at}`),
+      port: 179,
+      peerAs: asn(peerAs),
+      localAs: LOCAL_AS,
+      passive: true,
+      hold: seconds(90),
+      connectRetry: seconds(5),
+      families: ['ipv4'],
+      routeReflectorClient: false,
+      nextHop: 'auto',
+      export: 'all',
+      ...changes,
+    }
+    const peer = new Scripted(this, config, 0x0a000000 + at)
+    this.peers.push(peer)
+    return peer
+  }
+
+  configure(changes: Partial<SpeakerConfig> = {}): void {
+    this.deliver({
+      type: 'Configure',
+      config: {
+        routerId: 0x0afffffe,
+        localAs: LOCAL_AS,
+        multipathMax: 4,
+        peers: this.peers.map(({ config }) => config),
+        originated: [],
+        watched: [],
+        watchedMax: 100,
+        ...changes,
+      },
+    })
+    this.settle()
+  }
+
+  connect(connection: ConnectionId): void {
+    this.connects.push(connection)
+  }
+
+  send(connection: ConnectionId, bytes: Uint8Array): void {
+    this.peers.find(peer => peer.connection === connection)?.hears(bytes)
+  }
+
+  close(connection: ConnectionId): void {
+    this.closed.push(connection)
+    const peer = this.peers.find(each => each.connection === connection)
+    if (peer !== undefined) peer.closed = true
+  }
+
+  pause(connection: ConnectionId): void {
+    this.paused.push(connection)
+  }
+
+  resume(connection: ConnectionId): void {
+    this.resumed.push(connection)
+  }
+
+  note(note: SpeakerNote): void {
+    this.notes.push(note)
+  }
+}
+
+/** One UPDATE: announcements with attributes, withdrawals without. All of one family, all in one message. */
+export function updateOf(
+  attributes: PathAttributes | undefined,
+  prefixes: readonly Prefix[],
+): Uint8Array {
+  const builder = new UpdateBuilder(4096)
+  const family = prefixParts(prefixes[0]!).family
+  if (attributes === undefined) builder.withdraw(family)
+  else {
+    const writer = new Writer(4096)
+    encodeAttributes(attributes, { fourOctetAs: true }, writer)
+    const nextHop = family === 'ipv6' ? addressBytes(attributes.nextHop!) : new Uint8Array(0)
+    builder.announce(family, writer.bytes(), nextHop)
+  }
+  for (const each of prefixes) {
+    const { bytes, length } = prefixParts(each)
+    if (!builder.add(bytes, 0, length)) throw new Error('an UPDATE of a test fits a message')
+  }
+  return builder.finish()
+}
+
+function toldBy(body: Uint8Array, external: boolean): Told[] {
+  const update = splitUpdate(body)
+  if ('remedy' in update) throw new Error(update.why)
+  const decoded = decodeAttributes(update.attributes, { ebgp: external, fourOctetAs: true })
+  const { attributes, reach, unreach, faults } = decoded
+  if (faults.length > 0) throw new Error(faults[0]!.why)
+  const empty = update.attributes.length === 0 && body.length === 4
+  if (empty) return [{ endOfRib: 'ipv4' }]
+  if (unreach !== undefined && unreach.nlri.length === 0) return [{ endOfRib: 'ipv6' }]
+  return [
+    ...prefixesIn(update.withdrawn, 'ipv4').map(withdrawn => ({ withdrawn })),
+    ...(unreach === undefined
+      ? []
+      : prefixesIn(unreach.nlri, familyOfAfiSafi(unreach.afi, unreach.safi) ?? 'ipv6').map(
+          withdrawn => ({ withdrawn }),
+        )),
+    ...prefixesIn(update.nlri, 'ipv4').map(announced => ({ announced, attributes })),
+    ...(reach === undefined
+      ? []
+      : prefixesIn(reach.nlri, familyOfAfiSafi(reach.afi, reach.safi) ?? 'ipv6').map(announced => ({
+          announced,
+          attributes,
+        }))),
+  ]
+}
+
+function prefixesIn(nlri: Uint8Array, family: Family): Prefix[] {
+  if (typeof checkNlri(nlri, family) !== 'number') throw new Error('NLRI does not parse')
+  const prefixes: Prefix[] = []
+  for (let at = 0; at < nlri.length; ) {
+    const length = nlri[at]!
+    const octets = (length + 7) >> 3
+    const bytes = new Uint8Array(family === 'ipv4' ? 4 : 16)
+    bytes.set(nlri.subarray(at + 1, at + 1 + octets))
+    prefixes.push(formatPrefix(bytes, length))
+    at += 1 + octets
+  }
+  return prefixes
+}
