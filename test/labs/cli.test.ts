@@ -1,4 +1,7 @@
-/** The command line as its own process, against a real etcd: what an operator types, and scripts rely on. */
+/**
+ * The command line as its own process, against a real etcd: what an operator types, and scripts
+ * rely on.
+ */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -96,7 +99,8 @@ test.serial('two that apply at once both succeed, and one of them is there whole
 })
 
 test.serial('a reader that goes away early is no failure', async t => {
-  const command = `${process.execPath} ${MAIN} get bgppeers -o yaml | head -1; test "\${PIPESTATUS[0]}" = 0`
+  const get = `${process.execPath} ${MAIN} get bgppeers -o yaml`
+  const command = `${get} | head -1; test "\${PIPESTATUS[0]}" = 0`
   const code = await new Promise(resolve => {
     const env = { ...process.env, MARTLET_CONFIG: join(folder, 'martlet.yaml') }
     execFile('bash', ['-c', command], { env }, error => resolve(error?.code ?? 0))

@@ -16,8 +16,9 @@ import { count, type Format, paint, printAs, withOutput } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /**
- * `martlet check`: both passes over files that nobody has applied yet. The first reads each file by itself; the
- * second asks what all resources together mean for each node, with the code that the agent will ask.
+ * `martlet check`: both passes over files that nobody has applied yet. The first reads each file
+ * by itself; the second asks what all resources together mean for each node, with the code that
+ * the agent will ask.
  */
 
 /** The command. */
@@ -27,9 +28,10 @@ export function checkCommand(surroundings: Surroundings): Command {
     'Check configurations and resources before they are used',
     {
       text:
-        'Takes configurations of nodes (martlet.yaml) and resources in any mixture, - for standard input, and ' +
-        'directories. Says every fault with its place, not the first one only. Resources are also checked ' +
-        'together, as each Node among them would take them. Touches no store and no agent.',
+        'Takes configurations of nodes (martlet.yaml) and resources in any mixture, - for ' +
+        'standard input, and directories. Says every fault with its place, not the first one ' +
+        'only. Resources are also checked together, as each Node among them would take them. ' +
+        'Touches no store and no agent.',
       examples: [
         ['A node’s configuration', 'martlet check /etc/martlet/martlet.yaml'],
         [
@@ -114,7 +116,10 @@ async function readNamed(
   }
 }
 
-/** A file with a `kind` or an `apiVersion` in any document holds resources, else it is a configuration. */
+/**
+ * A file with a `kind` or an `apiVersion` in any document holds resources, else it is a
+ * configuration.
+ */
 function readFile(
   reading: Reading,
   text: string,
@@ -173,7 +178,10 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
   return [...new Map(problems.map(problem => [JSON.stringify(problem), problem])).values()]
 }
 
-/** Each node with its own configuration where it is among the files, else with those for any, or the defaults. */
+/**
+ * Each node with its own configuration where it is among the files, else with those for any, or
+ * the defaults.
+ */
 function viewpoints(
   { nodes }: Snapshot,
   configurations: readonly CheckedConfiguration[],

@@ -2,14 +2,20 @@ import { CommanderError } from 'commander'
 import { ConfigurationError } from '../../shell/config/index.ts'
 
 /**
- * How a command fails: an exit code that a script can tell apart, and one line that says what, where, and what
- * to do. A stack is printed for faults of ours only.
+ * How a command fails: an exit code that a script can tell apart, and one line that says what,
+ * where, and what to do. A stack is printed for faults of ours only.
  */
 
-/** Exit codes of every command. `docs/operations.md` and `martlet --help` list them: keep them equal. */
+/**
+ * Exit codes of every command. `docs/operations.md` and `martlet --help` list them: keep them
+ * equal.
+ */
 export const EXIT = {
   ok: 0,
-  /** done, and something is wrong: problems found, sessions down; or it failed for no reason below */
+  /**
+   * done, and something is wrong: problems found, sessions down; or it failed for no reason
+   * below
+   */
   failed: 1,
   /** the command line cannot be understood */
   usage: 2,
@@ -34,8 +40,8 @@ export const EXIT_CODES_HELP = `Exit codes:
   5  the store or the agent does not answer`
 
 /**
- * A failure that the operator can act on. `message` is one line without a full stop, or empty where what was
- * printed says it all.
+ * A failure that the operator can act on. `message` is one line without a full stop, or empty
+ * where what was printed says it all.
  */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
@@ -101,7 +107,10 @@ const describeUsage = (error: CommanderError): { code: number; text: string } =>
   text: '',
 })
 
-/** An error that the world caused carries a code: of node (`EACCES`), or of a room (`STORE_UNREACHABLE`). */
+/**
+ * An error that the world caused carries a code: of node (`EACCES`), or of a room
+ * (`STORE_UNREACHABLE`).
+ */
 function isOfTheWorld(thrown: unknown): thrown is Error & { readonly code: string } {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
 }

@@ -9,7 +9,10 @@ import { type Surroundings, surroundings } from './surroundings.ts'
 
 /** The command line: which commands there are, and what becomes of what they throw. */
 
-/** The whole command line. `parseAsync` of it throws; `execute` prints and answers with an exit code. */
+/**
+ * The whole command line. `parseAsync` of it throws; `execute` prints and answers with an exit
+ * code.
+ */
 export function program(world: Surroundings = surroundings()): Command {
   const martlet = new Command('martlet')
     .description('Martlet distributes the routes of a cluster by BGP, and puts them in the kernel.')

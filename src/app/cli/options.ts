@@ -1,7 +1,10 @@
 import { Command, Option } from 'commander'
 import { EXIT_CODES_HELP } from './failure.ts'
 
-/** How every command is made, so that all read alike: its options in common, and examples in its help. */
+/**
+ * How every command is made, so that all read alike: its options in common, and examples in its
+ * help.
+ */
 
 /** What every command that reads the configuration takes. */
 export interface ConfigOption {

@@ -4,8 +4,8 @@ import { stringify } from 'yaml'
 import type { Terminal } from '../../shell/terminal/index.ts'
 
 /**
- * How data is printed: one option for every command that prints any, and tables without lines, so that `awk`
- * reads them as well as people do. Colours are for terminals only.
+ * How data is printed: one option for every command that prints any, and tables without lines,
+ * so that `awk` reads them as well as people do. Colours are for terminals only.
  */
 
 /** `table` fits the terminal, `wide` has more columns and may not; the others are for programs. */

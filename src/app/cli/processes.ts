@@ -2,7 +2,10 @@ import type { Command } from 'commander'
 import { type ConfigOption, describedCommand, withConfig } from './options.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** `martlet run | controller | speaker | dataplane`: the agent itself, whole or in its three processes. */
+/**
+ * `martlet run | controller | speaker | dataplane`: the agent itself, whole or in its three
+ * processes.
+ */
 
 /** The processes of an agent, `run` being the one that starts the others. */
 export type ProcessName = 'run' | 'controller' | 'speaker' | 'dataplane'
@@ -31,9 +34,9 @@ const PROCESSES: readonly {
     name: 'run',
     summary: 'Run the agent of this node: all three processes',
     text:
-      'Starts the controller, the speaker and the dataplane, each with the least privileges that it works ' +
-      'with, and starts again what ends. Stays in the foreground; SIGTERM ends the sessions and leaves the ' +
-      'routes in the kernel for kernel.staleSeconds.',
+      'Starts the controller, the speaker and the dataplane, each with the least privileges ' +
+      'that it works with, and starts again what ends. Stays in the foreground; SIGTERM ends ' +
+      'the sessions and leaves the routes in the kernel for kernel.staleSeconds.',
     example: 'As root, or with CAP_NET_ADMIN and CAP_NET_BIND_SERVICE',
   },
   {
@@ -46,8 +49,8 @@ const PROCESSES: readonly {
     name: 'speaker',
     summary: 'Run the process that speaks BGP',
     text:
-      'Needs no capability where it is given port 179 by martlet run, else CAP_NET_BIND_SERVICE. Reads no ' +
-      'credentials, and asks the dataplane to install routes.',
+      'Needs no capability where it is given port 179 by martlet run, else ' +
+      'CAP_NET_BIND_SERVICE. Reads no credentials, and asks the dataplane to install routes.',
     example: 'As a service of its own',
   },
   {

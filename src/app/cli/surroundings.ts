@@ -7,8 +7,8 @@ import { VERSION } from '../version.ts'
 import type { ProcessName } from './processes.ts'
 
 /**
- * What commands touch: one object, so that a test gives them another. Rooms that load much (etcd, the API, the
- * kernel) are loaded when a command asks for them.
+ * What commands touch: one object, so that a test gives them another. Rooms that load much
+ * (etcd, the API, the kernel) are loaded when a command asks for them.
  */
 
 /** The world of a command. */

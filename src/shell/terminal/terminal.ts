@@ -2,10 +2,11 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Standard output, standard error, and the files that a command was given; nothing about what is printed.
+ * Standard output, standard error, and the files that a command was given; nothing about what is
+ * printed.
  *
- * Data goes to standard output and everything said about it to standard error, so that a pipe carries data
- * only.
+ * Data goes to standard output and everything said about it to standard error, so that a pipe
+ * carries data only.
  */
 
 /** What a command prints to and reads from. */
@@ -21,13 +22,16 @@ export interface Terminal {
   /** The text of a file, of standard input for `-`. Rejects with the error of `node:fs`. */
   readText(path: string): Promise<string>
   /**
-   * The files that `path` means: itself, or for a directory its YAML and JSON files in order, with those of its
-   * subdirectories where `recursive`. Rejects with the error of `node:fs`.
+   * The files that `path` means: itself, or for a directory its YAML and JSON files in order,
+   * with those of its subdirectories where `recursive`. Rejects with the error of `node:fs`.
    */
   filesAt(path: string, recursive: boolean): Promise<readonly string[]>
 }
 
-/** The terminal of this process. A reader that goes away (`martlet get nodes | head -1`) is no error. */
+/**
+ * The terminal of this process. A reader that goes away (`martlet get nodes | head -1`) is no
+ * error.
+ */
 export function processTerminal(): Terminal {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error

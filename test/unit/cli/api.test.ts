@@ -1,4 +1,7 @@
-/** The command line asking a real socket: what the agent's documents are after their way through the API. */
+/**
+ * The command line asking a real socket: what the agent's documents are after their way through
+ * the API.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'

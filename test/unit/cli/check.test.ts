@@ -83,7 +83,7 @@ test('a node is looked at with its own configuration where it is among the files
   t.regex(printed, /10\.200\.1\.0\/25/)
 })
 
-test('a configuration that names no node is for every node, not for the host that checks', async t => {
+test('a configuration that names no node is for every node, not for this host', async t => {
   const files = { 'martlet.yaml': 'store: {directory: .}\n', 'a.yaml': NODES }
   const { code, printed } = await run(['check', 'martlet.yaml', 'a.yaml'], { files })
   t.is(printed, '2 files, 2 resources: no problem')

@@ -27,7 +27,7 @@ test('each exit code is in the help and in the documentation', async t => {
   const documented = readFileSync('docs/operations.md', 'utf8')
   for (const code of Object.values(EXIT)) {
     t.regex(printed, new RegExp(`^ +${code} +\\w`, 'm'))
-    t.regex(documented, new RegExp(`^\\| ${code} \\|`, 'm'))
+    t.regex(documented, new RegExp(`^\\| ${code} +\\|`, 'm'))
   }
 })
 

@@ -1,4 +1,7 @@
-/** Resources on the command line, against a store in memory: calicoctl's words, and its way of writing. */
+/**
+ * Resources on the command line, against a store in memory: calicoctl's words, and its way of
+ * writing.
+ */
 import test from 'ava'
 import { MemoryStore, type Outcome, run } from './world.ts'
 
@@ -71,7 +74,7 @@ test('applied again, the metadata stays the store’s but for labels and annotat
   t.deepEqual(stored(store, TOR).spec, { peerIP: '10.240.0.1', asNumber: 64512 })
 })
 
-test('what another writer stored without uid and time is healed, or calicoctl could not update it', async t => {
+test('what another writer stored without uid and time is healed', async t => {
   const store = new MemoryStore()
   store.seed(TOR, {
     kind: 'BGPPeer',
@@ -170,7 +173,8 @@ test('a failure among several says how far it came', async t => {
 
 test('kinds of a mixed file are not named', async t => {
   const config =
-    '{apiVersion: projectcalico.org/v3, kind: BGPConfiguration, metadata: {name: default}, spec: {}}'
+    'apiVersion: projectcalico.org/v3\nkind: BGPConfiguration\n' +
+    'metadata: {name: default}\nspec: {}'
   const { printed } = await apply(new MemoryStore(), `${peer('a')}---\n${config}\n`)
   t.is(printed, 'Successfully applied 2 resource(s)')
 })
@@ -238,7 +242,7 @@ test('no resources of a kind are its headings', async t => {
   t.deepEqual(list.items, [])
 })
 
-test('one by name is itself with its revision, several are a list, --export leaves out the store’s part', async t => {
+test('one by name is itself, several are a list, --export leaves out what is the store’s', async t => {
   const store = fleet()
   const one = JSON.parse((await run(['get', 'bgpp', 'tor', '-o', 'json'], { store })).printed)
   t.is(one.kind, 'BGPPeer')

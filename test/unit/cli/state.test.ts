@@ -139,7 +139,7 @@ worker-9   dead      -       -          -        -        no agent is alive; laâ
   for (const line of printed.split('\n')) t.true(line.length <= 80)
 })
 
-test('the agent is asked first, the store where none answers, and which it was is said', async t => {
+test('the agent is asked first, then the store, and which it was is said', async t => {
   const api = await run(['peers'], { agent: healthy, store: cluster() })
   t.is(api.remarks, '(from the agent at /run/martlet/api/api.sock)')
   const store = cluster()
@@ -193,7 +193,7 @@ test('wide is not cut', async t => {
   t.regex(printed, /64512 +2d01h +0 +0 +Node_fd00__1 +Active: .* configured 65001$/m)
 })
 
-test('one peer in full, by address in any writing or by name, with who ended it and why', async t => {
+test('one peer in full, by address or by name, with who ended it and why', async t => {
   const agent = agentOf({ agent: agentDocument(), sessions: [sessionDocument(), refused] })
   const { printed } = await run(['peers', 'FD00:0::1'], { agent })
   t.regex(printed, /^\[fd00::1\]:1179 at worker-0$/m)
@@ -212,7 +212,7 @@ test('one peer in full, by address in any writing or by name, with who ended it 
   t.regex(missing.remarks, /no peer 10\.9\.9\.9 at worker-0; martlet peers lists them/)
 })
 
-test('routes are in the order of their numbers, with next hops and where the kernel stands', async t => {
+test('routes are in the order of their numbers, and say where the kernel stands', async t => {
   const agent = agentOf({
     agent: agentDocument(),
     routes: [
@@ -283,7 +283,7 @@ test('names of nodes with a slash are read as they were written', async t => {
   t.is(JSON.parse(printed)[0].node, 'rack/a')
 })
 
-test('colours are on the words that matter, on a terminal only, and do not move columns', async t => {
+test('colours are for terminals only, and do not move columns', async t => {
   const plain = await run(['peers'], { agent: healthy })
   const colourful = await run(['peers'], { agent: healthy, colour: true })
   t.true(colourful.printed.includes('\u001b[32mup'))

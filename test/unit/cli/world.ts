@@ -1,6 +1,6 @@
 /**
- * A world for commands under test: a terminal that remembers, a store in memory, an agent that answers what it is
- * given, a clock that stands still.
+ * A world for commands under test: a terminal that remembers, a store in memory, an agent that
+ * answers what it is given, a clock that stands still.
  */
 
 import { execute } from '../../../src/app/cli/index.ts'

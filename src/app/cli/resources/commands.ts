@@ -20,7 +20,10 @@ import {
   type Writer,
 } from './objects.ts'
 
-/** `martlet get | apply | create | replace | delete`: Calico's resources, with calicoctl's manners. */
+/**
+ * `martlet get | apply | create | replace | delete`: Calico's resources, with calicoctl's
+ * manners.
+ */
 
 /** AS number of a cluster that says nothing else. */
 const CALICO_AS_NUMBER = 64512
@@ -63,8 +66,8 @@ export function resourceCommands(surroundings: Surroundings): readonly Command[]
 function getCommand(surroundings: Surroundings): Command {
   const command = describedCommand('get', 'Show Calico’s resources', {
     text:
-      'Kinds: nodes (no), bgpconfigurations (bgpconfig), bgppeers (bgpp), and Calico’s other kinds ' +
-      'without a namespace; singular, plural or short, in any case.',
+      'Kinds: nodes (no), bgpconfigurations (bgpconfig), bgppeers (bgpp), and Calico’s other ' +
+      'kinds without a namespace; singular, plural or short, in any case.',
     examples: [
       ['All peers', 'martlet get bgppeers'],
       ['With more columns', 'martlet get nodes -o wide'],
@@ -276,8 +279,9 @@ async function inTurn(
     try {
       await act(object)
     } catch (thrown) {
-      const reached = `Partial success: ${done} the first ${at} out of ${objects.length}${of} resources`
-      terminal.remark(at > 0 ? reached : `Failed to ${verb}${of} resource`)
+      const reached = `${done} the first ${at} out of ${objects.length}${of} resources`
+      const none = `Failed to ${verb}${of} resource`
+      terminal.remark(at > 0 ? `Partial success: ${reached}` : none)
       throw thrown
     }
   }

@@ -2,7 +2,10 @@ import { KINDS, type Kind } from '../../../core/calico/index.ts'
 import type { Column } from '../output.ts'
 import type { ResourceObject } from './objects.ts'
 
-/** Calico's kinds as its command line has them: other names for each, and the columns of its tables. */
+/**
+ * Calico's kinds as its command line has them: other names for each, and the columns of its
+ * tables.
+ */
 
 /** What a column may need beside its row. */
 export interface TableContext {
@@ -72,7 +75,10 @@ export function columnsOf(kind: Kind, context: TableContext): readonly Column<Re
   }
 }
 
-/** The text at a path of an object; `-` where there is none, so that a column always holds a word. */
+/**
+ * The text at a path of an object; `-` where there is none, so that a column always holds a
+ * word.
+ */
 function field(...path: readonly string[]): (object: ResourceObject) => string {
   return object => {
     const value = valueAt(object, path)

@@ -9,11 +9,15 @@ import type { Entry, Store } from '../../../core/intent/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
 
 /**
- * Reading and writing resources as libcalico-go does: create only where there is none, update only what was
- * read, metadata stays the store's. So calicoctl, other nodes and this command line may write at once.
+ * Reading and writing resources as libcalico-go does: create only where there is none, update
+ * only what was read, metadata stays the store's. So calicoctl, other nodes and this command
+ * line may write at once.
  */
 
-/** A resource as the store has it; what is in `spec` is the validation's business, not this file's. */
+/**
+ * A resource as the store has it; what is in `spec` is the validation's business, not this
+ * file's.
+ */
 export interface ResourceObject {
   readonly kind: string
   readonly apiVersion: string
@@ -47,7 +51,10 @@ export async function read(
   })
 }
 
-/** All resources of a kind by name. A value that is no resource harms itself only: its key is told apart. */
+/**
+ * All resources of a kind by name. A value that is no resource harms itself only: its key is
+ * told apart.
+ */
 export async function list(
   store: Store,
   kind: Kind,
@@ -67,7 +74,10 @@ export async function list(
   return { items, revision, unreadable }
 }
 
-/** Writes a resource that is not there yet. @throws CommandFailure where it is, or carries a revision */
+/**
+ * Writes a resource that is not there yet. @throws CommandFailure where it is, or carries a
+ * revision
+ */
 export async function create(writer: Writer, object: ResourceObject): Promise<void> {
   if (object.metadata.resourceVersion !== undefined)
     throw new CommandFailure(
@@ -80,8 +90,9 @@ export async function create(writer: Writer, object: ResourceObject): Promise<vo
 }
 
 /**
- * Writes a resource over the one that is there, keeping the store's metadata but for labels and annotations.
- * A revision in the object must be the store's; without one, it is tried again when somebody else was faster.
+ * Writes a resource over the one that is there, keeping the store's metadata but for labels and
+ * annotations. A revision in the object must be the store's; without one, it is tried again when
+ * somebody else was faster.
  */
 export async function replace(writer: Writer, object: ResourceObject): Promise<void> {
   if (!(await update(writer, object)))
@@ -99,7 +110,10 @@ export async function apply(writer: Writer, object: ResourceObject): Promise<voi
   throw conflict(object)
 }
 
-/** Deletes a resource, of the revision that it carries where it carries one. False where there is none. */
+/**
+ * Deletes a resource, of the revision that it carries where it carries one. False where there is
+ * none.
+ */
 export async function remove(store: Store, object: ResourceObject): Promise<boolean> {
   const revision = revisionOf(object)
   const key = keyOf(object)
@@ -154,7 +168,10 @@ async function update(writer: Writer, object: ResourceObject): Promise<boolean> 
   throw conflict(object)
 }
 
-/** The store's metadata wins but for labels and annotations, which are the file's, absent ones included. */
+/**
+ * The store's metadata wins but for labels and annotations, which are the file's, absent ones
+ * included.
+ */
 function mergeMetadata(
   writer: Writer,
   stored: ResourceObject | undefined,

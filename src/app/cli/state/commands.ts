@@ -100,8 +100,9 @@ const isCalled = (session: SessionDocument, asked: string): boolean =>
   session.name === asked || session.peerAddress === (parseAddress(asked) ?? asked)
 
 const WHICH_ROUTES =
-  'Without a prefix: the best routes inside the cluster’s pools. With a prefix: every path of it, and the ' +
-  'rule that each one lost by, which only the agent’s API knows. With an address: the route that it takes.'
+  'Without a prefix: the best routes inside the cluster’s pools. With a prefix: every path of ' +
+  'it, and the rule that each one lost by, which only the agent’s API knows. With an address: ' +
+  'the route that it takes.'
 
 function routesCommand(surroundings: Surroundings): Command {
   const command = describedCommand('routes', 'Show routes, or one of them with all its paths', {
@@ -109,7 +110,7 @@ function routesCommand(surroundings: Surroundings): Command {
     examples: [
       ['All routes to pods', 'martlet routes'],
       ['Why is this one the best?', 'martlet routes 10.200.1.0/24'],
-      ['Which route does this pod’s address take, on every node?', 'martlet routes 10.200.1.7 -A'],
+      ['Which route does this address take, on every node?', 'martlet routes 10.200.1.7 -A'],
       ['What the kernel refuses', 'martlet routes -o json | jq \'map(select(.kernel=="failed"))\''],
     ],
   }).argument('[prefix]', 'a prefix or an address')

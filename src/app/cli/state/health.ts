@@ -3,8 +3,8 @@ import type { Mood } from '../output.ts'
 import type { NodeState } from './source.ts'
 
 /**
- * What is wrong with a node, in sentences, and what a state means to an operator. `martlet status` exits with 1
- * when there is any sentence here.
+ * What is wrong with a node, in sentences, and what a state means to an operator. `martlet
+ * status` exits with 1 when there is any sentence here.
  */
 
 /** Everything that is not as it should be; none for a healthy node. */

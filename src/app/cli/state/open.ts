@@ -6,7 +6,10 @@ import { CommandFailure, EXIT } from '../failure.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { type Assembled, assemble, type StateSource, select } from './source.ts'
 
-/** Whom to ask: this node's agent where it answers, else the store, which also knows the other nodes. */
+/**
+ * Whom to ask: this node's agent where it answers, else the store, which also knows the other
+ * nodes.
+ */
 
 /** What the commands that show state take. */
 export interface StateOptions {

@@ -3,9 +3,14 @@ import type { Terminal } from '../../../shell/terminal/index.ts'
 import { age, type Column, count, facts, moment, paint, since, table } from '../output.ts'
 import { peerType, sessionInfo, sessionMood, sessionSummary } from './health.ts'
 
-/** `martlet peers`: the neighbours as `calicoctl node status` tells them, and one of them in full. */
+/**
+ * `martlet peers`: the neighbours as `calicoctl node status` tells them, and one of them in
+ * full.
+ */
 
-/** All sessions, IPv4 neighbours first. `severalNodes` adds a column that says whose each one is. */
+/**
+ * All sessions, IPv4 neighbours first. `severalNodes` adds a column that says whose each one is.
+ */
 export function tabulateSessions(
   terminal: Terminal,
   sessions: readonly SessionDocument[],

@@ -3,7 +3,10 @@ import type { Terminal } from '../../../shell/terminal/index.ts'
 import { type Column, count, facts, paint, table } from '../output.ts'
 import { kernelMood } from './health.ts'
 
-/** `martlet routes`: the best routes with where they stand in the kernel, and one of them with all its paths. */
+/**
+ * `martlet routes`: the best routes with where they stand in the kernel, and one of them with
+ * all its paths.
+ */
 
 /** One line a route. */
 export function tabulateRoutes(

@@ -19,8 +19,8 @@ import {
 } from '../../../core/net/index.ts'
 
 /**
- * What is known of nodes, read from the objects under `/martlet/v1/`. The agent's API answers the same
- * documents (open.ts asks it), so that printing does not care where they came from.
+ * What is known of nodes, read from the objects under `/martlet/v1/`. The agent's API answers
+ * the same documents (open.ts asks it), so that printing does not care where they came from.
  */
 
 /** One node as far as it is known. */
@@ -53,7 +53,10 @@ export interface Assembled {
   /** by name */
   readonly nodes: readonly NodeState[]
   readonly routes: readonly RouteDocument[]
-  /** keys whose value is not what this version writes there: of something else, or of a version to come */
+  /**
+   * keys whose value is not what this version writes there: of something else, or of a version
+   * to come
+   */
   readonly unreadable: readonly string[]
 }
 
@@ -61,7 +64,9 @@ type Draft = { -readonly [Field in keyof NodeState]: NodeState[Field] } & {
   sessions: SessionDocument[]
 }
 
-/** Puts the objects of the store together, by node. Keys of kinds not known here are passed over. */
+/**
+ * Puts the objects of the store together, by node. Keys of kinds not known here are passed over.
+ */
 export function assemble(entries: readonly Entry[]): Assembled {
   const drafts = new Map<string, Draft>()
   const routes: RouteDocument[] = []
@@ -86,7 +91,10 @@ export function parseStateKey(key: string): { node: string; kind: string } | und
   return node === undefined || kind === undefined ? undefined : { node, kind }
 }
 
-/** False where `document` is not one of its kind; a kind that is not known is true, and left alone. */
+/**
+ * False where `document` is not one of its kind; a kind that is not known is true, and left
+ * alone.
+ */
 function put(draft: Draft, routes: RouteDocument[], kind: string, document: unknown): boolean {
   switch (kind) {
     case 'agent':
@@ -142,8 +150,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Of `routes`, the one whose prefix is `asked`; for an address, the longest that holds it, at each node.
- * Without `asked`, all of them in order.
+ * Of `routes`, the one whose prefix is `asked`; for an address, the longest that holds it, at
+ * each node. Without `asked`, all of them in order.
  */
 export function select(
   routes: readonly RouteDocument[],
