@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process'
 import test from 'ava'
 import { routesOf } from '../../src/shell/lab/index.ts'
 import { LABS, labsLeftOut, packagesMissing, until } from './support/lab.ts'
-import { pingThrough, untilEstablished, withCluster } from './support/reach.ts'
+import { type Cluster, pingThrough, untilEstablished, withCluster } from './support/reach.ts'
 
 /** Three workers and a router that reflects, with each router and each store: pods reach pods. */
 
@@ -44,42 +45,62 @@ for (const router of ['martlet', 'bird', 'frr', 'gobgp']) {
 
 const trouble = leftOut === undefined ? test.serial : test.serial.skip
 
-trouble('A speaker that is killed, and a dataplane that is killed, cost no packet', t =>
+/** Kills a process of the agent of worker-0 and waits until another is in its place. */
+async function kill({ lab }: Cluster, name: string): Promise<void> {
+  const worker = lab.node('worker-0')
+  const find = async (): Promise<string> => {
+    const { stdout } = await worker.exec(['pgrep', '-f', `^[^ ]*node .* ${name}$`])
+    return stdout.trim()
+  }
+  const pid = await until(`the ${name} runs`, find, { within: 5000 })
+  await worker.exec(['kill', '-9', pid])
+  const another = async (): Promise<boolean> => ![pid, ''].includes(await find())
+  await until(`another ${name} runs`, another, { within: 30_000 })
+  await untilEstablished(lab)
+}
+
+trouble('A dataplane that is killed costs no packet', t =>
   withCluster(t, { lab: 'hard-way' }, async cluster => {
-    const worker = cluster.lab.node('worker-0')
-    const kill = async (name: string): Promise<void> => {
-      const { stdout } = await worker.exec(['pgrep', '-f', `^[^ ]*node .* ${name}$`])
-      const pid = stdout.trim().split('\n')[0] ?? ''
-      t.regex(pid, /^\d+$/, `the ${name} runs`)
-      await worker.exec(['kill', '-9', pid])
-      await until(
-        `another ${name} runs`,
-        async () => {
-          const now = await worker.exec(['pgrep', '-f', `^[^ ]*node .* ${name}$`])
-          return now.stdout.trim() !== '' && now.stdout.trim() !== pid
-        },
-        { within: 20_000 },
-      )
-      await untilEstablished(cluster.lab)
-    }
-    for (const name of ['speaker', 'dataplane']) {
-      const { received, lost } = await pingThrough(cluster, 'pod-0a', () => kill(name))
-      t.true(received > 100)
-      t.is(lost, 0, `probes lost over the death of the ${name}`)
-    }
+    const { received, lost } = await pingThrough(cluster, 'pod-0a', () =>
+      kill(cluster, 'dataplane'),
+    )
+    t.true(received > 100)
+    t.is(lost, 0)
   }),
 )
 
-trouble('A router that is killed comes back, and pods ping through it', t =>
+trouble('A speaker that is killed takes no route out of the kernel of its node', t =>
+  withCluster(t, { lab: 'hard-way' }, async cluster => {
+    const [program = '', ...rest] = cluster.lab
+      .node('worker-0')
+      .enter(['ip', '-oneline', 'monitor', 'route'])
+    const monitor = spawn(program, rest, { stdio: ['ignore', 'pipe', 'ignore'] })
+    let seen = ''
+    monitor.stdout.setEncoding('utf8').on('data', (text: string) => {
+      seen += text
+    })
+    const { received, lost } = await pingThrough(cluster, 'pod-0a', () => kill(cluster, 'speaker'))
+    await cluster.lab.node('worker-0').exec(['ip', 'route', 'add', '203.0.113.0/24', 'dev', 'lo'])
+    await until('the monitor is awake', () => seen.includes('203.0.113.0/24'), { within: 5000 })
+    monitor.kill()
+    t.notRegex(seen, /^Deleted 10\.200\.[12]\.0\/24/m)
+    t.true(received > 100)
+    // the peers drop their routes to us with the session: to keep those is graceful restart, issue 3
+    t.log(`${lost} probes lost on the way back, while peers had no session with us`)
+  }),
+)
+
+trouble('A router that is killed comes back, and the pods reach each other again', t =>
   withCluster(t, { lab: 'hard-way', router: 'bird' }, async cluster => {
-    const { lost } = await pingThrough(cluster, 'pod-1a', async () => {
+    const { received, lost } = await pingThrough(cluster, 'pod-1a', async () => {
       await cluster.lab.node('tor').exec(['sh', '-c', 'kill -9 "$(cat /.lab/main.pid)"'])
       await until('it is back', () => cluster.lab.node('tor').record().restarts === 1, {
         within: 10_000,
       })
+      await untilEstablished(cluster.lab)
     })
+    t.true(received > 100)
     t.log(`${lost} probes lost while the router was away`)
-    await untilEstablished(cluster.lab)
   }),
 )
 

@@ -310,6 +310,7 @@ class Events {
   onDone: (event: HostEvent & { type: 'done' }) => void = () => {}
   readonly #child: ChildProcess
   readonly #ready = Promise.withResolvers<number>()
+  readonly #closed = Promise.withResolvers<void>()
   #pid = 0
   #errors = ''
   #onEvent: (event: HostEvent) => void = () => {}
@@ -317,6 +318,7 @@ class Events {
   constructor(child: ChildProcess) {
     this.#child = child
     child.on('error', cause => {
+      this.#closed.resolve()
       this.#ready.reject(
         new LabError('LAB_MISSING', `the sandbox cannot be started: ${cause.message}`),
       )
@@ -325,6 +327,7 @@ class Events {
       this.#errors = (this.#errors + chunk).slice(-4000)
     })
     child.on('close', code => {
+      this.#closed.resolve()
       const why = this.#errors.trim() || `it ended with ${code}`
       this.#ready.reject(new LabError('LAB_FAILED', `the sandbox ended: ${why}`))
     })
@@ -354,6 +357,7 @@ class Events {
       return await this.#ready.promise
     } catch (error) {
       this.#child.kill('SIGKILL')
+      await this.#closed.promise
       throw error
     } finally {
       clearTimeout(timer)
