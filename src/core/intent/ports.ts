@@ -1,9 +1,9 @@
 import type { Problem } from './types.ts'
 
 /**
- * The store as the controller and the command line see it: an ordered set of keys with revisions, in etcd's
- * words, because the datastore's shape is Calico's. Two implementations (shell/store/etcd, shell/store/file)
- * and a simulated one pass one suite: test/compliance/store.
+ * The store as the controller and the command line see it: an ordered set of keys with revisions,
+ * in etcd's words, because the datastore's shape is Calico's. Two implementations
+ * (shell/store/etcd, shell/store/file) and a simulated one pass one suite: test/compliance/store.
  */
 
 /** One object as stored. */
@@ -17,8 +17,9 @@ export interface Entry {
 }
 
 /**
- * What a watch delivers. After `lost` the next thing is a complete `snapshot`: nothing is missed silently.
- * `problems` is all that the store itself cannot read just now, such as a file that is not YAML; absent: nothing.
+ * What a watch delivers. After `lost` the next thing is a complete `snapshot`: nothing is missed
+ * silently. `problems` is all that the store itself cannot read just now, such as a file that is
+ * not YAML; absent: nothing.
  */
 export type WatchEvent =
   | {
@@ -46,16 +47,20 @@ export type WriteResult =
   | { readonly done: false; readonly current: Entry | undefined }
 
 /**
- * Every promise settles within the deadline that the store was made with: a hung store is a rejected promise
- * (a `StoreError` of shell/store, cause kept), never a silence.
+ * Every promise settles within the deadline that the store was made with: a hung store is a
+ * rejected promise (a `StoreError` of shell/store, cause kept), never a silence.
  */
 export interface Store {
   get(key: string): Promise<Entry | undefined>
   /** All entries under `prefix` (which ends in `/`), by key, of one revision. */
   list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }>
   put(key: string, value: string, precondition?: Precondition): Promise<WriteResult>
+  /** Not done where the key is not there. */
   delete(key: string, precondition?: Precondition): Promise<WriteResult>
-  /** Follows all keys under `prefixes` until `close`; retries for ever, telling `lost` once an outage. */
+  /**
+   * Follows all keys under `prefixes` until `close`; retries for ever, telling `lost` once an
+   * outage.
+   */
   watch(prefixes: readonly string[], listener: (event: WatchEvent) => void): { close(): void }
   /** Keys that live as long as their writer, plus `ttlSeconds`. */
   leased(ttlSeconds: number): LeasedKeys
@@ -63,8 +68,9 @@ export interface Store {
 }
 
 /**
- * A set of keys under one lease. Level-triggered: `set` says what should be there, the store makes it so, at
- * most once a second a key, and again from nothing after an outage in which the lease was lost.
+ * A set of keys under one lease. Level-triggered: `set` says what should be there, the store makes
+ * it so, at most once a second a key, and again from nothing after an outage in which the lease was
+ * lost.
  */
 export interface LeasedKeys {
   set(key: string, value: string): void
