@@ -1,5 +1,6 @@
 /**
- * Calico's v3 resources as it stores them: plain JSON, field for field, so that what is read can be written back.
+ * Calico's v3 resources as it stores them: plain JSON, field for field, so that what is read can be
+ * written back.
  *
  * What the fields mean together is core/intent's to know; how they are validated, shell/config's.
  */
@@ -114,7 +115,9 @@ export interface BlockAffinity {
   readonly deleted?: boolean | undefined
 }
 
-/** True for an affinity to route for; `pending`, `pendingDeletion` and `deleted` are as if absent. */
+/**
+ * True for an affinity to route for; `pending`, `pendingDeletion` and `deleted` are as if absent.
+ */
 export const isConfirmed = (affinity: BlockAffinity): boolean =>
   (affinity.state === undefined || affinity.state === '' || affinity.state === 'confirmed') &&
   affinity.deleted !== true

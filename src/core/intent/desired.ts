@@ -7,8 +7,9 @@ import { podCidrsOf } from './pod-cidrs.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**
- * What the resources mean for one node. Pure, and the same for the same snapshot in whatever order its objects
- * came: lists are in canonical order, so that two answers are equal exactly when nothing is to be done.
+ * What the resources mean for one node. Pure, and the same for the same snapshot in whatever order
+ * its objects came: lists are in canonical order, so that two answers are equal exactly when
+ * nothing is to be done.
  *
  * O(nodes + peers + block affinities).
  */
@@ -76,7 +77,10 @@ function silence(snapshot: Snapshot, facts: NodeFacts, own: ClusterNode | undefi
   }
 }
 
-/** RFC 6286 §2.1: identifiers are unique in an AS; a reflected route with our own is taken for a loop. */
+/**
+ * RFC 6286 §2.1: identifiers are unique in an AS; a reflected route with our own is taken for a
+ * loop.
+ */
 function routerIdClash(cluster: Cluster, own: ClusterNode, routerId: number): Problem[] {
   return [...cluster.nodes.values()]
     .filter(node => node.name !== own.name && node.asNumber === own.asNumber)

@@ -1,22 +1,28 @@
 /**
- * What an operator reads: the objects under `/martlet/v1/` in the store, the answers of the agent's API, and
- * what the command line prints are these types, as JSON. Not the resources that an operator writes.
+ * What an operator reads: the objects under `/martlet/v1/` in the store, the answers of the agent's
+ * API, and what the command line prints are these types, as JSON. Not the resources that an
+ * operator writes.
  *
- *   /martlet/v1/nodes/<node>/agent                        AgentDocument           leased
- *   /martlet/v1/nodes/<node>/sessions/<name>              SessionDocument         leased
- *   /martlet/v1/nodes/<node>/routes/<family>/<prefix->    RouteDocument           leased, `-` for `/`
- *   /martlet/v1/nodes/<node>/routes-summary               RoutesSummaryDocument   leased
- *   /martlet/v1/nodes/<node>/kernel                       KernelDocument          leased
- *   /martlet/v1/last/<node>                               LastDocument            stays when the node dies
+ *   /martlet/v1/nodes/<node>/agent                       AgentDocument
+ *   /martlet/v1/nodes/<node>/sessions/<name>             SessionDocument
+ *   /martlet/v1/nodes/<node>/routes/<family>/<prefix>    RouteDocument, `-` for the prefix's `/`
+ *   /martlet/v1/nodes/<node>/routes-summary              RoutesSummaryDocument
+ *   /martlet/v1/nodes/<node>/kernel                      KernelDocument
+ *   /martlet/v1/last/<node>                              LastDocument
  *
- * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what does not
- * apply is absent, never null. A field is added freely; one that changes its meaning makes a `v2`.
+ * All but the last are under a lease: they go with the node, and the last one stays.
+ *
+ * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what
+ * does not apply is absent, never null. A field is added freely; one that changes its meaning makes
+ * a `v2`.
  */
 
 /** Under which all state of Martlet lies. */
 export const STATE_ROOT = '/martlet/v1/'
 
-/** Most routes of one node that have an object of their own; `routes-summary` counts all of them. */
+/**
+ * Most routes of one node that have an object of their own; `routes-summary` counts all of them.
+ */
 export const ROUTES_STATUS_MAX = 1000
 
 /** An instant: `2026-11-20T10:20:30.123Z`. */
@@ -25,7 +31,8 @@ export type Instant = string
 /**
  * What the agent does now.
  *
- * - `starting`: no complete answer of the store yet, so nothing is configured and nothing is withdrawn
+ * - `starting`: no complete answer of the store yet, so nothing is configured and nothing is
+ *   withdrawn
  * - `idle`: the store answered, and this node is not to speak BGP; `problems` says why
  * - `running`: sessions and routes are as the store wants them
  * - `stale`: the store does not answer; sessions and routes are as it last wanted them

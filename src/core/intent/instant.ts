@@ -22,8 +22,8 @@ export function instant(time: Millis, epochOffset: number): Instant {
 }
 
 /**
- * The Gregorian date of a day since 1970-01-01, counted in eras of 400 years that begin in March, so that the
- * leap day is the last of its year.
+ * The Gregorian date of a day since 1970-01-01, counted in eras of 400 years that begin in March,
+ * so that the leap day is the last of its year.
  */
 function dateOf(day: number): string {
   const shifted = day + 719_468

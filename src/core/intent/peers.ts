@@ -4,9 +4,14 @@ import type { PeerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, keyOf } from './cluster.ts'
 import type { NodeFacts, Problem } from './types.ts'
 
-/** Who peers with whom: the node-to-node mesh and BGPPeers, as Calico's confd makes sessions of them. */
+/**
+ * Who peers with whom: the node-to-node mesh and BGPPeers, as Calico's confd makes sessions of
+ * them.
+ */
 
-/** Fields without which a session would not be what its owner asked for; peers with one stay down. */
+/**
+ * Fields without which a session would not be what its owner asked for; peers with one stay down.
+ */
 const WITHHOLDING = [
   'nodeSelector',
   'peerSelector',
@@ -40,8 +45,8 @@ interface Context {
 }
 
 /**
- * The neighbours of `own`. A BGPPeer for all nodes is before one for this node, and both are before the mesh: of
- * two for the same address and port, the first wins.
+ * The neighbours of `own`. A BGPPeer for all nodes is before one for this node, and both are before
+ * the mesh: of two for the same address and port, the first wins.
  *
  * O(nodes + peers).
  */
@@ -149,7 +154,10 @@ function localAddressFor(
   return local
 }
 
-/** Calico's mesh: every node with every other, once a family that both have, but no route reflectors. */
+/**
+ * Calico's mesh: every node with every other, once a family that both have, but no route
+ * reflectors.
+ */
 function meshPeers(context: Context): PeerConfig[] {
   const { cluster, own, facts } = context
   if (!cluster.mesh || own.clusterId !== undefined) return []
@@ -173,7 +181,7 @@ function meshPeers(context: Context): PeerConfig[] {
         context.problems.push({
           object: node.key,
           field: `spec.bgp.${family}Address`,
-          reason: `${address} is the address of ${holder} too; no session is made with ${node.name}`,
+          reason: `${address} is ${holder}'s address too; no session is made with ${node.name}`,
         })
         continue
       }
@@ -199,12 +207,14 @@ function meshPeers(context: Context): PeerConfig[] {
 
 /**
  * Which end of a session between two Calico nodes waits: the one whose address is the lower *text*
- * (`10.0.0.9` is above `10.0.0.10`). Not what one would write today, but both ends must agree, and a Calico node
- * does it so.
+ * (`10.0.0.9` is above `10.0.0.10`). Not what one would write today, but both ends must agree, and
+ * a Calico node does it so.
  */
 const waits = (peer: Address, own: Address): boolean => peer > own
 
-/** Calico's rule: iBGP, we reflect, and the peer does not reflect for the same cluster. RFC 4456 §7 */
+/**
+ * Calico's rule: iBGP, we reflect, and the peer does not reflect for the same cluster. RFC 4456 §7
+ */
 function isClient(
   own: ClusterNode,
   peer: ClusterNode | undefined,

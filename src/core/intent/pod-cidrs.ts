@@ -10,7 +10,9 @@ import {
 import { keyOf } from './cluster.ts'
 import type { NodeFacts, Problem, Snapshot } from './types.ts'
 
-/** Which pod addresses are whose: what a node announces as its own, and what it is not to announce. */
+/**
+ * Which pod addresses are whose: what a node announces as its own, and what it is not to announce.
+ */
 
 /** That pods of `node` have addresses in `prefix`. */
 interface Claim {
@@ -34,9 +36,9 @@ export interface PodCidrs {
 /**
  * Finds this node's pod CIDRs and everybody's.
  *
- * A node has those of its own configuration, else of its Node's status, else its confirmed block affinities. Of
- * two nodes whose pod CIDRs overlap, the one whose name is lower keeps its own, so that all nodes decide
- * alike without asking each other.
+ * A node has those of its own configuration, else of its Node's status, else its confirmed block
+ * affinities. Of two nodes whose pod CIDRs overlap, the one whose name is lower keeps its own, so
+ * that all nodes decide alike without asking each other.
  *
  * O(claims · lengths that this node's prefixes have).
  */

@@ -47,8 +47,8 @@ export interface StatusFacts {
   readonly speaker?: SpeakerSnapshot
   readonly dataplane?: DataplaneSnapshot
   /**
-   * Wall clock less monotonic clock, in milliseconds. Take it once a process: a new one each time would move
-   * every instant a little, and so rewrite every document.
+   * Wall clock less monotonic clock, in milliseconds. Take it once a process: a new one each time
+   * would move every instant a little, and so rewrite every document.
    */
   readonly epochOffset: number
 }
@@ -269,7 +269,10 @@ export function kernelDocument({
   }
 }
 
-/** The last-known copy, as of `now`. Write it at most every few seconds: it changes whenever anything does. */
+/**
+ * The last-known copy, as of `now`. Write it at most every few seconds: it changes whenever
+ * anything does.
+ */
 export function lastDocument(facts: StatusFacts, now: Millis): LastDocument {
   const { speaker, dataplane, epochOffset } = facts
   return {

@@ -48,7 +48,10 @@ export interface NodeFacts {
   readonly families?: readonly Family[]
 }
 
-/** What the store held at one revision, decoded: each list in order of name, each object valid by itself. */
+/**
+ * What the store held at one revision, decoded: each list in order of name, each object valid by
+ * itself.
+ */
 export interface Snapshot {
   readonly nodes: readonly NodeResource[]
   readonly bgpConfigurations: readonly BgpConfigurationResource[]
