@@ -73,6 +73,8 @@ export interface Column<Row> {
   readonly heading: string
   readonly text: (row: Row) => string
   readonly mood?: (row: Row) => Mood
+  /** instead of `text`, in every row, where the line would be longer than the terminal */
+  readonly brief?: (row: Row) => string
   /** only with `-o wide` */
   readonly wide?: boolean
   /** may be cut, with `…`, where the line would be longer than the terminal */
@@ -92,11 +94,13 @@ export function table<Row>(
   wide = false,
 ): string {
   const shown = columns.filter(column => wide || column.wide !== true)
-  const cells = rows.map(row => shown.map(column => column.text(row)))
-  const widths = shown.map((column, at) =>
-    Math.max(column.heading.length, ...cells.map(line => line[at]!.length)),
-  )
-  if (!wide) shrink(widths, shown, terminal.columns)
+  let cells = rows.map(row => shown.map(column => column.text(row)))
+  let widths = widthsOf(shown, cells)
+  if (!wide && excessOf(widths, terminal.columns) > 0) {
+    cells = rows.map(row => shown.map(column => (column.brief ?? column.text)(row)))
+    widths = widthsOf(shown, cells)
+    shrink(widths, shown, terminal.columns)
+  }
   const lines = rows.map((row, index) =>
     shown.map((column, at) => {
       const cell = cut(cells[index]![at]!, widths[at]!)
@@ -108,9 +112,18 @@ export function table<Row>(
   return [headings, ...lines].map(line => line.join(' '.repeat(GAP)).trimEnd()).join('\n')
 }
 
+const widthsOf = <Row>(columns: readonly Column<Row>[], cells: readonly string[][]): number[] =>
+  columns.map((column, at) =>
+    Math.max(column.heading.length, ...cells.map(line => line[at]!.length)),
+  )
+
+/** By how much a line of these columns is longer than `limit`. */
+const excessOf = (widths: readonly number[], limit: number): number =>
+  widths.reduce((sum, width) => sum + width + GAP, -GAP) - limit
+
 /** Takes what is too much from the columns that yield, the last one first. */
 function shrink<Row>(widths: number[], columns: readonly Column<Row>[], limit: number): void {
-  let excess = widths.reduce((sum, width) => sum + width + GAP, -GAP) - limit
+  let excess = excessOf(widths, limit)
   for (let at = widths.length - 1; at >= 0 && excess > 0; at--) {
     if (columns[at]!.yields !== true) continue
     const floor = Math.max(columns[at]!.heading.length, YIELDING_MIN)

@@ -231,6 +231,19 @@ test('routes are in the order of their numbers, and say where the kernel stands'
   )
 })
 
+test('next hops that do not fit are counted, so that the state is not cut', async t => {
+  const routes = [
+    routeDocument({ nextHops: ['fd00:10:240:11::2', 'fd00:10:240:12::2', 'fd00:10:240:13::2'] }),
+    routeDocument({ prefix: '10.200.2.0/24' }),
+  ]
+  const agent = agentOf({ agent: agentDocument(), routes })
+  const { printed } = await run(['routes'], { agent })
+  t.regex(printed, /^10\.200\.1\.0\/24 +fd00:10:240:11::2 \+2 +Global_10_240_0_1 +installed$/m)
+  t.regex(printed, /^10\.200\.2\.0\/24 +10\.240\.0\.21 +/m)
+  const wide = await run(['routes', '-o', 'wide'], { agent })
+  t.regex(wide.printed, /fd00:10:240:11::2, fd00:10:240:12::2, fd00:10:240:13::2/)
+})
+
 test('one route tells the rule that each path lost by', async t => {
   const { best } = routeDocument()
   const agent = agentOf({

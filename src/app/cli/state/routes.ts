@@ -20,7 +20,7 @@ export function tabulateRoutes(
     [
       ...(options.severalNodes ? [node] : []),
       { heading: 'PREFIX', text: route => route.prefix },
-      { heading: 'NEXT HOPS', text: nextHops },
+      { heading: 'NEXT HOPS', text: nextHops, brief: firstHop },
       { heading: 'FROM', text: route => route.from },
       { heading: 'PATHS', text: route => String(route.pathsTotal), wide: true },
       { heading: 'AS PATH', text: route => route.best.asPath || '-', wide: true },
@@ -40,6 +40,11 @@ export function tabulateRoutes(
 }
 
 const nextHops = (route: RouteDocument): string => route.nextHops.join(', ') || '-'
+
+/** The first one, and how many more there are. */
+function firstHop({ nextHops: [first = '-', ...others] }: RouteDocument): string {
+  return others.length === 0 ? first : `${first} +${others.length}`
+}
 
 const kernel = ({ kernel, kernelError }: RouteDocument): string =>
   kernelError === undefined ? kernel : `${kernel}: ${kernelError}`
