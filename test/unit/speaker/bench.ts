@@ -58,6 +58,7 @@ export class Scripted {
   readonly routerId: number
   connection = 0 as ConnectionId
   readonly #bench: Bench
+  #fourOctetAs = true
   /** since `tell` was last asked */
   told: Told[] = []
   notifications: (readonly [number, number])[] = []
@@ -75,6 +76,7 @@ export class Scripted {
   up({ fourOctetAs = true }: { readonly fourOctetAs?: boolean } = {}): this {
     this.connection = this.#bench.nextConnection()
     this.closed = false
+    this.#fourOctetAs = fourOctetAs
     this.#bench.deliver({
       type: 'Accepted',
       connection: this.connection,
@@ -158,7 +160,7 @@ export class Scripted {
       this.notifications.push([body[0] ?? 0, body[1] ?? 0])
     if (bytes[18] !== MESSAGE_TYPES.UPDATE) return
     this.updates.push(bytes)
-    this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS))
+    this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS, this.#fourOctetAs))
   }
 }
 
@@ -231,6 +233,7 @@ export class Bench implements SpeakerOutput {
       config: {
         routerId: 0x0afffffe,
         localAs: LOCAL_AS,
+        clusterId: 0x63000001,
         multipathMax: 4,
         peers: this.peers.map(({ config }) => config),
         originated: [],
@@ -290,10 +293,10 @@ export function updateOf(
   return builder.finish()
 }
 
-function toldBy(body: Uint8Array, external: boolean): Told[] {
+function toldBy(body: Uint8Array, external: boolean, fourOctetAs: boolean): Told[] {
   const update = splitUpdate(body)
   if ('remedy' in update) throw new Error(update.why)
-  const decoded = decodeAttributes(update.attributes, { ebgp: external, fourOctetAs: true })
+  const decoded = decodeAttributes(update.attributes, { ebgp: external, fourOctetAs })
   const { attributes, reach, unreach, faults } = decoded
   if (faults.length > 0) throw new Error(faults[0]!.why)
   const empty = update.attributes.length === 0 && body.length === 4

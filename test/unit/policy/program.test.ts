@@ -1,0 +1,156 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { contains, formatPrefix, prefix, prefixParts } from '../../../src/core/net/index.ts'
+import {
+  ACCEPT_ALL,
+  type Action,
+  canonicalText,
+  ORIGINATED_ONLY,
+  type Policy,
+  PrefixSet,
+  Programs,
+  REJECTED,
+  type RouteView,
+  type Term,
+  UNCHANGED,
+} from '../../../src/core/policy/index.ts'
+import type { PathAttributes } from '../../../src/core/wire/index.ts'
+
+const route = (text: string, originated = false): RouteView => {
+  const { family, bytes, length } = prefixParts(prefix(text))
+  return { originated, family, bytes, length }
+}
+
+const rule = (text: string, lengthMin: number, lengthMax: number) => ({
+  prefix: prefix(text),
+  lengthMin,
+  lengthMax,
+})
+
+const term = (
+  verdict: Term['verdict'],
+  actions: readonly Action[] = [],
+  match: Term['match'] = {},
+): Term => ({
+  match,
+  actions,
+  verdict,
+})
+
+const policy = (terms: Term[], otherwise: Policy['otherwise'] = 'reject'): Policy => ({
+  terms,
+  otherwise,
+})
+
+test('the first term that judges decides', t => {
+  const program = new Programs().compile(
+    policy([
+      term('reject', [], { prefixes: [rule('10.0.0.0/8', 25, 32)] }),
+      term('accept', [], { prefixes: [rule('10.0.0.0/8', 8, 32)] }),
+    ]),
+  )
+  t.is(program.run(route('10.1.0.0/24')), UNCHANGED)
+  t.is(program.run(route('10.1.0.0/25')), REJECTED)
+  t.is(program.run(route('11.0.0.0/8')), REJECTED)
+  t.true(program.looksAtPrefix)
+})
+
+test('actions of terms that go on are done by the one that accepts', t => {
+  const program = new Programs().compile(
+    policy([
+      term('next', [{ type: 'add-communities', communities: [1] }]),
+      term('next', [{ type: 'set-med', value: 9 }], { source: 'originated' }),
+      term('accept', [{ type: 'set-local-pref', value: 50 }]),
+    ]),
+  )
+  const learned = program.run(route('10.0.0.0/8'))
+  const originated = program.run(route('10.0.0.0/8', true))
+  t.not(learned, originated)
+  t.deepEqual(program.apply(learned, {}), { communities: [1], localPref: 50 })
+  t.deepEqual(program.apply(originated, {}), { communities: [1], med: 9, localPref: 50 })
+  t.is(program.run(route('11.0.0.0/8')), learned, 'one outcome has one number')
+})
+
+test('nothing judges: otherwise does', t => {
+  const programs = new Programs()
+  t.is(programs.compile(ACCEPT_ALL).run(route('10.0.0.0/8')), UNCHANGED)
+  t.is(programs.compile(ORIGINATED_ONLY).run(route('10.0.0.0/8')), REJECTED)
+  t.is(programs.compile(ORIGINATED_ONLY).run(route('10.0.0.0/8', true)), UNCHANGED)
+})
+
+const acts = test.macro({
+  exec: (t, action: Action, before: PathAttributes, after: PathAttributes) => {
+    const program = new Programs().compile(policy([term('accept', [action])]))
+    t.deepEqual(program.apply(program.run(route('10.0.0.0/8')), before), after)
+  },
+  title: (_, action: Action, before) => `${action.type} on ${JSON.stringify(before)}`,
+})
+
+test(acts, { type: 'set-med', value: 1 }, { med: 5 }, { med: 1 })
+test(acts, { type: 'set-local-pref', value: 1 }, {}, { localPref: 1 })
+test(
+  acts,
+  { type: 'add-communities', communities: [1, 2] },
+  { communities: [2, 3] },
+  { communities: [2, 3, 1] },
+)
+test(
+  acts,
+  { type: 'remove-communities', communities: [1, 2] },
+  { communities: [2, 3] },
+  { communities: [3] },
+)
+test(acts, { type: 'remove-communities', communities: [2] }, { communities: [2] }, {})
+test(
+  acts,
+  { type: 'prepend', asn: 7, count: 2 },
+  { asPath: [{ type: 'sequence', asns: [1] }] },
+  {
+    asPath: [
+      { type: 'sequence', asns: [7, 7] },
+      { type: 'sequence', asns: [1] },
+    ],
+  },
+)
+
+test('policies that mean the same are one program', t => {
+  const programs = new Programs()
+  const one = policy([
+    term('accept', [{ type: 'add-communities', communities: [2, 1] }], {
+      prefixes: [rule('10.0.0.0/8', 8, 32), rule('10.1.0.0/16', 16, 16)],
+    }),
+  ])
+  const same = policy([
+    term('accept', [{ type: 'add-communities', communities: [1, 2] }], {
+      prefixes: [rule('10.1.0.0/16', 16, 16), rule('10.0.0.0/8', 8, 32), rule('10.0.0.0/8', 8, 32)],
+    }),
+  ])
+  t.is(programs.compile(one), programs.compile(same))
+  t.not(canonicalText(one), canonicalText(policy([...one.terms], 'accept')))
+  t.not(canonicalText(one), canonicalText(policy([term('accept', one.terms[0]!.actions)])))
+  programs.keep(new Set())
+  t.not(programs.compile(one), undefined)
+})
+
+test('a set of prefix rules takes what some rule takes', t => {
+  const few = fc.constantFrom(0, 10, 128)
+  const anyPrefix = fc
+    .tuple(few, few, fc.integer({ min: 0, max: 20 }))
+    .map(([a, b, length]) => formatPrefix(Uint8Array.of(a, b, 0, 0), length))
+  const anyRule = fc.tuple(anyPrefix, fc.nat(4), fc.nat(4)).map(([each, more, wide]) => {
+    const lengthMin = prefixParts(each).length + more
+    return { prefix: each, lengthMin, lengthMax: lengthMin + wide }
+  })
+  fc.assert(
+    fc.property(fc.array(anyRule, { maxLength: 6 }), anyPrefix, (rules, asked) => {
+      const { family, bytes, length } = prefixParts(asked)
+      const expected = rules.some(
+        each =>
+          contains(each.prefix, asked) && length >= each.lengthMin && length <= each.lengthMax,
+      )
+      return new PrefixSet(rules).matches(family, bytes, 0, length) === expected
+    }),
+    { numRuns: 1000 },
+  )
+  t.pass()
+})
