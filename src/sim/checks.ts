@@ -17,8 +17,8 @@ import type { World } from './world.ts'
 /**
  * What must be true of nodes that have come to rest, and what must be true at every step.
  *
- * Each check returns what it found wrong, one sentence each, empty for nothing. They look at the tables and
- * work everything out anew, the slow way.
+ * Each check returns what it found wrong, one sentence each, empty for nothing. They look at the
+ * tables and work everything out anew, the slow way.
  */
 
 /** Two nodes, and under which name each has the other as a peer. */
@@ -103,7 +103,10 @@ function textOf(attributes: PathAttributes, nextHop: string): string {
   return `${octets.join('')} ${nextHop}`
 }
 
-/** Loc-RIB is what a decision made afresh from the Adj-RIBs-In gives: the path taken does not matter. */
+/**
+ * Loc-RIB is what a decision made afresh from the Adj-RIBs-In gives: the path taken does not
+ * matter.
+ */
 export function checkDecisions({ speaker }: Node): string[] {
   const wrong: string[] = []
   for (const family of FAMILIES) {
@@ -253,7 +256,10 @@ export function checkEmpty({ speaker }: Node): string[] {
     .map(([what, size]) => `${size} ${what} are left`)
 }
 
-/** At every step: no session outlives its hold time in silence. A margin is for the tick that is due. */
+/**
+ * At every step: no session outlives its hold time in silence. A margin is for the tick that is
+ * due.
+ */
 export function checkSilence({ now }: World, node: Node, names: readonly string[]): string[] {
   const wrong: string[] = []
   if (!node.alive) return wrong

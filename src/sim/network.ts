@@ -2,8 +2,8 @@ import type { Address } from '../core/net/index.ts'
 import type { World } from './world.ts'
 
 /**
- * Reliable byte streams as TCP gives them: latency, any splitting and joining of chunks, resets, half-open
- * deaths and partitions. Never reordering inside a stream.
+ * Reliable byte streams as TCP gives them: latency, any splitting and joining of chunks, resets,
+ * half-open deaths and partitions. Never reordering inside a stream.
  */
 
 /** How the network behaves. Probabilities are of each chance to misbehave. */
@@ -210,7 +210,10 @@ export class Network {
     this.reset(a, b)
   }
 
-  /** A host has died without a word: its streams are gone, the others learn of it on their next word. */
+  /**
+   * A host has died without a word: its streams are gone, the others learn of it on their next
+   * word.
+   */
   vanish(address: Address): void {
     for (const stream of this.#streams)
       if (stream.hosts.includes(address)) {

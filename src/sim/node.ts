@@ -13,7 +13,10 @@ import {
 import type { Network, StreamEnd, StreamEvents } from './network.ts'
 import type { World } from './world.ts'
 
-/** A node of the world: the production speaker, with the network for its sockets and a map for its FIB. */
+/**
+ * A node of the world: the production speaker, with the network for its sockets and a map for its
+ * FIB.
+ */
 
 /** Rows of table work a turn: small, so that turns and events interleave. */
 const BUDGET = 64

@@ -3,8 +3,8 @@ import { Heap, type Millis, millis, Prng } from '../core/base/index.ts'
 /**
  * A world with a virtual clock: everything that happens is an action at a time, in one heap.
  *
- * One integer seed decides all chance, so one seed replays one run. Actions of one time run in the order in
- * which they were asked for.
+ * One integer seed decides all chance, so one seed replays one run. Actions of one time run in the
+ * order in which they were asked for.
  */
 
 interface Action {

@@ -11,7 +11,8 @@ import {
 } from '../../src/core/wire/index.ts'
 
 /**
- * How fast and how large: a full table in by one peer and out to another, through the speaker alone.
+ * How fast and how large: a full table in by one peer and out to another, through the speaker
+ * alone.
  *
  *     node test/perf/ingest.ts [prefixes] [receivers] [senders]
  *

@@ -5,8 +5,8 @@ import { checkEmpty, checkSilence } from '../../src/sim/index.ts'
 import { type Edge, mesh, PATIENCE, type Place, Topology, type Tuning } from './support.ts'
 
 /**
- * Everything that can go wrong, in any order, and then rest: what is left must be what a quiet run would
- * have led to. A failure names its seed; `MARTLET_SIM_SEED` runs that one alone.
+ * Everything that can go wrong, in any order, and then rest: what is left must be what a quiet run
+ * would have led to. A failure names its seed; `MARTLET_SIM_SEED` runs that one alone.
  */
 
 const ONE = process.env.MARTLET_SIM_SEED

@@ -21,7 +21,9 @@ export interface Place {
   readonly originated: readonly Prefix[]
 }
 
-/** Two nodes that are peers; `client` says that the right one is the left one's reflector client. */
+/**
+ * Two nodes that are peers; `client` says that the right one is the left one's reflector client.
+ */
 export interface Edge {
   readonly left: string
   readonly right: string

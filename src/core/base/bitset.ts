@@ -42,7 +42,10 @@ export class Bitset {
     return true
   }
 
-  /** The first number at or after `from`, or -1. A walk of the whole set costs O(largest / 32 + size). */
+  /**
+   * The first number at or after `from`, or -1. A walk of the whole set costs O(largest / 32 +
+   * size).
+   */
   next(from: number): number {
     const words = this.#words
     let word = from >>> 5
@@ -55,7 +58,10 @@ export class Bitset {
     return (word << 5) + 31 - Math.clz32(bits & -bits)
   }
 
-  /** Takes the next number out, or -1 when empty. In order, going round; a whole round is O(largest / 32). */
+  /**
+   * Takes the next number out, or -1 when empty. In order, going round; a whole round is O(largest
+   * / 32).
+   */
   take(): number {
     if (this.#size === 0) return -1
     let at = this.next(this.#cursor)

@@ -75,7 +75,8 @@ export class ByteQueue {
 
   #makeRoom(need: number): void {
     const used = this.#end - this.#start
-    // half of it free at the front: move rather than grow, so that each octet moves once at most on average
+    // half of it free at the front: move rather than grow, so that each octet moves once at most on
+    // average
     const moves = this.#start >= this.#buffer.length >>> 1 && used + need <= this.#buffer.length
     if (moves) this.#buffer.copyWithin(0, this.#start, this.#end)
     else {

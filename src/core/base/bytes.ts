@@ -2,8 +2,9 @@
  * Reading and writing network byte order without exceptions.
  *
  * `Reader` never throws: past the end it returns 0 and sets `overrun`, which a decoder checks once.
- * `Writer` writes into a buffer of a fixed limit and sets `overflow` when something did not fit; what it
- * holds then is not to be sent. Both cost O(1) an operation; `view` and `bytes` do not copy.
+ * `Writer` writes into a buffer of a fixed limit and sets `overflow` when something did not fit;
+ * what it holds then is not to be sent. Both cost O(1) an operation; `view` and `bytes` do not
+ * copy.
  */
 
 /** Reads big-endian fields from a slice of bytes. */
@@ -107,7 +108,9 @@ export class Writer {
     this.length += from.length
   }
 
-  /** Leaves a one-octet length field, runs `body`, and fills the field with the bytes that it wrote. */
+  /**
+   * Leaves a one-octet length field, runs `body`, and fills the field with the bytes that it wrote.
+   */
   counted8(body: () => void): void {
     const at = this.length
     this.u8(0)

@@ -2,7 +2,10 @@
  * Growing columns: the one place that copies a typed array into a longer one.
  */
 
-/** The length that a column of `length` rows grows to so that row `row` fits: by half, at least `least`. */
+/**
+ * The length that a column of `length` rows grows to so that row `row` fits: by half, at least
+ * `least`.
+ */
 export function grownLength(length: number, row: number, least = 64): number {
   return Math.max(least, row + 1, length + (length >>> 1))
 }

@@ -3,7 +3,8 @@ import { invariant } from './invariant.ts'
 /**
  * A binary heap: the least of what it holds comes out first. O(log n) a change.
  *
- * Equal elements come out in no particular order; whoever wants one puts a sequence into the comparison.
+ * Equal elements come out in no particular order; whoever wants one puts a sequence into the
+ * comparison.
  */
 export class Heap<Item> {
   readonly #items: Item[] = []

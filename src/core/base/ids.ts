@@ -9,7 +9,10 @@ declare const brand: unique symbol
 /** `Kind` with the name `Name` written on it. Made only by the functions that own the name. */
 export type Brand<Kind, Name extends string> = Kind & { readonly [brand]: Name }
 
-/** A monotonic time or a duration, in milliseconds. Seconds exist only on the wire and in configuration. */
+/**
+ * A monotonic time or a duration, in milliseconds. Seconds exist only on the wire and in
+ * configuration.
+ */
 export type Millis = Brand<number, 'Millis'>
 
 /** `value` milliseconds. */

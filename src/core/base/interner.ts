@@ -25,9 +25,9 @@ export const internerRowsMax = 1 << 24
  *          counts   references; 0 where the row is free       4 bytes
  *   slot   slots    row, or EMPTY                             4 bytes; two to four slots a row
  *
- * About 25 bytes a string beside its octets, which lie one after another in chunks of up to a megabyte. A
- * string goes when its last reference does; when more octets are dead than live, the arena is rewritten. Row
- * numbers are used again, so whoever keeps one keeps a reference.
+ * About 25 bytes a string beside its octets, which lie one after another in chunks of up to a
+ * megabyte. A string goes when its last reference does; when more octets are dead than live, the
+ * arena is rewritten. Row numbers are used again, so whoever keeps one keeps a reference.
  *
  * Limit: `internerRowsMax` (docs/LIMITS.md).
  */
@@ -47,7 +47,10 @@ export class Interner {
   #size = 0
   #free = EMPTY
 
-  /** @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing collisions */
+  /**
+   * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
+   * collisions
+   */
   constructor(seed = 0) {
     this.#seed = seed | 0
   }
@@ -62,7 +65,9 @@ export class Interner {
     return this.#rows
   }
 
-  /** Rows that are allocated: a column of this length has place for every row until the next `add`. */
+  /**
+   * Rows that are allocated: a column of this length has place for every row until the next `add`.
+   */
   get capacity(): number {
     return this.#counts.length
   }
@@ -80,7 +85,10 @@ export class Interner {
     return this.#slots[slot]!
   }
 
-  /** The row of a string, made where there is none, with one more reference; -1 when full. O(its octets). */
+  /**
+   * The row of a string, made where there is none, with one more reference; -1 when full. O(its
+   * octets).
+   */
   add(bytes: Uint8Array, start = 0, end = bytes.length): number {
     const hash = hashOf(bytes, start, end, this.#seed)
     const slot = this.#search(bytes, start, end, hash)
@@ -264,7 +272,10 @@ export class Interner {
   }
 }
 
-/** Four octets at a time, then the rest; mixed at the end, since the slot is taken from the low bits. */
+/**
+ * Four octets at a time, then the rest; mixed at the end, since the slot is taken from the low
+ * bits.
+ */
 function hashOf(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let hash = (seed ^ (end - start)) | 0
   let at = start

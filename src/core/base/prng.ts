@@ -1,5 +1,6 @@
 /**
- * A small seeded generator of uniform numbers (mulberry32), for jitter and simulation; not for secrets.
+ * A small seeded generator of uniform numbers (mulberry32), for jitter and simulation; not for
+ * secrets.
  *
  * The core never draws from the world: whoever makes an engine hands it a `Prng`, so that one seed
  * replays one run.

@@ -7,7 +7,9 @@ import { formatPrefix, type Prefix, prefixParts } from './prefix.ts'
  * The prefixes of one family as row numbers: what every table of routes is indexed by.
  */
 
-/** A row of a `PrefixTable`. Stays the same while the prefix is in the table, then is used again. */
+/**
+ * A row of a `PrefixTable`. Stays the same while the prefix is in the table, then is used again.
+ */
 export type PrefixId = Brand<number, 'PrefixId'>
 
 /** No row. */
@@ -25,16 +27,18 @@ const FREE = 255
 /**
  * The prefixes of one family, each with a row number that stays.
  *
- *   row     words    network in 32-bit words    4 bytes (IPv6: 16); of a free row: the next free one
+ *   row     words    network in 32-bit words    4 bytes (IPv6: 16); of a free row: the next free
+ *   one
  *           lengths  bits of the prefix         1 byte; FREE where the row is free
  *   slot    slots    row, or EMPTY              4 bytes; two to four slots a row, linear probing
  *
- * 13 to 21 bytes an IPv4 prefix, 25 to 33 an IPv6 one. Rows grow by half, slots by doubling; the table gives
- * its memory back when its last prefix leaves. A freed row is the first to be used again. Deletion moves
- * later entries back, so there are no tombstones and a table that churns does not decay.
+ * 13 to 21 bytes an IPv4 prefix, 25 to 33 an IPv6 one. Rows grow by half, slots by doubling; the
+ * table gives its memory back when its last prefix leaves. A freed row is the first to be used
+ * again. Deletion moves later entries back, so there are no tombstones and a table that churns does
+ * not decay.
  *
- * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits beyond
- * `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".
+ * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits
+ * beyond `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".
  *
  * Limit: `prefixTableRowsMax` (docs/LIMITS.md).
  */
@@ -56,7 +60,10 @@ export class PrefixTable {
   #w2 = 0
   #w3 = 0
 
-  /** @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing collisions */
+  /**
+   * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
+   * collisions
+   */
   constructor(family: Family, seed = 0) {
     this.family = family
     this.#stride = family === 'ipv4' ? 1 : 4
@@ -76,7 +83,9 @@ export class PrefixTable {
     return this.#rows
   }
 
-  /** Rows that are allocated: a column of this length has place for every row until the next `add`. */
+  /**
+   * Rows that are allocated: a column of this length has place for every row until the next `add`.
+   */
   get capacity(): number {
     return this.#lengths.length
   }
@@ -154,7 +163,9 @@ export class PrefixTable {
     return formatPrefix(bytes, length)
   }
 
-  /** The row of a prefix that is text, made where there is none; `NO_PREFIX` when the table is full. */
+  /**
+   * The row of a prefix that is text, made where there is none; `NO_PREFIX` when the table is full.
+   */
   addPrefix(prefix: Prefix): PrefixId {
     const { family, bytes, length } = prefixParts(prefix)
     invariant(family === this.family, 'a table has prefixes of its own family')
@@ -168,8 +179,8 @@ export class PrefixTable {
   }
 
   /**
-   * The longest prefix that holds `address` and that `accept` takes, or `NO_PREFIX`. One probe for each
-   * length that the table has; about five million a second in a full table.
+   * The longest prefix that holds `address` and that `accept` takes, or `NO_PREFIX`. One probe for
+   * each length that the table has; about five million a second in a full table.
    */
   match(address: Address, accept: (row: PrefixId) => boolean = () => true): PrefixId {
     if (familyOf(address) !== this.family) return NO_PREFIX
@@ -361,7 +372,9 @@ export class PrefixTable {
   }
 }
 
-/** The first 32 of `bits` bits at `offset`, the rest zero; octets beyond those bits are not read. */
+/**
+ * The first 32 of `bits` bits at `offset`, the rest zero; octets beyond those bits are not read.
+ */
 function wordAt(bytes: Uint8Array, offset: number, bits: number): number {
   if (bits <= 0) return 0
   let word = bytes[offset]! << 24

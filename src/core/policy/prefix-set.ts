@@ -34,7 +34,10 @@ class FamilySet {
   }
 }
 
-/** A set of prefix rules of both families. A look-up costs one probe for each length that rules have. */
+/**
+ * A set of prefix rules of both families. A look-up costs one probe for each length that rules
+ * have.
+ */
 export class PrefixSet {
   readonly #families: Readonly<Record<Family, FamilySet>> = {
     ipv4: new FamilySet('ipv4'),

@@ -6,11 +6,14 @@ import { type Action, applyAction, type Match, type Policy, type Term } from './
 /**
  * Policies compiled: run for each route, compared by text.
  *
- * A program never sees a session or a table. It says of a route which outcome it has, a small number; the
- * attributes are changed once for each set and outcome, by whoever remembers that.
+ * A program never sees a session or a table. It says of a route which outcome it has, a small
+ * number; the attributes are changed once for each set and outcome, by whoever remembers that.
  */
 
-/** Most different outcomes of one program; a policy that has more ends in a rejection of what is beyond. */
+/**
+ * Most different outcomes of one program; a policy that has more ends in a rejection of what is
+ * beyond.
+ */
 export const outcomesMax = 4_096
 
 /** What a program looks at. One object may be used for many routes. */

@@ -10,7 +10,9 @@ export interface PrefixRule {
   readonly lengthMax: number
 }
 
-/** What a term asks of a route. Everything that is present must hold; nothing present matches all. */
+/**
+ * What a term asks of a route. Everything that is present must hold; nothing present matches all.
+ */
 export interface Match {
   /** from this node itself, or from a peer */
   readonly source?: 'originated' | 'learned'

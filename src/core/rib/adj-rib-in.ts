@@ -11,12 +11,13 @@ const PAGE_MASK = PAGE_ROWS - 1
 /**
  * The Adj-RIB-In of one peer in one family: which attribute set each prefix has from it.
  *
- *   row      PrefixId -> AttributeSetId        4 bytes a prefix, in pages of 1,024 rows; NONE where the peer
+ *   row      PrefixId -> AttributeSetId        4 bytes a prefix, in pages of 1,024 rows; NONE where
+ *   the peer
  *                                              has no path
  *
- * A peer with ten routes costs a page or a few of 4 KB each, one with a million 4 bytes a path; a page goes
- * with its last path. Whoever puts a set here holds a reference to it. Dropping a peer walks its pages, not
- * the table.
+ * A peer with ten routes costs a page or a few of 4 KB each, one with a million 4 bytes a path; a
+ * page goes with its last path. Whoever puts a set here holds a reference to it. Dropping a peer
+ * walks its pages, not the table.
  */
 export class AdjRibIn {
   readonly #pages: (Int32Array | undefined)[] = []
@@ -41,7 +42,9 @@ export class AdjRibIn {
     return page === undefined ? NO_SET : (page[prefix & PAGE_MASK] as AttributeSetId)
   }
 
-  /** Puts a set, or `NO_SET`, in a row. Returns what was there: its reference is the caller's now. */
+  /**
+   * Puts a set, or `NO_SET`, in a row. Returns what was there: its reference is the caller's now.
+   */
   put(prefix: PrefixId, set: AttributeSetId): AttributeSetId {
     const index = prefix >>> PAGE_BITS
     let page = this.#pages[index]

@@ -16,11 +16,14 @@ import {
 /** How one group's routes are made from the Loc-RIB's: the rules of the session and its policy. */
 export interface Exporter {
   /**
-   * Which of the forms of `set` this route takes; -1: it is not sent. Forms are numbers of the exporter's
-   * own, 0 or more. Called for each route: cheap.
+   * Which of the forms of `set` this route takes; -1: it is not sent. Forms are numbers of the
+   * exporter's own, 0 or more. Called for each route: cheap.
    */
   form(row: PrefixId, set: AttributeSetId, source: PeerId): number
-  /** A form of `set`, with one more reference, or `NO_OUT_SET` where it cannot be sent. Called once a set. */
+  /**
+   * A form of `set`, with one more reference, or `NO_OUT_SET` where it cannot be sent. Called once
+   * a set.
+   */
   make(set: AttributeSetId, source: PeerId, form: number): OutSetId
 }
 
@@ -36,9 +39,10 @@ const REFUSED = -2
  *   set              memo    OutSetId of the form last asked for, or REFUSED    4 bytes
  *   (AttributeSetId) forms   which form that was                                4 bytes
  *
- * 6 bytes a prefix and group, 8 a set and group. One column serves all members: member `m` holds a row when
- * it has a set whose source is not `m` (a path does not go back to where it came from). Each row and each
- * memo entry holds a reference to its set, each row in use one to the Loc-RIB's row.
+ * 6 bytes a prefix and group, 8 a set and group. One column serves all members: member `m` holds a
+ * row when it has a set whose source is not `m` (a path does not go back to where it came from).
+ * Each row and each memo entry holds a reference to its set, each row in use one to the Loc-RIB's
+ * row.
  */
 export class AdjRibOut {
   out = new Int32Array(0)
@@ -132,7 +136,9 @@ export class AdjRibOut {
     this.#forms = new Int32Array(0)
   }
 
-  /** Empties rows from `from` on, at most `budget`; returns the next row, or -1 when all are empty. */
+  /**
+   * Empties rows from `from` on, at most `budget`; returns the next row, or -1 when all are empty.
+   */
   sweep(from: number, budget: number): number {
     const end = Math.min(this.out.length, from + budget)
     for (let row = from; row < end; row++)

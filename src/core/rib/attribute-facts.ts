@@ -1,10 +1,10 @@
 /**
  * What the decision and the export rules need to know of a set of attributes, read from its octets.
  *
- * Two walks over attributes as the wire has them (RFC 4271 §4.3: flags, code, length, value). `readFacts`
- * takes octets that the codec has written and so need no checks. `isPlain` says of octets that a peer sent
- * whether they are what the codec would have written, so that most sets are never decoded into objects; it
- * knows few attributes and doubts everything else.
+ * Two walks over attributes as the wire has them (RFC 4271 §4.3: flags, code, length, value).
+ * `readFacts` takes octets that the codec has written and so need no checks. `isPlain` says of
+ * octets that a peer sent whether they are what the codec would have written, so that most sets are
+ * never decoded into objects; it knows few attributes and doubts everything else.
  */
 
 /** Facts that are single bits. */
@@ -154,7 +154,10 @@ function readFact(
   }
 }
 
-/** RFC 4271 §9.1.2.2 (a): a set counts as one, "no matter how many ASes are in the set". RFC 5065 §5.3: 0. */
+/**
+ * RFC 4271 §9.1.2.2 (a): a set counts as one, "no matter how many ASes are in the set". RFC 5065
+ * §5.3: 0.
+ */
 function readAsPath(bytes: Uint8Array, from: number, end: number, self: Self, facts: Facts): void {
   let at = from
   let first = true
@@ -172,7 +175,9 @@ function readAsPath(bytes: Uint8Array, from: number, end: number, self: Self, fa
   }
 }
 
-/** What a peer's octets may hold to be plain: flags, least and most octets, octets of an element. */
+/**
+ * What a peer's octets may hold to be plain: flags, least and most octets, octets of an element.
+ */
 const PLAIN: readonly (readonly [number, number, number, number] | undefined)[] = (() => {
   const rows: (readonly [number, number, number, number] | undefined)[] = []
   rows[CODES.ORIGIN] = [0x40, 1, 1, 1]
@@ -194,8 +199,8 @@ export interface PlainContext {
 }
 
 /**
- * True when the codec would decode this record without a fault and write the very same again. False means
- * only that it must be asked. O(octets), allocates nothing.
+ * True when the codec would decode this record without a fault and write the very same again. False
+ * means only that it must be asked. O(octets), allocates nothing.
  *
  * @param record  as AttributeTable draws it: next hop of MP_REACH_NLRI, then attributes
  */
@@ -227,7 +232,9 @@ function isPlainNextHop(record: Uint8Array): boolean {
   return record[0] === 16 && ((record[1]! & 0xe0) === 0x20 || (record[1]! & 0xfe) === 0xfc)
 }
 
-/** RFC 4271 §5: ORIGIN, AS_PATH, NEXT_HOP always; LOCAL_PREF from internal peers and only from them. */
+/**
+ * RFC 4271 §5: ORIGIN, AS_PATH, NEXT_HOP always; LOCAL_PREF from internal peers and only from them.
+ */
 function hasMandatory(seen: number, inReach: boolean, external: boolean): boolean {
   const always = (1 << CODES.ORIGIN) | (1 << CODES.AS_PATH)
   const nextHop = inReach ? 0 : 1 << CODES.NEXT_HOP

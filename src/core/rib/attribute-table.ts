@@ -24,7 +24,10 @@ import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
  * The sets of attributes that the tables hold, each once.
  */
 
-/** Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, its length and context 2. */
+/**
+ * Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, its length and context
+ * 2.
+ */
 export const recordOctetsMax = 65_535 + 34
 
 /** Most strings that the table remembers in another form than the canonical one. */
@@ -46,8 +49,9 @@ export interface AttributeColumns {
 }
 
 /**
- * How a peer's octets are to be understood: the same octets mean different things from an external peer and
- * from an internal one, and with AS numbers of two octets and of four. A small number, 0 to 3.
+ * How a peer's octets are to be understood: the same octets mean different things from an external
+ * peer and from an internal one, and with AS numbers of two octets and of four. A small number, 0
+ * to 3.
  */
 export const attributeContext = ({ external, fourOctetAs }: PlainContext): number =>
   (external ? 1 : 0) | (fourOctetAs ? 2 : 0)
@@ -60,19 +64,21 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
 /**
  * Attribute sets, interned by their octets; equal sets have equal numbers.
  *
- *   record  | n, 1 octet | next hop, n octets: 0 (it is in NEXT_HOP), 16 or 32 | attributes, without MP_* |
+ *   record  | n, 1 octet | next hop, n octets: 0 (it is in NEXT_HOP), 16 or 32 | attributes,
+ *   without MP_* |
  *
  *   row     localPref originatorId med neighbourAs nextHop alias   4 bytes each
  *           asPathLength clusterListLength                         2 bytes each
  *           origin facts clean                                     1 byte each
  *
- * 31 bytes a set, 25 in the interner, and its record. The record is canonical: what the codec writes with AS
- * numbers of four octets. `clean` has a bit for each context in which a peer's octets that equal the record
- * are known to mean this set; other forms are aliases, octets with their context, which go with their set.
- * So each distinct string is decoded once, and most, being plain, never.
+ * 31 bytes a set, 25 in the interner, and its record. The record is canonical: what the codec
+ * writes with AS numbers of four octets. `clean` has a bit for each context in which a peer's
+ * octets that equal the record are known to mean this set; other forms are aliases, octets with
+ * their context, which go with their set. So each distinct string is decoded once, and most, being
+ * plain, never.
  *
- * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set goes with
- * the last. Limits: `internerRowsMax`, `aliasesMax` (docs/LIMITS.md).
+ * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set
+ * goes with the last. Limits: `internerRowsMax`, `aliasesMax` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
@@ -125,7 +131,9 @@ export class AttributeTable implements AttributeColumns {
     return this.#sets.rows
   }
 
-  /** Rows that are allocated: a column of this length has place for every set until the next `add`. */
+  /**
+   * Rows that are allocated: a column of this length has place for every set until the next `add`.
+   */
   get capacity(): number {
     return this.#sets.capacity
   }
@@ -149,9 +157,11 @@ export class AttributeTable implements AttributeColumns {
   }
 
   /**
-   * The set that a peer's octets mean, with one more reference; `NO_SET` where the codec must be asked.
+   * The set that a peer's octets mean, with one more reference; `NO_SET` where the codec must be
+   * asked.
    *
-   * @param record  next hop and attributes as above, but as received; one octet more must fit behind
+   * @param record  next hop and attributes as above, but as received; one octet more must fit
+   * behind
    */
   find(record: Uint8Array, length: number, context: number): AttributeSetId {
     const set = this.#sets.find(record, 0, length)

@@ -5,10 +5,10 @@ import { type AttributeSetId, NONE, PEER_KINDS, type PeerColumns, type PeerId } 
 /**
  * The decision process, RFC 4271 §9.1.2, over columns.
  *
- * Every rule is in `compare`, one straight function. MED is compared only among paths of one neighbouring
- * AS, so `compare` alone is not an order; `decide` first finds the best of each neighbouring AS, then the
- * best of those. That is the elimination that §9.1.2.2 describes, and the same in any order of arrival.
- * "Prefer the oldest" is not here: it is history.
+ * Every rule is in `compare`, one straight function. MED is compared only among paths of one
+ * neighbouring AS, so `compare` alone is not an order; `decide` first finds the best of each
+ * neighbouring AS, then the best of those. That is the elimination that §9.1.2.2 describes, and the
+ * same in any order of arrival. "Prefer the oldest" is not here: it is history.
  */
 
 /** Why a path is not the best, by the number that `compare` returns. */
@@ -25,7 +25,9 @@ export const REASONS: Readonly<Record<number, string>> = {
   10: 'higher peer address',
 }
 
-/** Rules from this one on break ties: paths that differ only by them are one class for multipath. */
+/**
+ * Rules from this one on break ties: paths that differ only by them are one class for multipath.
+ */
 export const TIE_RULE = 8
 
 /** The columns that the decision reads. */
@@ -49,8 +51,8 @@ export class Candidates {
 }
 
 /**
- * Compares path `a` (`setA` from `peerA`) with path `b`: the number of the rule that tells them apart,
- * positive where `a` is better. Never 0 for paths of two peers.
+ * Compares path `a` (`setA` from `peerA`) with path `b`: the number of the rule that tells them
+ * apart, positive where `a` is better. Never 0 for paths of two peers.
  */
 export function compare(
   columns: DecisionColumns,
@@ -155,8 +157,8 @@ function isSeen(
 }
 
 /**
- * The rule by which the path at `at` lost, 0 for the best. A path that lost inside its neighbouring AS lost
- * to that AS's best; one that won there lost to the best of all.
+ * The rule by which the path at `at` lost, 0 for the best. A path that lost inside its neighbouring
+ * AS lost to that AS's best; one that won there lost to the best of all.
  */
 export function lossOf(
   columns: DecisionColumns,
@@ -172,8 +174,9 @@ export function lossOf(
 }
 
 /**
- * True when the path at `at` may be used beside the best: only a tie-break tells it from the best, and from
- * the best of its neighbouring AS, where that is another. Paths of two neighbouring ASes may go together.
+ * True when the path at `at` may be used beside the best: only a tie-break tells it from the best,
+ * and from the best of its neighbouring AS, where that is another. Paths of two neighbouring ASes
+ * may go together.
  */
 export function isMultipath(
   columns: DecisionColumns,

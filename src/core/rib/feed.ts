@@ -17,17 +17,19 @@ const DONE = Number.POSITIVE_INFINITY
 /**
  * How far one member is in the stream of its group.
  *
- * A member in step gets the group's messages and has no state of its own. One that is not, because it has
- * just come, or its socket is full, or something concerns it alone, is described by what it lacks:
+ * A member in step gets the group's messages and has no state of its own. One that is not, because
+ * it has just come, or its socket is full, or something concerns it alone, is described by what it
+ * lacks:
  *
  *   walk       rows from here on have not been looked at for this member
  *   announce   rows whose present state it has yet to be sent     1 bit a row
  *   withdraw   rows that it holds and should not                   1 bit a row
  *   held       of the rows in either: whether it holds them         1 bit a row
  *
- * What it holds is thus known for every row: below the walk by the bits, or else as the group's columns say;
- * from the walk on nothing, or all that the columns say if it is a refresh. Bits cost a row at most once,
- * however often it changes, so a member may lag for as long as it likes. The row of a bit is held.
+ * What it holds is thus known for every row: below the walk by the bits, or else as the group's
+ * columns say; from the walk on nothing, or all that the columns say if it is a refresh. Bits cost
+ * a row at most once, however often it changes, so a member may lag for as long as it likes. The
+ * row of a bit is held.
  */
 export class Feed {
   readonly member: Member
@@ -76,7 +78,9 @@ export class Feed {
     this.#walk = DONE
   }
 
-  /** The member asked for everything again: RFC 2918. O(rows) while its first walk is on its way. */
+  /**
+   * The member asked for everything again: RFC 2918. O(rows) while its first walk is on its way.
+   */
   refresh(): void {
     if (this.#walk === DONE || this.#again) {
       this.#again = true
@@ -119,8 +123,8 @@ export class Feed {
   }
 
   /**
-   * Takes over a member from another group, whose columns say what it holds: what both groups send alike is
-   * not sent again. O(rows).
+   * Takes over a member from another group, whose columns say what it holds: what both groups send
+   * alike is not sent again. O(rows).
    */
   adopt(from: Feed): void {
     this.#walk = DONE
@@ -150,8 +154,8 @@ export class Feed {
   }
 
   /**
-   * Goes on with the walk: the next row before `end` that the member is to be sent, or -1 at `end`, where
-   * the walk is over if `last`.
+   * Goes on with the walk: the next row before `end` that the member is to be sent, or -1 at `end`,
+   * where the walk is over if `last`.
    */
   takeWalked(end: number, last: boolean): number {
     const peer = this.member.peer

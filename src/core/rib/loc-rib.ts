@@ -43,9 +43,9 @@ export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
  *                    paths   how many Adj-RIBs-In have a path                 2 bytes
  *                    uses    who needs the row: paths, and tables below        2 bytes
  *
- * 14 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided when a path
- * comes or goes: the row becomes dirty, and `decide` sees to it later, once for any number of changes. A row
- * that nobody needs is given back to the prefix table.
+ * 14 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
+ * when a path comes or goes: the row becomes dirty, and `decide` sees to it later, once for any
+ * number of changes. A row that nobody needs is given back to the prefix table.
  */
 export class LocRib {
   readonly family: Family
@@ -114,7 +114,10 @@ export class LocRib {
     return row
   }
 
-  /** A path of `peer` becomes `set`, or goes for `NO_SET`. The row becomes dirty if that is a change. */
+  /**
+   * A path of `peer` becomes `set`, or goes for `NO_SET`. The row becomes dirty if that is a
+   * change.
+   */
   put(peer: PeerId, row: PrefixId, set: AttributeSetId): void {
     const { sets } = this.#shared
     const last = this.#adjRibsIn[peer]!.put(row, set)

@@ -42,9 +42,9 @@ export const NO_GROUP = -1 as GroupId
 const groupId = (id: number): GroupId => id as GroupId
 
 /**
- * The next hops, counted by the attribute sets that name them, and the groups, counted by the routes that
- * use them. An address of our own is not eligible. RFC 4271 §5.1.3: "A BGP speaker SHALL NOT install a
- * route with itself as the next hop."
+ * The next hops, counted by the attribute sets that name them, and the groups, counted by the
+ * routes that use them. An address of our own is not eligible. RFC 4271 §5.1.3: "A BGP speaker
+ * SHALL NOT install a route with itself as the next hop."
  */
 export class NextHops {
   readonly #rows: (NextHop | undefined)[] = []
@@ -104,7 +104,9 @@ export class NextHops {
     return this.#row(id).address
   }
 
-  /** Addresses of this node: what goes through them is not eligible. True when a next hop changed. */
+  /**
+   * Addresses of this node: what goes through them is not eligible. True when a next hop changed.
+   */
   own(addresses: ReadonlySet<Address>): boolean {
     this.#own = addresses
     let changed = false
@@ -133,7 +135,9 @@ export class NextHops {
     this.#group(id).references++
   }
 
-  /** One reference less. A group without routes stays until `sweep`: routes often come back to it. */
+  /**
+   * One reference less. A group without routes stays until `sweep`: routes often come back to it.
+   */
   releaseGroup(id: GroupId): void {
     const group = this.#group(id)
     invariant(group.references > 0, 'a reference to a group is released once')

@@ -14,8 +14,9 @@ export const packRowsMax = 16_384
 const PREFIX_OCTETS = 16
 
 /**
- * Gathers rows with what they are sent with, then writes messages: withdrawals first, then announcements by
- * attribute set in the order in which the sets came up. A message has one excluded peer for all its rows.
+ * Gathers rows with what they are sent with, then writes messages: withdrawals first, then
+ * announcements by attribute set in the order in which the sets came up. A message has one excluded
+ * peer for all its rows.
  *
  *   entry   row, excluded peer, next entry of its set (the last one's is the first)
  *   set     its last entry, NONE while it has none
@@ -57,7 +58,10 @@ export class Packer {
     else this.#tails[set] = entry
   }
 
-  /** Writes and forgets what was gathered. `send` gets each message, and the peer that must not get it. */
+  /**
+   * Writes and forgets what was gathered. `send` gets each message, and the peer that must not get
+   * it.
+   */
   flush(
     prefixes: PrefixTable,
     messageMax: number,

@@ -48,8 +48,8 @@ export type PeerKind = (typeof PEER_KINDS)[keyof typeof PEER_KINDS]
  *         routerId   BGP Identifier                        4 bytes
  *         rank       place in the order of peer addresses  4 bytes
  *
- * Ranks are given anew whenever peers come or go. That never changes the order of two that stay, so no
- * decision becomes stale by it.
+ * Ranks are given anew whenever peers come or go. That never changes the order of two that stay, so
+ * no decision becomes stale by it.
  */
 export class PeerColumns {
   kind = new Uint8Array(ROWS_MIN)

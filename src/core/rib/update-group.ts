@@ -22,12 +22,12 @@ export interface GroupTables {
 }
 
 /**
- * An update group in one family: one Adj-RIB-Out, one encoding of each change, and for each member a `Feed`
- * that says how far it is.
+ * An update group in one family: one Adj-RIB-Out, one encoding of each change, and for each member
+ * a `Feed` that says how far it is.
  *
- * A pass is: `consider` each decided row, `flush`, then `pump` those who are not in step. A row is in a pass
- * once. Withdrawals go first, in a pass and in a pump. A new group fills its columns by its own walk of the
- * Loc-RIB (`fill`), and its members follow that walk.
+ * A pass is: `consider` each decided row, `flush`, then `pump` those who are not in step. A row is
+ * in a pass once. Withdrawals go first, in a pass and in a pump. A new group fills its columns by
+ * its own walk of the Loc-RIB (`fill`), and its members follow that walk.
  */
 export class UpdateGroup {
   /** of the members' sessions: octets of a message, header included */
@@ -146,8 +146,8 @@ export class UpdateGroup {
   }
 
   /**
-   * Sends a member what it lacks, withdrawals first, at most `budget` rows. Returns the rows looked at; 0
-   * when there was nothing to do or its socket is full.
+   * Sends a member what it lacks, withdrawals first, at most `budget` rows. Returns the rows looked
+   * at; 0 when there was nothing to do or its socket is full.
    */
   pump(feed: Feed, budget: number): number {
     if (feed.congested || (feed.inStep && !feed.endOfRib)) return 0

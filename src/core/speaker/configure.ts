@@ -4,8 +4,8 @@ import type { PeerConfig, SpeakerConfig } from './types.ts'
 /** The difference of two configurations: what is to be done, not how. */
 
 /**
- * Which field of a peer's configuration resets its session when it changes. What does not is taken over in
- * a live session: the peer is sent the difference.
+ * Which field of a peer's configuration resets its session when it changes. What does not is taken
+ * over in a live session: the peer is sent the difference.
  */
 export const RESETS: Readonly<Record<keyof PeerConfig, boolean>> = {
   // a name that changes is another peer
@@ -76,7 +76,9 @@ export function difference(
   }
 }
 
-/** The peers in the order of their addresses, then ports, then names: the last rule of the decision. */
+/**
+ * The peers in the order of their addresses, then ports, then names: the last rule of the decision.
+ */
 export function byAddress(left: PeerConfig, right: PeerConfig): number {
   return (
     compareAddresses(left.address, right.address) ||

@@ -16,8 +16,8 @@ const DONE = Number.POSITIVE_INFINITY
  *                    routes     waits to be said                              1 bit
  *                    withdraws  waits to be taken back                        1 bit
  *
- * Each told row holds a reference to its group and to its row. `walk` goes over the table once an epoch: what
- * is at or after it has not been said in this epoch, whatever `told` holds.
+ * Each told row holds a reference to its group and to its row. `walk` goes over the table once an
+ * epoch: what is at or after it has not been said in this epoch, whatever `told` holds.
  */
 class FamilyFeed {
   readonly #locRib: LocRib
@@ -148,9 +148,9 @@ class FamilyFeed {
 /**
  * Both families, epochs, credit and in-sync.
  *
- * `FibUp` begins an epoch: all groups and routes are said again, then what changes. In-sync follows once the
- * walk is over, nothing waits, and the owner says that its table is complete. A route costs a credit, a
- * withdrawal none.
+ * `FibUp` begins an epoch: all groups and routes are said again, then what changes. In-sync follows
+ * once the walk is over, nothing waits, and the owner says that its table is complete. A route
+ * costs a credit, a withdrawal none.
  */
 export class FibFeed implements GroupListener {
   readonly #fib: FibWriter
@@ -231,7 +231,8 @@ export class FibFeed implements GroupListener {
   /**
    * Says at most `budget` routes. True when more waits for its turn, not for credit.
    *
-   * @param complete  asked once all is said: is the table what it should be, so that others may be swept?
+   * @param complete  asked once all is said: is the table what it should be, so that others may be
+   * swept?
    */
   work(budget: number, now: Millis, complete: (now: Millis) => boolean): boolean {
     if (this.#frozen) return false

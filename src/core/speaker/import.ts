@@ -33,9 +33,10 @@ import type { Tables } from './tables.ts'
 /**
  * UPDATEs into the Adj-RIBs-In.
  *
- * The routes of an UPDATE are in four places: withdrawn routes and NLRI for IPv4, MP_UNREACH_NLRI and
- * MP_REACH_NLRI for any family. Attributes are looked up by their octets first, next hop in front and the
- * two attributes that carry routes cut out; the codec decodes only what was never seen.
+ * The routes of an UPDATE are in four places: withdrawn routes and NLRI for IPv4, MP_UNREACH_NLRI
+ * and MP_REACH_NLRI for any family. Attributes are looked up by their octets first, next hop in
+ * front and the two attributes that carry routes cut out; the codec decodes only what was never
+ * seen.
  */
 
 /** Whose UPDATE it is. */
@@ -64,7 +65,10 @@ interface Parts {
   readonly update: Update
   readonly reach: Reach | undefined
   readonly unreach: Unreach | undefined
-  /** MP_REACH_NLRI or MP_UNREACH_NLRI are broken or there twice: only the codec can say what that means */
+  /**
+   * MP_REACH_NLRI or MP_UNREACH_NLRI are broken or there twice: only the codec can say what that
+   * means
+   */
   readonly sound: boolean
   /** attributes other than MP_UNREACH_NLRI are there */
   readonly beyondUnreach: boolean
@@ -160,7 +164,10 @@ export class Importer {
     return undefined
   }
 
-  /** The set that was interned for these octets before, held; `NO_SET` where the codec must be asked. */
+  /**
+   * The set that was interned for these octets before, held; `NO_SET` where the codec must be
+   * asked.
+   */
   #known(update: Update, reach: Reach | undefined, from: Sender): AttributeSetId {
     const length = this.#compose(update, reach)
     return this.#tables.sets.find(this.#record.buffer, length, contextOf(from))
@@ -237,7 +244,9 @@ export class Importer {
     return set
   }
 
-  /** Attributes without routes, or broken ones. True when the session is to be reset. RFC 7606 §5.2 */
+  /**
+   * Attributes without routes, or broken ones. True when the session is to be reset. RFC 7606 §5.2
+   */
   #judge(update: Update, from: Sender, verdict: Verdict): boolean {
     const decoded = decodeAttributes(update.attributes, contextFor(from))
     return this.#faults(decoded.faults, remedyOf(decoded, update), verdict)

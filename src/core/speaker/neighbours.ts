@@ -33,11 +33,12 @@ interface Deadline {
 }
 
 /**
- * The peers, their sessions and connections: which connection is whose, and whose timer is due next.
+ * The peers, their sessions and connections: which connection is whose, and whose timer is due
+ * next.
  *
- * A deadline is in the heap as it was when it was put there. One that has moved later is found too early and
- * put back; one that has moved earlier is put in again. So a message that restarts a hold timer costs
- * nothing here.
+ * A deadline is in the heap as it was when it was put there. One that has moved later is found too
+ * early and put back; one that has moved earlier is put in again. So a message that restarts a hold
+ * timer costs nothing here.
  */
 export class Neighbours {
   readonly #output: SpeakerOutput

@@ -5,7 +5,9 @@ import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.
 import type { Negotiated } from '../wire/index.ts'
 import type { PeerConfig, SpeakerConfig } from './types.ts'
 
-/** A neighbour as the speaker knows it: its configuration, session, queue and place in the tables. */
+/**
+ * A neighbour as the speaker knows it: its configuration, session, queue and place in the tables.
+ */
 
 /** Above so many octets of queued UPDATEs, the peer's socket is not read. */
 export const inboundOctetsMax = 1 << 20

@@ -20,7 +20,7 @@ import {
   REASONS,
 } from '../rib/index.ts'
 import type { AsPathSegment, PathAttributes } from '../wire/index.ts'
-import type { Exports } from './exports.ts'
+import type { Exports } from './export/groups.ts'
 import type { Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type {
@@ -62,7 +62,9 @@ export function takeSnapshot(subject: Subject, version: number, at: Millis): Spe
   }
 }
 
-/** The route of a prefix, or the routes that an address takes: its longest match. Empty for none. */
+/**
+ * The route of a prefix, or the routes that an address takes: its longest match. Empty for none.
+ */
 export function lookUp(subject: Subject, target: Prefix | Address): readonly RouteSnapshot[] {
   const text: string = target
   if (text.includes('/')) {
@@ -218,7 +220,9 @@ function pathOf(
 
 const ORIGINS = ['IGP', 'EGP', 'incomplete'] as const
 
-/** As routers write it: sequences bare, sets in braces, confederations in parentheses and brackets. */
+/**
+ * As routers write it: sequences bare, sets in braces, confederations in parentheses and brackets.
+ */
 function asPathText(path: readonly AsPathSegment[]): string {
   return path
     .map(({ type, asns }) => {

@@ -3,7 +3,10 @@ import type { FibWriter } from '../fib/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { ConnectionId, SessionCounters, SessionError, State } from '../session/index.ts'
 
-/** What goes into the BGP half and what comes out of it: its configuration, events, effects, snapshot. */
+/**
+ * What goes into the BGP half and what comes out of it: its configuration, events, effects,
+ * snapshot.
+ */
 
 /** All that the speaker is told, whole: the difference from what it had is its own business. */
 export interface SpeakerConfig {
@@ -40,7 +43,10 @@ export interface PeerConfig {
   readonly routeReflectorClient: boolean
   /** the next hop that we announce: as RFC 4271 §5.1.3 says, always our own, or as received */
   readonly nextHop: 'auto' | 'self' | 'keep'
-  /** our own next hop for IPv4 routes; the session's local address where that is IPv4 and this is absent */
+  /**
+   * our own next hop for IPv4 routes; the session's local address where that is IPv4 and this is
+   * absent
+   */
   readonly nextHopIpv4?: Address
   /** the same for IPv6 routes */
   readonly nextHopIpv6?: Address
@@ -48,7 +54,9 @@ export interface PeerConfig {
   readonly export: 'originated' | 'all'
 }
 
-/** What happens to the speaker. `bytes` belong to the speaker after the call unless said otherwise. */
+/**
+ * What happens to the speaker. `bytes` belong to the speaker after the call unless said otherwise.
+ */
 export type SpeakerEvent =
   | { readonly type: 'Configure'; readonly config: SpeakerConfig }
   | {
@@ -116,9 +124,13 @@ export type SpeakerNote =
       readonly peer: string
       readonly why: string
     }
-  /** attributes that leave no room for a prefix in a message: the routes that have them are not sent */
+  /**
+   * attributes that leave no room for a prefix in a message: the routes that have them are not sent
+   */
   | { readonly code: 'ROUTE_DOES_NOT_FIT'; readonly peer: string; readonly prefix: Prefix }
-  /** routes whose next hop would be this node are not sent: it has no address of that family to name */
+  /**
+   * routes whose next hop would be this node are not sent: it has no address of that family to name
+   */
   | { readonly code: 'NEXT_HOP_MISSING'; readonly peer: string; readonly family: Family }
   | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
 

@@ -17,7 +17,10 @@ import {
   type PathAttributes,
 } from '../../../src/core/wire/index.ts'
 
-/** What is read from octets is what the codec says; what is called plain is what the codec would write. */
+/**
+ * What is read from octets is what the codec says; what is called plain is what the codec would
+ * write.
+ */
 
 const asns = fc.array(fc.constantFrom(1, 23456, 65001, 65002, 4200000000), { maxLength: 4 })
 const word = fc.constantFrom(0, 1, 100, 0xffffff01, 0xffffff02, 0xffffff03, 0xffffffff)

@@ -272,7 +272,10 @@ export class Bench implements SpeakerOutput {
   }
 }
 
-/** One UPDATE: announcements with attributes, withdrawals without. All of one family, all in one message. */
+/**
+ * One UPDATE: announcements with attributes, withdrawals without. All of one family, all in one
+ * message.
+ */
 export function updateOf(
   attributes: PathAttributes | undefined,
   prefixes: readonly Prefix[],

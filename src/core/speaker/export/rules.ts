@@ -1,5 +1,5 @@
-import { Writer } from '../base/index.ts'
-import { type Address, type Family, familyOf, NO_PREFIX, type PrefixId } from '../net/index.ts'
+import { Writer } from '../../base/index.ts'
+import { type Address, type Family, familyOf, NO_PREFIX, type PrefixId } from '../../net/index.ts'
 import {
   ACCEPT_ALL,
   ORIGINATED_ONLY,
@@ -8,7 +8,7 @@ import {
   REJECTED,
   type RouteView,
   UNCHANGED,
-} from '../policy/index.ts'
+} from '../../policy/index.ts'
 import {
   type AttributeSetId,
   type Exporter,
@@ -23,18 +23,19 @@ import {
   type PeerKind,
   peersMax,
   recordOctetsMax,
-} from '../rib/index.ts'
+} from '../../rib/index.ts'
 import {
   type AsPathSegment,
   encodeAttributes,
   HEADER_OCTETS,
   type PathAttributes,
-} from '../wire/index.ts'
-import type { Tables } from './tables.ts'
-import type { PeerConfig } from './types.ts'
+} from '../../wire/index.ts'
+import type { Tables } from '../tables.ts'
+import type { PeerConfig } from '../types.ts'
 
 /**
- * What is sent to whom, and how it is changed on the way: RFC 4271 §5.1 and §9.1.3, RFC 4456, RFC 1997.
+ * What is sent to whom, and how it is changed on the way: RFC 4271 §5.1 and §9.1.3, RFC 4456, RFC
+ * 1997.
  */
 
 /** What decides the bytes that a peer is sent: peers with equal rules share an update group. */
@@ -75,7 +76,10 @@ const ORIGINATED: PathAttributes = { origin: 0, asPath: [] }
 /** Octets of an UPDATE beside attributes and NLRI: header, two lengths. */
 const UPDATE_OCTETS = HEADER_OCTETS + 4
 
-/** Octets of MP_REACH_NLRI beside next hop and NLRI: header 4, AFI, SAFI, next hop's length, reserved. */
+/**
+ * Octets of MP_REACH_NLRI beside next hop and NLRI: header 4, AFI, SAFI, next hop's length,
+ * reserved.
+ */
 const REACH_OCTETS = 9
 
 /** Octets of the longest prefix with its length. */
@@ -84,7 +88,9 @@ const PREFIX_OCTETS: Readonly<Record<Family, number>> = { ipv4: 5, ipv6: 17 }
 /** AS numbers that one segment can hold. RFC 4271 §4.3 */
 const SEGMENT_MAX = 255
 
-/** Applies one set of rules. Outcomes of the program and sources of reflected routes are its forms. */
+/**
+ * Applies one set of rules. Outcomes of the program and sources of reflected routes are its forms.
+ */
 export class RulesExporter implements Exporter {
   readonly #rules: ExportRules
   readonly #tables: Tables
@@ -135,7 +141,10 @@ export class RulesExporter implements Exporter {
     return this.#intern({ ...rewritten, nextHop }, source)
   }
 
-  /** RFC 4271 §9.2: nothing from internal peers to internal ones; RFC 4456 §6; RFC 1997 "Well-known". */
+  /**
+   * RFC 4271 §9.2: nothing from internal peers to internal ones; RFC 4456 §6; RFC 1997
+   * "Well-known".
+   */
   #mayPass(from: number, facts: number): boolean {
     if ((facts & FACTS.NO_ADVERTISE) !== 0) return false
     if (this.#rules.kind === PEER_KINDS.EXTERNAL)
@@ -213,7 +222,10 @@ function withoutMed(attributes: PathAttributes): PathAttributes {
   return rest
 }
 
-/** RFC 4271 §5.1.2 (b): our number first, in a sequence. RFC 5065 §4: confederation segments stay inside. */
+/**
+ * RFC 4271 §5.1.2 (b): our number first, in a sequence. RFC 5065 §4: confederation segments stay
+ * inside.
+ */
 function prepended(path: readonly AsPathSegment[], asn: number): readonly AsPathSegment[] {
   const outside = path.filter(({ type }) => type === 'set' || type === 'sequence')
   const [first, ...rest] = outside

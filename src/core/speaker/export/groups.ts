@@ -1,4 +1,4 @@
-import type { Family, PrefixId } from '../net/index.ts'
+import type { Family, PrefixId } from '../../net/index.ts'
 import {
   type AttributeSetId,
   type Feed,
@@ -6,9 +6,9 @@ import {
   type PeerId,
   packRowsMax,
   UpdateGroup,
-} from '../rib/index.ts'
-import { type ExportListener, type ExportRules, RulesExporter, rulesText } from './export-rules.ts'
-import type { Tables } from './tables.ts'
+} from '../../rib/index.ts'
+import type { Tables } from '../tables.ts'
+import { type ExportListener, type ExportRules, RulesExporter, rulesText } from './rules.ts'
 
 /**
  * The update groups of one family: who is in which, and whose turn it is.
@@ -121,7 +121,10 @@ export class Exports {
     for (const group of this.#byRules.values()) group.flush()
   }
 
-  /** Fills new groups, moves members, catches up with those behind, empties old groups. True: more waits. */
+  /**
+   * Fills new groups, moves members, catches up with those behind, empties old groups. True: more
+   * waits.
+   */
   work(budget: number): boolean {
     let more = false
     for (const group of this.#byRules.values()) more = group.fill(budget) || more
