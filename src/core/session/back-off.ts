@@ -5,7 +5,9 @@ import { jittered } from './timers.ts'
  * How long to wait before a peer is tried again: 1, 2, 4 … 120 s where `connectRetry` is 120 s, and
  * in that proportion otherwise. RFC 4271 §8.1.1 (DampPeerOscillations, IdleHoldTimer) and §10 leave
  * the numbers open.
- *
+ */
+
+/**
  * Two causes are counted apart. A peer that cannot be reached is waited for in Active, where its
  * own connection is welcome; one that was reached and did not agree is left alone, in Idle.
  */

@@ -1,79 +1,34 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
-import { after, type Millis, millis, NEVER, Prng, seconds } from '../../../src/core/base/index.ts'
+import { after, type Millis, millis, NEVER, seconds } from '../../../src/core/base/index.ts'
+import type { ConnectionId, SessionConfig } from '../../../src/core/session/index.ts'
 import {
-  type ConnectionId,
-  PeerSession,
-  type SessionConfig,
-} from '../../../src/core/session/index.ts'
-import {
-  type Capability,
   CEASE,
   cease,
-  decodeNotification,
   decodeOpen,
   encodeKeepalive,
   encodeNotification,
   encodeOpen,
   encodeRouteRefresh,
   endOfRib,
-  type Notification,
   notification,
   type Open,
 } from '../../../src/core/wire/index.ts'
 import { hexOf } from '../../vectors/vectors.ts'
-import { asn, CONFIG, evenIds, Recorder } from './network.ts'
+import { asn, CONFIG } from './network.ts'
+import {
+  CAPABILITIES,
+  farewell,
+  OWN,
+  PEER,
+  type Reached,
+  reach,
+  START,
+  THEIRS,
+  together,
+} from './scripted.ts'
 
 /** One session and a scripted peer: what each state does with each message. RFC 4271 §8.2.2 */
-
-const START = millis(1000)
-const OWN = 2 as ConnectionId
-const THEIRS = 1 as ConnectionId
-
-const CAPABILITIES: readonly Capability[] = [
-  { type: 'multiprotocol', afi: 1, safi: 1 },
-  { type: 'multiprotocol', afi: 2, safi: 1 },
-  { type: 'route-refresh' },
-  { type: 'four-octet-as', asn: asn(65002) },
-]
-
-const PEER: Open = {
-  type: 'OPEN',
-  version: 4,
-  asn: 65002,
-  holdSeconds: 90,
-  routerId: 0x0a000002,
-  capabilities: CAPABILITIES,
-}
-
-type Reached = 'Connect' | 'OpenSent' | 'OpenConfirm' | 'Established'
-
-/** A session whose own connection has come as far as `state`. */
-function reach(state: Reached, config: SessionConfig = CONFIG, open: Open = PEER) {
-  const record = new Recorder()
-  const session = new PeerSession(config, record, {
-    chance: new Prng(7),
-    nextConnection: evenIds(),
-  })
-  session.start(START)
-  if (state !== 'Connect') session.connected(OWN, START)
-  if (state === 'OpenConfirm' || state === 'Established')
-    session.received(OWN, encodeOpen(open), START)
-  if (state === 'Established') session.received(OWN, encodeKeepalive(), START)
-  return { session, record }
-}
-
-/** The NOTIFICATION that was sent last, if one was sent. */
-function farewell(record: Recorder): Notification | undefined {
-  const bytes = record.sent.at(-1)?.bytes
-  if (bytes?.[18] !== 3) return undefined
-  const decoded = decodeNotification(bytes.subarray(19))
-  return 'remedy' in decoded ? undefined : decoded
-}
-
-/** Whole messages in one chunk. */
-const together = (...messages: readonly Uint8Array[]): Uint8Array =>
-  Uint8Array.from(messages.flatMap(message => [...message]))
 
 const UPDATE = endOfRib('ipv4')
 const REFRESH = encodeRouteRefresh({ type: 'ROUTE-REFRESH', afi: 1, subtype: 0, safi: 1 })
@@ -262,6 +217,8 @@ test('messages behind the one that ended the session are not read', t => {
   session.received(OWN, together(UPDATE, encodeNotification(notification(6, 2)), UPDATE), START)
   t.is(record.updates.length, 1)
   t.is(session.counters.updatesIn, 1)
+  // OPEN, KEEPALIVE, UPDATE, NOTIFICATION
+  t.is(session.counters.messagesIn, 4)
 })
 
 test('an UPDATE behind the KEEPALIVE that ends OpenConfirm is delivered, after `up`', t => {
@@ -305,6 +262,13 @@ test('any message restarts the hold timer, and a KEEPALIVE is sent at a third of
   const keepalives = record.sent.filter(({ bytes }) => bytes[18] === 4).length
   const expected = (now - START) / 30_000
   t.true(keepalives >= expected && keepalives <= expected / 0.75 + 2, `${keepalives}`)
+})
+
+test('a tick that comes late ends the session, and says nothing after the farewell', t => {
+  const { session, record } = reach('Established')
+  session.tick(after(START, seconds(3600)))
+  t.like(farewell(record), { code: 4, subcode: 0 })
+  t.is(session.state, 'Active')
 })
 
 test('RFC 2918 §4: a refresh of a family that was not agreed on is ignored', t => {
