@@ -1,6 +1,7 @@
 /** The documentation against the source: files that are named, numbers, keys. */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import test from 'ava'
+import { parse } from 'yaml'
 
 const read = (path: string): string => readFileSync(path, 'utf8')
 
@@ -76,4 +77,42 @@ test('every page of a decision is in the list of decisions', t => {
   const pages = globSync('docs/adr/[0-9]*.md')
   t.true(pages.length >= 10)
   for (const page of pages) t.true(list.includes(`](${page.slice('docs/adr/'.length)})`), page)
+})
+
+interface Schema {
+  readonly default?: unknown
+  readonly properties?: Readonly<Record<string, Schema>>
+}
+
+/** Every field of a schema by its path, with its default. */
+function fieldsOf(schema: Schema, path: readonly string[] = []): [string, unknown][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const inner = fieldsOf(field, [...path, name])
+    return inner.length > 0 ? inner : [[[...path, name].join('.'), field.default]]
+  })
+}
+
+const codeOf = (page: string, language: string): string[] =>
+  [...read(page).matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    ([, text = '']) => text,
+  )
+
+test('configuration.md shows every key of martlet.yaml with its default', t => {
+  const [, all = ''] = codeOf('docs/configuration.md', 'yaml')
+  const shown = parse(all)
+  const fields = fieldsOf(JSON.parse(read('config/martlet.schema.json')))
+  t.true(fields.length > 20, `${fields.length} fields`)
+  const at = (path: string): unknown =>
+    path.split('.').reduce((value: unknown, name) => Object(value)[name], shown)
+  // a password is better in a file, and the page shows that
+  for (const [path, value] of fields.filter(([path]) => path !== 'store.etcd.password')) {
+    t.not(at(path), undefined, `${path} is shown`)
+    if (value !== undefined) t.deepEqual(at(path), value, path)
+  }
+})
+
+test('the examples of state.md are JSON', t => {
+  const examples = codeOf('docs/state.md', 'json')
+  t.is(examples.length, 6)
+  for (const example of examples) t.is(typeof JSON.parse(example).node, 'string')
 })
