@@ -11,7 +11,9 @@ import { Loop, now } from '../shell/clock/index.ts'
 import { type Log, SILENT } from '../shell/log/index.ts'
 import { NetlinkKernel } from '../shell/netlink/index.ts'
 
-/** The kernel half, wired to the kernel: the engine, its loop and netlink. Its links are elsewhere. */
+/**
+ * The kernel half, wired to the kernel: the engine, its loop and netlink. Its links are elsewhere.
+ */
 
 /** What the kernel half is made with, beside its configuration. */
 export interface DataplaneWiring {
@@ -30,8 +32,8 @@ export interface RunningDataplane {
 }
 
 /**
- * Starts the kernel half in this network namespace: it reads the kernel's table at once, and changes nothing
- * before that. Throws a `PosixError` where there is no netlink.
+ * Starts the kernel half in this network namespace: it reads the kernel's table at once, and
+ * changes nothing before that. Throws a `PosixError` where there is no netlink.
  */
 export function makeDataplane(
   config: DataplaneConfig,

@@ -32,8 +32,8 @@ import {
 } from '../core/rtnl/index.ts'
 
 /**
- * A kernel that routes nothing: tables, links and addresses that answer as Linux does, as far as the
- * dataplane can tell. test/compliance/kernel runs one suite on this and on the real one.
+ * A kernel that routes nothing: tables, links and addresses that answer as Linux does, as far as
+ * the dataplane can tell. test/compliance/kernel runs one suite on this and on the real one.
  */
 
 /** A route of the simulated kernel. */
@@ -126,7 +126,10 @@ export class SimulatedKernel {
     this.#tellLink(link, false)
   }
 
-  /** Sets a link up or down. Down: its routes go, the IPv4 ones without a word; so do its IPv6 addresses. */
+  /**
+   * Sets a link up or down. Down: its routes go, the IPv4 ones without a word; so do its IPv6
+   * addresses.
+   */
   setLink(name: string, up: boolean): void {
     const link = this.#link(name)
     if (link.up === up) return
@@ -139,7 +142,9 @@ export class SimulatedKernel {
     this.#tellLink(link, true)
   }
 
-  /** Gives a link an address, `10.0.0.1/24`, whose network is reachable through it while it is up. */
+  /**
+   * Gives a link an address, `10.0.0.1/24`, whose network is reachable through it while it is up.
+   */
   addAddress(name: string, address: Address, network: Prefix): void {
     this.#link(name).addresses.set(address, network)
     this.#tell({ type: 'Address', present: true })

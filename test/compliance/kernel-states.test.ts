@@ -1,7 +1,8 @@
 /**
- * Any state to any state: whatever was wanted, is wanted now, and was done by strangers meanwhile, the
- * kernel ends with what is wanted now, and with every route of a stranger as the stranger left it. On the
- * simulated kernel in all orders that a seed gives, on the real one in the order that it gives.
+ * Any state to any state: whatever was wanted, is wanted now, and was done by strangers meanwhile,
+ * the kernel ends with what is wanted now, and with every route of a stranger as the stranger left
+ * it. On the simulated kernel in all orders that a seed gives, on the real one in the order that it
+ * gives.
  */
 import test from 'ava'
 import fc from 'fast-check'

@@ -1,6 +1,7 @@
 /**
- * The port `KernelOutput` of core/dataplane: one suite for the simulated and the real kernel. Each test has a
- * network namespace of its own; they run one after another, because a namespace belongs to a thread.
+ * The port `KernelOutput` of core/dataplane: one suite for the simulated and the real kernel. Each
+ * test has a network namespace of its own; they run one after another, because a namespace belongs
+ * to a thread.
  */
 import test, { type ExecutionContext } from 'ava'
 import {
@@ -16,7 +17,7 @@ import {
   EEXIST,
   ENOENT,
   ESRCH,
-  isAboutNextHop,
+  isShared,
   type RouteTarget,
   type RouteVerb,
   type TargetHop,
@@ -320,7 +321,7 @@ function suite(name: string, make: () => Rig): void {
         refusals.map(({ at }) => at),
         [0, 2, 3],
       )
-      t.true(refusals.every(({ errno }) => isAboutNextHop(errno)))
+      t.true(refusals.every(({ errno }) => isShared(errno)))
       t.is(rig.routes(TABLE).length, 2)
       client.close()
     },

@@ -22,7 +22,9 @@ import {
   type SimulatedSocket,
 } from '../../src/sim/index.ts'
 
-/** A dataplane on a simulated kernel, on a clock that only a test moves. One seed replays one run. */
+/**
+ * A dataplane on a simulated kernel, on a clock that only a test moves. One seed replays one run.
+ */
 
 export const CONFIG: DataplaneConfig = {
   table: 254,
@@ -151,7 +153,9 @@ export class DataplaneWorld {
     if (network !== undefined) this.kernel.addAddress(link, network.address, network.prefix)
   }
 
-  /** What somebody does by `ip route`; `to` as `10.9.0.2` or `10.9.0.2,10.8.0.2`, or `blackhole`. */
+  /**
+   * What somebody does by `ip route`; `to` as `10.9.0.2` or `10.9.0.2,10.8.0.2`, or `blackhole`.
+   */
   hand(act: RouteAct, text: string, to: string, protocol = 99, metric = 1024): number {
     const target =
       to === 'blackhole'
@@ -164,7 +168,9 @@ export class DataplaneWorld {
     return this.kernel.act(act, { table: 254, prefix: prefix(text), metric, protocol, target })
   }
 
-  /** Does one thing of those that wait: the first of a stream that chance picks, or a slice of work. */
+  /**
+   * Does one thing of those that wait: the first of a stream that chance picks, or a slice of work.
+   */
   step(): boolean {
     const waiting = [...this.#queues.values()].filter(queue => queue.length > 0)
     const pick = this.#chance.below(waiting.length + 1)

@@ -7,8 +7,8 @@ import { enterNewNetwork } from '../../src/shell/posix/index.ts'
 import { type RouteAct, SimulatedKernel } from '../../src/sim/index.ts'
 
 /**
- * A kernel under test, and a hand of the world beside it that does what somebody with `ip` would. The real one
- * is a network namespace of its own, which ends with its test.
+ * A kernel under test, and a hand of the world beside it that does what somebody with `ip` would.
+ * The real one is a network namespace of its own, which ends with its test.
  */
 
 /** A route as a hand writes it and as a test reads it. */
@@ -40,7 +40,10 @@ export interface Rig {
   act(act: RouteAct, table: number, route: RigRoute): boolean
   /** Deletes all routes of `protocol` in `table`, as fast as the kernel can. */
   flush(table: number, protocol: number): void
-  /** All routes of `table` with a protocol above 4 (not the kernel's own), sorted by prefix and protocol. */
+  /**
+   * All routes of `table` with a protocol above 4 (not the kernel's own), sorted by prefix and
+   * protocol.
+   */
   routes(table: number): RigRoute[]
   open(options: RigOptions): KernelOutput & { close(): void }
   close(): void
@@ -158,7 +161,10 @@ function fromTarget(names: ReadonlyMap<number, string>, hop: TargetHop): Hop {
   }
 }
 
-/** A network namespace of the real kernel. Needs root; the calling thread stays in it until the next. */
+/**
+ * A network namespace of the real kernel. Needs root; the calling thread stays in it until the
+ * next.
+ */
 export function realRig(): Rig {
   enterNewNetwork()
   const ip = (...words: string[]): string =>

@@ -37,12 +37,17 @@ export interface DataplaneOptions {
  *                                                     rows      Reconciler --batches--> kernel
  *   dumps, notifications -------------> Observer ---> seen ----/
  *
- * - Ours is what has our (table, protocol). What is not ours is never changed, nor taken the place of.
- * - At start the kernel's table is read first: what is there already and wanted is not written again.
- * - Nothing is deleted before its source has said all: the speaker by `InSync`, the node's intent by being
+ * - Ours is what has our (table, protocol). What is not ours is never changed, nor taken the place
+ *   of.
+ * - At start the kernel's table is read first: what is there already and wanted is not written
+ *   again.
+ * - Nothing is deleted before its source has said all: the speaker by `InSync`, the node's intent
+ *   by being
  *   there. A speaker that has gone leaves its routes, stale, for `stale`; then they are swept.
- * - A route of ours that somebody takes out is put back at once, and less and less eagerly if they go on.
- * - The kernel takes IPv4 routes out without a word when a link goes down: a change of a link asks for a dump.
+ * - A route of ours that somebody takes out is put back at once, and less and less eagerly if they
+ *   go on.
+ * - The kernel takes IPv4 routes out without a word when a link goes down: a change of a link asks
+ *   for a dump.
  *
  * Limits: `routesMax` routes in the kernel, four times as many prefixes (docs/LIMITS.md).
  */
@@ -61,7 +66,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
   readonly #snapshots = new SnapshotCache()
   /** why nobody wants what is swept in this walk, and how many routes that was */
   #sweeping: { readonly why: string; routes: number } | undefined
-  /** a link or an address went since the last dump was started: the kernel itself took routes out */
+  /**
+   * a link or an address went since the last dump was started: the kernel itself took routes out
+   */
   #worse = false
   #blame: Blame = 'stranger'
 
@@ -136,7 +143,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
     return millis(Math.min(this.#dumps.next, this.#reconciler.next, this.#wants.staleAt))
   }
 
-  /** True when all that can be done is done: nothing waits, nothing is in flight, no walk is going. */
+  /**
+   * True when all that can be done is done: nothing waits, nothing is in flight, no walk is going.
+   */
   get idle(): boolean {
     return this.#dumps.completed > 0 && this.#reconciler.idle && !this.#walk.going
   }
@@ -165,7 +174,10 @@ export class Dataplane implements Engine<DataplaneEvent> {
     })
   }
 
-  /** How much it remembers: when nothing is wanted and nothing is there, one group and one target (blackhole). */
+  /**
+   * How much it remembers: when nothing is wanted and nothing is there, one group and one target
+   * (blackhole).
+   */
   held(): { readonly prefixes: number; readonly groups: number; readonly targets: number } {
     const { groups, targets } = this.#shared
     const [first, second] = this.#tables

@@ -17,8 +17,9 @@ const RETRY = millis(200)
 /**
  * Schedules dumps. One runs at a time; what asks for one meanwhile gets another after it.
  *
- * A big table takes long to read, so a dump that took 200 ms is not followed by another within 800 ms. A
- * doubt that comes back after each dump is met less and less often, at most every `DOUBT_MAX`.
+ * A big table takes long to read, so a dump that took 200 ms is not followed by another within 800
+ * ms. A doubt that comes back after each dump is met less and less often, at most every
+ * `DOUBT_MAX`.
  */
 export class Dumps {
   /** the last one that was complete; 0 before the first */

@@ -20,16 +20,18 @@ export interface ObserverOptions {
 /**
  * Whose a route is, and what is known of it.
  *
- * Ours is what has our table and our protocol. Dumps and notifications come by two ways, so one may be older
- * than the other: what a notification or an answer said during a dump stands, and the dump's word on that
- * row is not heard. Where order cannot be known (a stranger's change while ours was in flight) another dump
- * tells. Notifications of our own changes do not come here.
+ * Ours is what has our table and our protocol. Dumps and notifications come by two ways, so one may
+ * be older than the other: what a notification or an answer said during a dump stands, and the
+ * dump's word on that row is not heard. Where order cannot be known (a stranger's change while ours
+ * was in flight) another dump tells. Notifications of our own changes do not come here.
  */
 export class Observer {
   /** a dump found routes of ours with another metric that may not be deleted yet */
   straysLeft = false
   readonly #o: ObserverOptions
-  /** the last stranger's route in this dump at our metric: aliases of one prefix follow one another */
+  /**
+   * the last stranger's route in this dump at our metric: aliases of one prefix follow one another
+   */
   readonly #last = { bytes: new Uint8Array(16), length: -1, dump: 0, family: 'ipv4' }
 
   constructor(options: ObserverOptions) {

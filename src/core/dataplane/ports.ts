@@ -3,7 +3,9 @@ import type { Family, Prefix } from '../net/index.ts'
 import type { LinkMessage, RouteTarget, RouteVerb } from '../rtnl/index.ts'
 import type { DataplaneIntent, RouteEvent } from './types.ts'
 
-/** The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite. */
+/**
+ * The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite.
+ */
 
 /** A change of one route. One object is used for all: it is read before the call returns. */
 export interface RouteChange {
@@ -23,11 +25,14 @@ export interface KernelOutput {
   /** Adds one change to the batch that is being made. */
   change(change: RouteChange): void
   /**
-   * Hands the batch to the kernel, which does it in order; a refusal does not stop the others. One `Written`
-   * with this number follows. No other batch is made until then.
+   * Hands the batch to the kernel, which does it in order; a refusal does not stop the others. One
+   * `Written` with this number follows. No other batch is made until then.
    */
   commit(batch: number): void
-  /** Reads all links, then all routes of the table, both families. Ends in `Dumped` with this number. */
+  /**
+   * Reads all links, then all routes of the table, both families. Ends in `Dumped` with this
+   * number.
+   */
   dump(dump: number): void
   note(note: DataplaneNote): void
 }
@@ -40,7 +45,9 @@ export interface KernelRoute {
   replaced: boolean
   /** the dump that it is from; 0: somebody else changed it just now */
   dump: number
-  /** of a change just now: the netlink port of who did it; 0: the kernel itself, because of a link */
+  /**
+   * of a change just now: the netlink port of who did it; 0: the kernel itself, because of a link
+   */
   by: number
   family: Family
   bytes: Uint8Array
@@ -59,7 +66,10 @@ export type KernelEvent =
   | { readonly type: 'Link'; readonly dump: number; readonly link: LinkMessage }
   /** an address came or went: what could not be reached may be now */
   | { readonly type: 'Address'; readonly present: boolean }
-  /** `complete` is false when the table changed so much meanwhile that it was not one state, or it failed */
+  /**
+   * `complete` is false when the table changed so much meanwhile that it was not one state, or it
+   * failed
+   */
   | {
       readonly type: 'Dumped'
       readonly dump: number

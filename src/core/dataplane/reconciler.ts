@@ -7,7 +7,7 @@ import {
   ENOENT,
   ESRCH,
   errnoText,
-  isAboutNextHop,
+  isShared,
   type RouteVerb,
 } from '../rtnl/index.ts'
 import { Batch, codeOf, type Sent, type Stray } from './batch.ts'
@@ -29,7 +29,10 @@ import {
 } from './table/route-table.ts'
 import { RowQueue } from './table/row-queue.ts'
 
-/** Makes the kernel's routes what is wanted: the difference, in batches, and what to do with refusals. */
+/**
+ * Makes the kernel's routes what is wanted: the difference, in batches, and what to do with
+ * refusals.
+ */
 
 /** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
 const STRAYS_MAX = 4_096
@@ -68,22 +71,24 @@ export interface LastFailure {
 }
 
 /**
- * Who took a route of ours out: the kernel, as it does when a link goes down; a stranger, some time ago; or
- * one who does it now, and may go on.
+ * Who took a route of ours out: the kernel, as it does when a link goes down; a stranger, some time
+ * ago; or one who does it now, and may go on.
  */
 export type Blame = 'kernel' | 'stranger' | 'contender'
 
 type Plan = 'nothing' | RouteVerb
 
 /**
- * The difference between wanted and seen, level-triggered: a row is marked, and decided when its turn comes.
+ * The difference between wanted and seen, level-triggered: a row is marked, and decided when its
+ * turn comes.
  *
- *   touch -> dirty (FIFO) --plan--> add, replace ------\
- *                          \-> dying (by length) -------+--> batch --commit--> kernel --written--> rows
+ *   touch -> dirty (FIFO) --plan--> add, replace ---\
+ *                          \-> dying (by length) ----+--> batch --commit--> kernel
+ *   rows <-------------------- written -----------------------------------------/
  *
- * Replacing is one step in the kernel. Deletions go after all that is to be written, more specific ones
- * first, so that no packet meets a gap between two states. One batch is in flight; its rows are not planned
- * again until its results are in. Never sorts: the kernel is slow on sorted input.
+ * Replacing is one step in the kernel. Deletions go after all that is to be written, more specific
+ * ones first, so that no packet meets a gap between two states. One batch is in flight; its rows
+ * are not planned again until its results are in. Never sorts: the kernel is slow on sorted input.
  */
 export class Reconciler {
   readonly holds: Holds
@@ -182,7 +187,9 @@ export class Reconciler {
     if (freed) revisit()
   }
 
-  /** Rows that were refused for reasons of their own may be tried again, until the walk has ended. */
+  /**
+   * Rows that were refused for reasons of their own may be tried again, until the walk has ended.
+   */
   retrying = false
 
   /** Forgets why a row was refused, where that may be over. */
@@ -192,15 +199,15 @@ export class Reconciler {
     const { groups } = this.#o.shared
     const want = table.wantOf(row)
     const held = want !== NONE && groups.get(want).hold !== undefined
-    if (isAboutNextHop(errno) && !held) table.errno[row] = 0
+    if (isShared(errno) && !held) table.errno[row] = 0
     else if (errno === EEXIST && table.foreign[row] === 0) table.errno[row] = 0
     else if (errno === OVER_LIMIT && !this.#isFull()) table.errno[row] = 0
-    else if (this.retrying && !isAboutNextHop(errno) && errno !== EEXIST) table.errno[row] = 0
+    else if (this.retrying && !isShared(errno) && errno !== EEXIST) table.errno[row] = 0
   }
 
   /**
-   * Fills a batch with at most `budget` rows and hands it to the kernel. True when more waits and could go
-   * now; while a batch is in flight nothing can.
+   * Fills a batch with at most `budget` rows and hands it to the kernel. True when more waits and
+   * could go now; while a batch is in flight nothing can.
    */
   work(budget: number, now: Millis): boolean {
     const batch = this.#batch
@@ -332,7 +339,7 @@ export class Reconciler {
     else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
       // what was to be deleted or replaced is not there: that is what we wanted to know
       table.setSeen(row, NONE)
-    else if (sent.verb !== 'delete' && isAboutNextHop(refusal.errno)) {
+    else if (sent.verb !== 'delete' && isShared(refusal.errno)) {
       table.errno[row] = refusal.errno
       this.holds.refused(sent.want, sent.code, refusal, now)
       this.#count(table, row, refusal, now)
@@ -341,7 +348,9 @@ export class Reconciler {
     this.#again(table, row)
   }
 
-  /** After an answer: what was told meanwhile, or what the answer means, may want another change. */
+  /**
+   * After an answer: what was told meanwhile, or what the answer means, may want another change.
+   */
   #again(table: RouteTable, row: PrefixId): void {
     table.recount(row)
     const standing = table.standing(row)
@@ -386,7 +395,6 @@ export class Reconciler {
     this.#o.shared.version++
     this.lastFailure = { prefix, error, at: now }
     // of a next hop that fails, the hold tells once for all
-    if (!isAboutNextHop(refusal.errno))
-      this.#o.output.note({ code: 'ROUTE_REFUSED', prefix, error })
+    if (!isShared(refusal.errno)) this.#o.output.note({ code: 'ROUTE_REFUSED', prefix, error })
   }
 }

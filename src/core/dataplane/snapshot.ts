@@ -19,7 +19,9 @@ import type { DataplaneSnapshot, KernelState } from './types.ts'
 
 type Routes = DataplaneSnapshot['routes']
 
-/** The watched routes of both families, in order, at most `most`. O(rows), a look at one octet each. */
+/**
+ * The watched routes of both families, in order, at most `most`. O(rows), a look at one octet each.
+ */
 export function listRoutes(tables: readonly RouteTable[], shared: Shared, most: number): Routes {
   const routes: Routes[number][] = []
   for (const table of tables)

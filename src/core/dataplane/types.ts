@@ -2,7 +2,10 @@ import type { Millis } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
 import type { Family, Prefix } from '../net/index.ts'
 
-/** What goes into the kernel half and what comes out of it: its configuration, events, effects, snapshot. */
+/**
+ * What goes into the kernel half and what comes out of it: its configuration, events, effects,
+ * snapshot.
+ */
 
 /** What the dataplane's own configuration allows: nobody can tell it otherwise. */
 export interface DataplaneConfig {
@@ -28,7 +31,10 @@ export interface DataplaneIntent {
   readonly watchedMax: number
 }
 
-/** What the speaker says, as core/fib words it; `nlri` is prefixes as BGP writes them (length, octets). */
+/**
+ * What the speaker says, as core/fib words it; `nlri` is prefixes as BGP writes them (length,
+ * octets).
+ */
 export type RouteEvent =
   | { readonly type: 'SpeakerUp' }
   | { readonly type: 'SpeakerDown' }

@@ -10,7 +10,9 @@ import type { DataplaneConfig, DataplaneIntent, RouteEvent } from './types.ts'
 
 /** What the speaker and the node itself want, written into the tables. */
 
-/** Prefixes that a table remembers, as a multiple of `routesMax`; what is said beyond is not heard. */
+/**
+ * Prefixes that a table remembers, as a multiple of `routesMax`; what is said beyond is not heard.
+ */
 const ROWS_PER_ROUTE = 4
 
 /** What the wants are told when they are made. */
@@ -30,10 +32,12 @@ export interface WantsOptions {
 /**
  * Two sources, each with its own word on what may be deleted.
  *
- * The speaker: says all in an epoch, then `InSync`; only then what it did not repeat is not wanted. When it
- * goes its routes stay, stale, for `stale`. The node's intent: is whole each time, and wants blackholes.
+ * The speaker: says all in an epoch, then `InSync`; only then what it did not repeat is not wanted.
+ * When it goes its routes stay, stale, for `stale`. The node's intent: is whole each time, and
+ * wants blackholes.
  *
- * The speaker is trusted no further than its job: what it says that cannot be is noted and not done.
+ * The speaker is trusted no further than its job: what it says that cannot be is noted and not
+ * done.
  */
 export class Wants {
   speaker: 'up' | 'down' = 'down'
@@ -146,7 +150,9 @@ export class Wants {
     this.#names.set(id, group)
   }
 
-  /** Prefixes as BGP writes them, each with the group that it goes through; `undefined`: withdrawn. */
+  /**
+   * Prefixes as BGP writes them, each with the group that it goes through; `undefined`: withdrawn.
+   */
   #routes(family: Family, nlri: Uint8Array, groups: readonly number[] | undefined): void {
     if (this.#epoch === undefined) {
       this.#mistake('routes before Begin')

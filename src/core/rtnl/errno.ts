@@ -1,14 +1,26 @@
-/** What the kernel answers when it refuses, by the number and for people. Linux on x86-64 and arm64. */
+/**
+ * What the kernel answers when it refuses, by the number and for people. Linux on x86-64 and arm64.
+ */
 
+/** The privilege is missing. */
 export const EPERM = 1
+/** There is no such route to replace, or no such table. */
 export const ENOENT = 2
+/** There is no such route to delete. */
 export const ESRCH = 3
+/** Something has this place. */
 export const EEXIST = 17
+/** There is no such link. */
 export const ENODEV = 19
+/** The request is wrong, or its next hop. */
 export const EINVAL = 22
+/** The link is down. */
 export const ENETDOWN = 100
+/** IPv4: the next hop is not on a connected network. */
 export const ENETUNREACH = 101
+/** Answers or notifications were lost. */
 export const ENOBUFS = 105
+/** IPv6: the next hop is not on a connected network. */
 export const EHOSTUNREACH = 113
 
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -39,13 +51,14 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 export const errnoText = (errno: number): string => NAMES.get(errno) ?? `errno ${errno}`
 
 /**
- * True for a refusal that is about the next hop or its link: all routes through it would meet the same, and
- * it mends itself when a link comes up or an address is given. EINVAL is among them: IPv6 answers so for a
- * gateway that is one of the node's own addresses.
+ * True for a refusal that all routes through the same next hops would meet, and that mends itself
+ * for all of them: by a link that comes up, an address that is given, a privilege. EINVAL is among
+ * them: IPv6 answers so for a gateway that is one of the node's own addresses.
  */
-export const isAboutNextHop = (errno: number): boolean =>
+export const isShared = (errno: number): boolean =>
   errno === ENETUNREACH ||
   errno === EHOSTUNREACH ||
   errno === ENETDOWN ||
   errno === ENODEV ||
-  errno === EINVAL
+  errno === EINVAL ||
+  errno === EPERM

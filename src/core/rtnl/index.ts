@@ -12,7 +12,7 @@ export {
   EPERM,
   ESRCH,
   errnoText,
-  isAboutNextHop,
+  isShared,
 } from './errno.ts'
 export {
   type AddressMessage,

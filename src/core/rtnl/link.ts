@@ -51,8 +51,9 @@ export interface AddressMessage {
 }
 
 /**
- * Reads RTM_NEWLINK or RTM_DELLINK; undefined when too short, without a name, or of a family of its own: a
- * port that leaves a bridge is told as RTM_DELLINK of AF_BRIDGE, though the link is still there.
+ * Reads RTM_NEWLINK or RTM_DELLINK; undefined when too short, without a name, or of a family of its
+ * own: a port that leaves a bridge is told as RTM_DELLINK of AF_BRIDGE, though the link is still
+ * there.
  */
 export function decodeLink(from: MessageReader): LinkMessage | undefined {
   const { bytes, start, end } = from

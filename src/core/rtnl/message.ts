@@ -20,8 +20,8 @@ export const HEADER_OCTETS = 16
 /**
  * Walks the messages of a datagram, and then the attributes of one.
  *
- * A length that leaves its container ends the walk: `broken` says so. The kernel does not send that, so
- * whoever meets it reads again from nothing. O(1) a step; nothing is copied.
+ * A length that leaves its container ends the walk: `broken` says so. The kernel does not send
+ * that, so whoever meets it reads again from nothing. O(1) a step; nothing is copied.
  */
 export class MessageReader {
   bytes: Uint8Array = new Uint8Array(0)
@@ -67,8 +67,9 @@ export class MessageReader {
 }
 
 /**
- * The end of the attribute at `at` when it lies wholly before `end`, else -1: stop there. Its type is
- * `attributeType`, its payload starts at `at + 4`, and the next one is at `align4` of the answer.
+ * The end of the attribute at `at` when it lies wholly before `end`, else -1: stop there. Its type
+ * is `attributeType`, its payload starts at `at + 4`, and the next one is at `align4` of the
+ * answer.
  */
 export function attributeEnd(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 > end) return -1
@@ -80,7 +81,10 @@ export function attributeEnd(bytes: Uint8Array, at: number, end: number): number
 export const attributeType = (bytes: Uint8Array, at: number): number =>
   u16At(bytes, at + 2) & 0x3fff
 
-/** Begins a message and answers where it began, for `endMessage`. The port is 0: the kernel fills it in. */
+/**
+ * Begins a message and answers where it began, for `endMessage`. The port is 0: the kernel fills it
+ * in.
+ */
 export function beginMessage(
   to: NativeWriter,
   type: number,
@@ -102,7 +106,10 @@ export function endMessage(to: NativeWriter, at: number): void {
   to.pad()
 }
 
-/** Asks for an answer to the message at `at` even where it succeeds: done before it, all before it are done. */
+/**
+ * Asks for an answer to the message at `at` even where it succeeds: done before it, all before it
+ * are done.
+ */
 export function requestAnswer(bytes: Uint8Array, at: number): void {
   bytes[at + 6]! |= NLM_F_ACK
 }

@@ -1,9 +1,9 @@
 /**
  * Reading and writing the kernel's own byte order without exceptions.
  *
- * Netlink is not a network protocol: its fields are in host order. Every machine that Martlet runs on is
- * little-endian (shell/posix checks that at start), so this room is too; addresses inside attributes stay in
- * network order and are never touched here.
+ * Netlink is not a network protocol: its fields are in host order. Every machine that Martlet runs
+ * on is little-endian (shell/posix checks that at start), so this room is too; addresses inside
+ * attributes stay in network order and are never touched here.
  */
 
 /** The low 16 bits at `at`. O(1); past the end the missing octets count as zero. */
@@ -27,7 +27,8 @@ export const align4 = (length: number): number => (length + 3) & ~3
 /**
  * Writes little-endian fields, netlink attributes and messages into a buffer of a fixed limit.
  *
- * What does not fit sets `overflow` and is not written; what the writer holds then is not to be sent.
+ * What does not fit sets `overflow` and is not written; what the writer holds then is not to be
+ * sent.
  */
 export class NativeWriter {
   readonly buffer: Uint8Array

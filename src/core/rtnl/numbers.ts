@@ -1,4 +1,7 @@
-/** The kernel's numbers, from linux/netlink.h, linux/rtnetlink.h, linux/if_link.h: they never change. */
+/**
+ * The kernel's numbers, from linux/netlink.h, linux/rtnetlink.h, linux/if_link.h: they never
+ * change.
+ */
 
 /** Address families. */
 export const AF_UNSPEC = 0

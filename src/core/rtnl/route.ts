@@ -33,14 +33,16 @@ import { type EncodedTarget, encodeTarget, type RouteTarget } from './target.ts'
  *   rtmsg   family 1 | destination length 1 | source length 1 | TOS 1 |
  *           table 1 | protocol 1 | scope 1 | type 1 | flags 4               then attributes
  *
- * The kernel's key of an IPv4 route is (table, prefix, TOS, metric), of an IPv6 route (table, prefix,
- * metric); the protocol is not in it. So a route of ours and a stranger's can want the same place.
+ * The kernel's key of an IPv4 route is (table, prefix, TOS, metric), of an IPv6 route (table,
+ * prefix, metric); the protocol is not in it. So a route of ours and a stranger's can want the same
+ * place.
  */
 
 /**
  * What to do about one route.
  *
- *   add       only where nothing has this destination and metric: EEXIST otherwise, whoever has it. In IPv6
+ *   add       only where nothing has this destination and metric: EEXIST otherwise, whoever has it.
+ *   In IPv6
  *             too, where a creation without NLM_F_EXCL would append a next hop to what is there
  *   replace   only where something is: ENOENT otherwise. In one step, so no packet meets a gap
  *   delete    only what has our table, metric and protocol: ESRCH otherwise
@@ -60,7 +62,10 @@ export interface RouteSlot {
   readonly metric: number
 }
 
-/** Octets of a route's message without its target, at most: header, rtmsg, RTA_DST, RTA_PRIORITY, RTA_TABLE. */
+/**
+ * Octets of a route's message without its target, at most: header, rtmsg, RTA_DST, RTA_PRIORITY,
+ * RTA_TABLE.
+ */
 export const ROUTE_OCTETS_MAX = HEADER_OCTETS + 12 + 20 + 8 + 8
 
 /** The parts of one request; `bytes` holds the network's octets from `offset`, host bits zero. */
@@ -74,8 +79,8 @@ export interface RouteRequest {
 }
 
 /**
- * Writes one request. A refusal is always answered, success only with `requestAnswer`. `target` is not
- * looked at in a deletion. O(octets).
+ * Writes one request. A refusal is always answered, success only with `requestAnswer`. `target` is
+ * not looked at in a deletion. O(octets).
  */
 export function encodeRoute(
   to: NativeWriter,
@@ -130,8 +135,8 @@ export function encodeRouteDump(
 }
 
 /**
- * A route as the kernel tells it. One object is used for all of a dump: `bytes` and the positions in it are
- * valid until the next is read.
+ * A route as the kernel tells it. One object is used for all of a dump: `bytes` and the positions
+ * in it are valid until the next is read.
  */
 export interface RouteMessage {
   present: boolean
@@ -177,9 +182,9 @@ export const emptyRoute = (): RouteMessage => ({
 const NOWHERE = new Uint8Array(16)
 
 /**
- * Reads RTM_NEWROUTE or RTM_DELROUTE, at which `from` stands, into `into`. False: not a route of a table
- * (multicast families, exceptions that the kernel cached), or malformed. Where it leads is read by a
- * `TargetReader`, and only for routes that matter. O(attributes); allocates nothing.
+ * Reads RTM_NEWROUTE or RTM_DELROUTE, at which `from` stands, into `into`. False: not a route of a
+ * table (multicast families, exceptions that the kernel cached), or malformed. Where it leads is
+ * read by a `TargetReader`, and only for routes that matter. O(attributes); allocates nothing.
  */
 export function decodeRoute(from: MessageReader, into: RouteMessage): boolean {
   const { bytes, start, end } = from
@@ -216,7 +221,10 @@ export function decodeRoute(from: MessageReader, into: RouteMessage): boolean {
   return into.length === 0 || into.bytes === bytes
 }
 
-/** Remembers how targets are encoded: by identity, which is why an equal target should be one object. */
+/**
+ * Remembers how targets are encoded: by identity, which is why an equal target should be one
+ * object.
+ */
 export class TargetEncoder {
   readonly #known = { ipv4: new WeakMap<RouteTarget, EncodedTarget>(), ipv6: new WeakMap() }
 

@@ -27,14 +27,17 @@ import {
 /** Targets that are remembered; beyond it all are forgotten and met again. */
 const TARGETS_MAX = 65_536
 
-/** Octets of target attributes that are compared; longer ones (some 2,000 hops) are read each time. */
+/**
+ * Octets of target attributes that are compared; longer ones (some 2,000 hops) are read each time.
+ */
 const SCRATCH_OCTETS = 65_536
 
 /**
  * Reads where routes lead, giving the same object for the same bytes.
  *
- * A table of a million routes has some hundred targets: hashing the few octets that say where a route leads
- * costs less than making addresses of them. `known` holds, by hash, the octets and what they mean.
+ * A table of a million routes has some hundred targets: hashing the few octets that say where a
+ * route leads costs less than making addresses of them. `known` holds, by hash, the octets and what
+ * they mean.
  *
  * Limits: `TARGETS_MAX` targets, `SCRATCH_OCTETS` (docs/LIMITS.md).
  */

@@ -17,7 +17,8 @@ import {
 /**
  * Where a route leads, in the kernel's terms: links are numbers.
  *
- * Many routes share a target, so it is a value with a key, encoded once and found again by its bytes.
+ * Many routes share a target, so it is a value with a key, encoded once and found again by its
+ * bytes.
  */
 
 /** One way out of the node. */
@@ -79,7 +80,8 @@ export interface EncodedTarget {
 const HOP_OCTETS = 32
 
 /**
- * Encodes `target` for routes of `family`. One hop is RTA_GATEWAY and RTA_OIF; more are one RTA_MULTIPATH:
+ * Encodes `target` for routes of `family`. One hop is RTA_GATEWAY and RTA_OIF; more are one
+ * RTA_MULTIPATH:
  *
  *   rtnexthop   length 2 | flags 1 | weight - 1, 1 | link 4 | attributes
  *

@@ -35,8 +35,8 @@ const EOPNOTSUPP = 95
 const EAFNOSUPPORT = 97
 
 /**
- * Dumps links, IPv4 routes and IPv6 routes of one table, on a socket of its own. The kernel makes the next
- * part when the last one is taken, so a reader that pauses holds nothing up.
+ * Dumps links, IPv4 routes and IPv6 routes of one table, on a socket of its own. The kernel makes
+ * the next part when the last one is taken, so a reader that pauses holds nothing up.
  */
 export class Dumper {
   readonly #socket: NetlinkSocket

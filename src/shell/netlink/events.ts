@@ -31,9 +31,9 @@ export function listen(socket: PosixSocket, listener: DatagramListener): Datagra
 }
 
 /**
- * Makes a handle of the runtime from a descriptor that it would refuse: `net.Socket({ fd })` wants a pipe or a
- * stream. So a pipe shows us the class of its handle, and that class opens any descriptor. Not documented;
- * undefined where it does not work, and `poll` takes over.
+ * Makes a handle of the runtime from a descriptor that it would refuse: `net.Socket({ fd })` wants
+ * a pipe or a stream. So a pipe shows us the class of its handle, and that class opens any
+ * descriptor. Not documented; undefined where it does not work, and `poll` takes over.
  */
 export function adopt(socket: PosixSocket): object | undefined {
   const [read, write] = openPipe()

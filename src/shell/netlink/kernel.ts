@@ -24,10 +24,15 @@ import { RouteWriter } from './writer.ts'
 const GROUPS =
   GROUP_LINK | GROUP_IPV4_ADDRESS | GROUP_IPV4_ROUTE | GROUP_IPV6_ADDRESS | GROUP_IPV6_ROUTE
 
-/** What may wait for us before notifications are lost: some 100,000 of them. A loss costs a dump. */
+/**
+ * What may wait for us before notifications are lost: some 100,000 of them. A loss costs a dump.
+ */
 const NOTIFICATION_OCTETS_MAX = 32 << 20
 
-/** A batch that is refused as a whole has 1,000 answers of some 200 octets, counted with their overhead. */
+/**
+ * A batch that is refused as a whole has 1,000 answers of some 200 octets, counted with their
+ * overhead.
+ */
 const ANSWER_OCTETS_MAX = 4 << 20
 
 /** After the event socket failed, before it is opened again. */
@@ -44,8 +49,8 @@ export interface NetlinkOptions {
 }
 
 /**
- * Three sockets: one writes routes, one dumps, one hears what others do. What the first does is not heard on
- * the third: the kernel drops it there.
+ * Three sockets: one writes routes, one dumps, one hears what others do. What the first does is not
+ * heard on the third: the kernel drops it there.
  *
  * Must be made in the network namespace that it is about.
  */
@@ -121,7 +126,10 @@ export class NetlinkKernel implements KernelOutput {
     })
   }
 
-  /** Notifications were lost (ENOBUFS), or the socket is broken: hear again, and tell that a dump is due. */
+  /**
+   * Notifications were lost (ENOBUFS), or the socket is broken: hear again, and tell that a dump is
+   * due.
+   */
   #listenAgain(): void {
     if (this.#closed) return
     this.#reopen = setTimeout(() => {

@@ -22,8 +22,8 @@ import {
 const STRANGER = otherTarget('of a stranger')
 
 /**
- * Reads what the kernel says of links, addresses and routes. The events of routes are one object, valid
- * during the call, so that a dump of a million allocates none.
+ * Reads what the kernel says of links, addresses and routes. The events of routes are one object,
+ * valid during the call, so that a dump of a million allocates none.
  */
 export class KernelReader {
   readonly #table: number
@@ -55,7 +55,10 @@ export class KernelReader {
     this.#event = { type: 'Route', route: this.#route }
   }
 
-  /** Takes the message at which `from` stands, of dump number `dump`, or a notification where that is 0. */
+  /**
+   * Takes the message at which `from` stands, of dump number `dump`, or a notification where that
+   * is 0.
+   */
   read(from: MessageReader, dump: number): void {
     switch (from.type) {
       case RTM_NEWROUTE:

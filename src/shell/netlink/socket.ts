@@ -26,8 +26,9 @@ export interface NetlinkSocket {
 }
 
 /**
- * Opens one. `groups` are the multicast groups that it hears. `receiveOctetsMax` is asked of the kernel by
- * force, and where that is not permitted as much as an ordinary process gets. Throws a `PosixError`.
+ * Opens one. `groups` are the multicast groups that it hears. `receiveOctetsMax` is asked of the
+ * kernel by force, and where that is not permitted as much as an ordinary process gets. Throws a
+ * `PosixError`.
  */
 export function openNetlink(groups: number, receiveOctetsMax: number): NetlinkSocket {
   const socket = new PosixSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)
@@ -66,8 +67,8 @@ function tryOption(socket: PosixSocket, level: number, option: number, value: nu
 }
 
 /**
- * Makes the kernel drop, before they take space in the socket's buffer, notifications of what the socket with
- * `port` did: nobody needs to be told of half a million changes of his own.
+ * Makes the kernel drop, before they take space in the socket's buffer, notifications of what the
+ * socket with `port` did: nobody needs to be told of half a million changes of his own.
  *
  *   ld  [12]            nlmsg_pid of the first message, read as big-endian
  *   jeq #port, 0, 1

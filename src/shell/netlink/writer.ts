@@ -34,8 +34,8 @@ export interface WriterOptions {
  * Writes batches, one at a time, on a thread of the runtime's pool: the kernel may take hundreds of
  * milliseconds for one send while its trie grows.
  *
- * Only the last message of a send asks for an answer. The kernel does a send in order and answers before it
- * returns, so when that answer is here, what was not refused is done.
+ * Only the last message of a send asks for an answer. The kernel does a send in order and answers
+ * before it returns, so when that answer is here, what was not refused is done.
  */
 export class RouteWriter {
   readonly #socket: NetlinkSocket

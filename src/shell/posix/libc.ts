@@ -6,10 +6,13 @@ import { PosixError } from './error.ts'
 /**
  * The C library. The only file that knows koffi: what it gives is typed here, and no further.
  *
- * It is loaded when first used, so that a process that needs no system call of ours does not load it.
+ * It is loaded when first used, so that a process that needs no system call of ours does not load
+ * it.
  */
 
-/** The calls that Martlet makes, as the C library has them; -1 is a failure, with errno beside it. */
+/**
+ * The calls that Martlet makes, as the C library has them; -1 is a failure, with errno beside it.
+ */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   close(fd: number): number

@@ -12,17 +12,17 @@ export function forbidNewPrivileges(): void {
 }
 
 /**
- * Moves the calling thread to a network namespace of its own, empty but for a loopback device that is down.
- * It ends with the last process in it. For tests and labs; needs CAP_SYS_ADMIN.
+ * Moves the calling thread to a network namespace of its own, empty but for a loopback device that
+ * is down. It ends with the last process in it. For tests and labs; needs CAP_SYS_ADMIN.
  */
 export function enterNewNetwork(): void {
   checked('unshare', libc().unshare(CLONE_NEWNET))
 }
 
 /**
- * Runs `act` with the calling thread in the network namespace at `path` (`/run/netns/NAME`), then comes
- * back. Sockets that are made in `act` stay where they were made. `act` must not wait: what it starts is of
- * the namespace, what happens later is not. Needs CAP_SYS_ADMIN.
+ * Runs `act` with the calling thread in the network namespace at `path` (`/run/netns/NAME`), then
+ * comes back. Sockets that are made in `act` stay where they were made. `act` must not wait: what
+ * it starts is of the namespace, what happens later is not. Needs CAP_SYS_ADMIN.
  */
 export function inNetwork<Answer>(path: string, act: () => Answer): Answer {
   const home = openSync('/proc/thread-self/ns/net', 'r')

@@ -37,14 +37,18 @@ export class PosixSocket {
     setSocketOption(this.fd, level, option, value)
   }
 
-  /** Attaches a program of classic BPF, eight octets an instruction, that decides what the socket gets. */
+  /**
+   * Attaches a program of classic BPF, eight octets an instruction, that decides what the socket
+   * gets.
+   */
   attachFilter(level: number, option: number, code: Uint8Array): void {
     checked('setsockopt', libc().attachFilter(this.fd, level, option, code))
   }
 
   /**
-   * Sends all of `bytes` on a thread of the runtime's pool, so that a kernel that takes long does not stop
-   * this one. `done` has the number of octets, or the negative errno. `bytes` must stay as they are until then.
+   * Sends all of `bytes` on a thread of the runtime's pool, so that a kernel that takes long does
+   * not stop this one. `done` has the number of octets, or the negative errno. `bytes` must stay as
+   * they are until then.
    */
   send(bytes: Uint8Array, done: (sent: number) => void): void {
     libc().sendLater(this.fd, bytes, done)
@@ -56,8 +60,8 @@ export class PosixSocket {
   }
 
   /**
-   * Takes one datagram without waiting: its length, or -1 when there is none. Throws EMSGSIZE when it is
-   * longer than `into`: what is cut off is lost.
+   * Takes one datagram without waiting: its length, or -1 when there is none. Throws EMSGSIZE when
+   * it is longer than `into`: what is cut off is lost.
    */
   receive(into: Uint8Array): number {
     for (;;) {
@@ -72,7 +76,9 @@ export class PosixSocket {
     }
   }
 
-  /** Somebody else closes the descriptor from here on: this object does nothing with it any more. */
+  /**
+   * Somebody else closes the descriptor from here on: this object does nothing with it any more.
+   */
   release(): number {
     this.#closed = true
     return this.fd

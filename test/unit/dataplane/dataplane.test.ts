@@ -242,7 +242,7 @@ test('a stranger that leaves unheard is noticed by the next dump', t => {
   t.deepEqual(world.ours(), ['10.200.1.0/24 10.9.0.2'])
 })
 
-test('while a stranger is beside ours, ours is not replaced: it could be the stranger that goes', t => {
+test('while a stranger is beside ours, ours is not replaced', t => {
   const world = new DataplaneWorld()
   world.speak(1, [A, B], { '10.200.1.0/24': 1 })
   world.settle()
@@ -348,7 +348,7 @@ test('what a notification says during a dump is not undone by an older word of t
   t.is(undone, 0)
 })
 
-test('what a stranger does while a change of ours is in flight is not taken for what was before', t => {
+test('a change by a stranger while ours is in flight is not taken for an earlier one', t => {
   let undone = 0
   for (let seed = 0; seed < 200; seed++) {
     const world = new DataplaneWorld(seed, { resync: millis(1e9) })
@@ -416,7 +416,7 @@ test('answers that were lost are asked for again', t => {
   t.is(world.ours().length, 3)
 })
 
-test('routesMax freezes: what is there stays and may change, no more comes until something goes', t => {
+test('at routesMax what is there may change, and no more comes until something goes', t => {
   const world = new DataplaneWorld(1, { routesMax: 2 })
   world.intend([], ['10.200.0.0/16'])
   world.speak(1, [A, B], { '10.200.1.0/24': 1, '10.200.2.0/24': 1, '10.200.3.0/24': 1 })

@@ -20,7 +20,7 @@ import {
   encodeRouteDump,
   encodeTarget,
   errnoText,
-  isAboutNextHop,
+  isShared,
   MessageReader,
   NativeWriter,
   ROUTE_OCTETS_MAX,
@@ -258,9 +258,9 @@ test('a writer that is full says so and writes no further', t => {
   t.deepEqual([...to.bytes()], [3, 0])
 })
 
-test('errors about the way are told from errors about the route', t => {
-  t.deepEqual([101, 113, 100, 19, 22].map(isAboutNextHop), [true, true, true, true, true])
-  t.deepEqual([17, 3, 12, 105, 1].map(isAboutNextHop), [false, false, false, false, false])
+test('refusals that all routes of a group share are told from those of one route', t => {
+  t.deepEqual([101, 113, 100, 19, 22, 1].map(isShared), [true, true, true, true, true, true])
+  t.deepEqual([17, 3, 12, 105].map(isShared), [false, false, false, false])
   t.is(errnoText(101), 'ENETUNREACH (the next hop is not on a connected network)')
   t.is(errnoText(4000), 'errno 4000')
 })

@@ -1,6 +1,9 @@
 import { invariant } from '../../base/index.ts'
 
-/** Values that many rows share: equal keys have one id, and an id lives as long as something uses it. */
+/**
+ * Values that many rows share: equal keys have one id, and an id lives as long as something uses
+ * it.
+ */
 
 interface Slot<Value> {
   readonly key: string

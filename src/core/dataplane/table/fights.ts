@@ -12,7 +12,10 @@ const FORGET = millis(10_000)
 const PAUSE_MIN = millis(100)
 const PAUSE_MAX = millis(30_000)
 
-/** Prefixes that are remembered; beyond it the one that began first is forgotten, and repaired at once. */
+/**
+ * Prefixes that are remembered; beyond it the one that began first is forgotten, and repaired at
+ * once.
+ */
 const FIGHTS_MAX = 4_096
 
 interface Fight {

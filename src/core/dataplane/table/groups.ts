@@ -7,8 +7,8 @@ import type { Links } from './links.ts'
 /**
  * Wanted groups of next hops, and what each is in the kernel's terms.
  *
- * The group is the unit in which a next hop fails: when the kernel refuses one route because of it, the
- * others wait for one probe instead of asking a hundred thousand times.
+ * The group is the unit in which a next hop fails: when the kernel refuses one route because of it,
+ * the others wait for one probe instead of asking a hundred thousand times.
  */
 
 /** The kernel refuses routes through a group. */
@@ -52,7 +52,9 @@ export class Groups {
   readonly #links: Links
   readonly #targets: Counted<RouteTarget>
 
-  /** @param targets  the kernel's targets, shared with what is seen, so that equal ones have one id */
+  /**
+   * @param targets  the kernel's targets, shared with what is seen, so that equal ones have one id
+   */
   constructor(links: Links, targets: Counted<RouteTarget>) {
     this.#links = links
     this.#targets = targets
@@ -88,7 +90,10 @@ export class Groups {
     return this.#groups.get(id)
   }
 
-  /** The id of what group `id` is in the kernel; `NONE` while one of its links is missing. O(1) mostly. */
+  /**
+   * The id of what group `id` is in the kernel; `NONE` while one of its links is missing. O(1)
+   * mostly.
+   */
   resolve(id: number): number {
     const group = this.#groups.get(id)
     if (group.kind === 'blackhole' || group.version === this.#links.version) return group.resolved
@@ -151,7 +156,10 @@ function sameHops(wanted: readonly TargetHop[], seen: RouteTarget): boolean {
   })
 }
 
-/** The same hop twice is one (IPv6 refuses it); the weight of an only hop means nothing to the kernel. */
+/**
+ * The same hop twice is one (IPv6 refuses it); the weight of an only hop means nothing to the
+ * kernel.
+ */
 function canonicalHops(hops: NextHopGroup): FibNextHop[] {
   const byWay = new Map<string, FibNextHop>()
   for (const hop of hops) byWay.set(`${hop.address} ${hop.interface ?? ''}`, hop)

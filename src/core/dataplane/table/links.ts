@@ -6,8 +6,9 @@ import type { LinkMessage } from '../../rtnl/index.ts'
 export type LinkChange = 'same' | 'better' | 'worse'
 
 /**
- * Links by index and by name. A link that is made again keeps its name and gets another index, so what was
- * resolved holds for one `version` only. Some hundred objects; the kernel's links are the limit.
+ * Links by index and by name. A link that is made again keeps its name and gets another index, so
+ * what was resolved holds for one `version` only. Some hundred objects; the kernel's links are the
+ * limit.
  */
 export class Links {
   readonly #byIndex = new Map<number, LinkMessage & { readonly dump: number }>()

@@ -11,28 +11,35 @@ export const STATES = ['absent', 'installed', 'pending', 'failed', 'stale', 'lef
 
 /** How a row stands: an index into `STATES`. */
 export type Standing = 0 | 1 | 2 | 3 | 4 | 5
+
+/** Nobody wants it and it is not there. */
 export const ABSENT = 0
+/** Wanted, and in the kernel as wanted. */
 export const INSTALLED = 1
+/** Wanted, and not in the kernel as wanted yet. */
 export const PENDING = 2
+/** Wanted, and refused: `errno` says why. */
 export const FAILED = 3
-/** wanted by a speaker that has gone or has not said it again, and in the kernel */
+/** Wanted by a speaker that has gone or has not said it again, and in the kernel. */
 export const STALE = 4
-/** ours in the kernel, and nobody wants it */
+/** Ours in the kernel, and nobody wants it. */
 export const LEFTOVER = 5
 
-/** Bits of a row's `flags`. */
+/** Bits of a row's `flags`: it waits to be decided. */
 export const DIRTY = 1 << 0
-/** waits to be deleted, after all that is to be written */
+/** It waits to be deleted, after all that is to be written. */
 export const DYING = 1 << 1
+/** A change of it is in flight. */
 export const IN_FLIGHT = 1 << 2
-/** the node's own intent wants a blackhole: it goes before what the speaker says */
+/** The node's own intent wants a blackhole: it goes before what the speaker says. */
 export const BLACKHOLED = 1 << 3
-/** it was in the kernel and somebody took it out: putting it back is a repair */
+/** It was in the kernel and somebody took it out: putting it back is a repair. */
 export const LOST = 1 << 4
-/** somebody else changed it while a change of ours was in flight */
+/** Somebody else changed it while a change of ours was in flight. */
 export const DOUBT = 1 << 5
-/** a snapshot lists it */
+/** A snapshot lists it. */
 export const WATCHED = 1 << 6
+/** The row is in use: its columns mean something. */
 export const LIVE = 1 << 7
 
 /** `errno` of a row that waits because `routesMax` routes are in the kernel. */
@@ -68,8 +75,9 @@ export interface Shared {
  *         errno     why the kernel refused it, 0                        1
  *         standing  how it stands                                       1
  *
- * 23 bytes a prefix beside the `PrefixTable`. The columns are this room's; rows are freed by `settle` when
- * nothing is known of them any more. Limit: `rowsMax` of the reconciler (docs/LIMITS.md).
+ * 23 bytes a prefix beside the `PrefixTable`. The columns are this room's; rows are freed by
+ * `settle` when nothing is known of them any more. Limit: `rowsMax` of the reconciler
+ * (docs/LIMITS.md).
  */
 export class RouteTable {
   readonly family: Family

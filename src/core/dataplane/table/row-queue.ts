@@ -1,11 +1,15 @@
-/** Row numbers in the order in which they came. Never sorted: the kernel's trie is slow on sorted input. */
+/**
+ * Row numbers in the order in which they came. Never sorted: the kernel's trie is slow on sorted
+ * input.
+ */
 
 const ROOM_MIN = 64
 
 /**
  * A ring of numbers that grows by doubling and gives its memory back when it is empty.
  *
- * Limit: whoever pushes sees to it that a row is in at most once, so it is no longer than its table.
+ * Limit: whoever pushes sees to it that a row is in at most once, so it is no longer than its
+ * table.
  */
 export class RowQueue {
   #ring = new Uint32Array(ROOM_MIN)

@@ -4,10 +4,10 @@ import { prefixId, type RouteTable } from './route-table.ts'
 /**
  * Walks all rows of both tables in slices, again and again while somebody asks.
  *
- * What is about every row (a sweep, a dump that did not name a route, a next hop that is back) asks for a
- * walk, so an event costs the same in a table of ten and of a million. A walk that is asked for while one is
- * going goes once round from where it is: every row is visited after the asking. Rows that are made
- * meanwhile know already what the asking was about.
+ * What is about every row (a sweep, a dump that did not name a route, a next hop that is back) asks
+ * for a walk, so an event costs the same in a table of ten and of a million. A walk that is asked
+ * for while one is going goes once round from where it is: every row is visited after the asking.
+ * Rows that are made meanwhile know already what the asking was about.
  */
 export class Walk {
   readonly #tables: readonly [RouteTable, RouteTable]
