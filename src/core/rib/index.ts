@@ -1,7 +1,14 @@
 /** The tables of routes, and the decision. Layer 3. */
 export { AdjRibIn } from './adj-rib-in.ts'
 export { AdjRibOut, type Exporter } from './adj-rib-out.ts'
-export { FACTS, LOCAL_PREF_DEFAULT, LOOPS, type Self } from './attribute-facts.ts'
+export {
+  CODES,
+  EXTENDED_LENGTH,
+  FACTS,
+  LOCAL_PREF_DEFAULT,
+  LOOPS,
+  type Self,
+} from './attribute-facts.ts'
 export {
   type AttributeColumns,
   AttributeTable,

@@ -32,6 +32,7 @@ import {
 } from '../../wire/index.ts'
 import type { Tables } from '../tables.ts'
 import type { PeerConfig } from '../types.ts'
+import { type Rewriting, rewrite } from './rewrite.ts'
 
 /**
  * What is sent to whom, and how it is changed on the way: RFC 4271 §5.1 and §9.1.3, RFC 4456, RFC
@@ -97,6 +98,7 @@ export class RulesExporter implements Exporter {
   readonly #listener: ExportListener
   readonly #writer = new Writer(recordOctetsMax)
   readonly #view: RouteView
+  readonly #ownNextHop: Uint8Array | undefined
   /** the route that is being exported */
   #row = NO_PREFIX
   /** outcome of what is learned and of what is originated, where no term looks at the prefix */
@@ -106,6 +108,7 @@ export class RulesExporter implements Exporter {
     this.#rules = rules
     this.#tables = tables
     this.#listener = listener
+    this.#ownNextHop = rules.ownNextHop && nextHopOctets(rules.ownNextHop)
     const { family, program } = rules
     this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
     if (!program.looksAtPrefix)
@@ -126,9 +129,47 @@ export class RulesExporter implements Exporter {
   }
 
   make(set: AttributeSetId, source: PeerId, form: number): OutSetId {
-    const received = source === LOCAL_PEER ? ORIGINATED : this.#tables.sets.attributes(set)
-    const learned = source !== LOCAL_PEER
     const outcome = Math.floor(form / peersMax)
+    const plain = source !== LOCAL_PEER && outcome === UNCHANGED && this.#rules.fourOctetAs
+    return (
+      (plain ? this.#makeFromOctets(set, source) : undefined) ??
+      this.#makeDecoded(set, source, outcome)
+    )
+  }
+
+  /** The rules on octets; undefined where they must be applied to decoded attributes. */
+  #makeFromOctets(set: AttributeSetId, source: PeerId): OutSetId | undefined {
+    const { sets, peers } = this.#tables
+    const { family, kind, localAs, clusterId } = this.#rules
+    const record = sets.record(set)
+    const inReach = record[0]!
+    const keeps = this.#keepsNextHop()
+    const own = this.#ownNextHop
+    // a next hop of the other family, or none of ours: let the codec's way say what that means
+    if ((inReach === 0) !== (family === 'ipv4') || (!keeps && own === undefined)) return undefined
+    const writer = this.#writer
+    writer.reset()
+    if (family === 'ipv4') writer.u8(0)
+    else {
+      // the global address alone: a link-local one means nothing elsewhere
+      const hop = keeps || own === undefined ? record.subarray(1, 17) : own
+      writer.u8(hop.length)
+      writer.put(hop)
+    }
+    const reflected = this.#reflects(peers.kind[source]!)
+    const rewriting: Rewriting = {
+      prepend: kind === PEER_KINDS.EXTERNAL ? localAs : undefined,
+      nextHop: family === 'ipv4' && !keeps ? own : undefined,
+      originatorId: reflected ? peers.routerId[source]! : undefined,
+      clusterId: reflected ? clusterId : undefined,
+    }
+    return rewrite(record, 1 + inReach, rewriting, writer) ? this.#intern(source) : undefined
+  }
+
+  /** The rules, and what the policy says, on decoded attributes. */
+  #makeDecoded(set: AttributeSetId, source: PeerId, outcome: number): OutSetId {
+    const learned = source !== LOCAL_PEER
+    const received = learned ? this.#tables.sets.attributes(set) : ORIGINATED
     const external = this.#rules.kind === PEER_KINDS.EXTERNAL
     const kept = external && learned ? withoutMed(received) : received
     const judged = outcome === UNCHANGED ? kept : this.#rules.program.apply(outcome, kept)
@@ -138,7 +179,8 @@ export class RulesExporter implements Exporter {
       return NO_OUT_SET
     }
     const rewritten = external ? this.#toExternal(judged) : this.#toInternal(judged, source)
-    return this.#intern({ ...rewritten, nextHop }, source)
+    this.#encode({ ...rewritten, nextHop })
+    return this.#intern(source)
   }
 
   /**
@@ -169,10 +211,14 @@ export class RulesExporter implements Exporter {
 
   /** RFC 4271 §5.1.3. Departs from it: third-party next hops only where `keep` asks for them. */
   #nextHop({ nextHop }: PathAttributes, learned: boolean): Address | undefined {
-    const { family, kind, nextHop: rule, ownNextHop } = this.#rules
-    const keeps = rule === 'keep' || (rule === 'auto' && kind !== PEER_KINDS.EXTERNAL)
+    const { family, ownNextHop } = this.#rules
     const known = nextHop !== undefined && familyOf(nextHop) === family
-    return learned && keeps && known ? nextHop : ownNextHop
+    return learned && known && this.#keepsNextHop() ? nextHop : ownNextHop
+  }
+
+  #keepsNextHop(): boolean {
+    const { kind, nextHop: rule } = this.#rules
+    return rule === 'keep' || (rule === 'auto' && kind !== PEER_KINDS.EXTERNAL)
   }
 
   /** RFC 4271 §5.1.2, §5.1.5; RFC 4456 §8: what is internal stays inside. */
@@ -198,14 +244,20 @@ export class RulesExporter implements Exporter {
     return { ...rest, localPref, originatorId, clusterList }
   }
 
-  #intern(attributes: PathAttributes & { nextHop: Address }, source: PeerId): OutSetId {
-    const { family, fourOctetAs, messageMax } = this.#rules
+  #encode(attributes: PathAttributes & { nextHop: Address }): void {
+    const { family, fourOctetAs } = this.#rules
     const writer = this.#writer
     writer.reset()
-    const inReach = family === 'ipv6' ? nextHopOctets(attributes.nextHop) : new Uint8Array(0)
+    const inReach = family === 'ipv6' ? nextHopOctets(attributes.nextHop) : NOTHING
     writer.u8(inReach.length)
     writer.put(inReach)
     encodeAttributes(attributes, { fourOctetAs }, writer)
+  }
+
+  /** Interns what was written, if it leaves room for the longest prefix. */
+  #intern(source: PeerId): OutSetId {
+    const { family, messageMax } = this.#rules
+    const writer = this.#writer
     const reach = family === 'ipv6' ? REACH_OCTETS : 0
     const octets = UPDATE_OCTETS + reach + writer.length - 1 + PREFIX_OCTETS[family]
     if (writer.overflow || octets > messageMax) {
@@ -215,6 +267,8 @@ export class RulesExporter implements Exporter {
     return this.#tables.outSets.add(writer.buffer, 0, writer.length) as OutSetId
   }
 }
+
+const NOTHING = new Uint8Array(0)
 
 /** RFC 4271 §5.1.4: a MED that was received "MUST NOT be propagated to other neighboring ASes". */
 function withoutMed(attributes: PathAttributes): PathAttributes {
