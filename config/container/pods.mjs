@@ -4,11 +4,14 @@
  * What the probes find is written to /results/<address>.json for check.mjs.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { renameSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const PROBE = fileURLToPath(new URL('../../dist/shell/lab/probe.js', import.meta.url))
+const BUILT = fileURLToPath(new URL('../../dist/shell/lab/probe.js', import.meta.url))
+const WRITTEN = fileURLToPath(new URL('../../src/shell/lab/probe.ts', import.meta.url))
+/** the image has what was built */
+const PROBE = existsSync(BUILT) ? BUILT : WRITTEN
 const REPORT_EVERY_MS = 500
 const pods = (process.env.PODS ?? '').split(' ').filter(Boolean)
 const others = (process.env.OTHERS ?? '').split(' ').filter(Boolean)

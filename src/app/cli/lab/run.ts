@@ -1,5 +1,6 @@
 /** `lab run`: brings a lab up, waits until all reach all, tells what it saw, and ends it. */
 import { spawn } from 'node:child_process'
+import { existsSync, realpathSync } from 'node:fs'
 import { relative } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
@@ -189,13 +190,17 @@ function untilInterrupted(): Promise<void> {
 export function ownCommand(): string {
   const main = process.argv[1] ?? 'martlet'
   const folders = (process.env.PATH ?? '').split(':')
-  const installed = folders.some(folder => main === `${folder}/martlet`)
-  return installed ? 'martlet' : `${relative('.', process.execPath)} ${relative('.', main)}`
+  if (folders.some(folder => main === `${folder}/martlet`)) return 'martlet'
+  // the Node.js of the packages has a shorter name than its own
+  const short = 'node_modules/.bin/node'
+  const same = existsSync(short) && realpathSync(short) === realpathSync(process.execPath)
+  return `${same ? short : relative('.', process.execPath)} ${relative('.', main)}`
 }
 
 /** What to try next, with names of this lab. */
 export function lookAround(lab: Lab, { pods, workers }: Roles): string {
-  const exec = `${ownCommand()} lab exec`
+  const which = Lab.running().length > 1 ? ` -l ${lab.name}` : ''
+  const exec = `${ownCommand()} lab exec${which}`
   const worker = workers[0] ?? 'NODE'
   const [pod = 'NODE'] = pods
   return [

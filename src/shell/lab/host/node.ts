@@ -98,7 +98,7 @@ export class LinuxNode {
     ]
     const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] })
     child.stdin.on('error', () => {})
-    child.stdin.end(`${this.#steps().join('\n')}\ngo\n`)
+    child.stdin.end(`${this.#steps().join('\n')}\n`)
     this.#pid = await untilPid(child, name)
   }
 

@@ -25,7 +25,7 @@ exit $?
 
 /**
  * Process 1 of a node, in namespaces of its own inside the sandbox. Arguments: root, agent's home, node
- * binary, main program of the agent, host name. Standard input: one line a step, see \`nodeSteps\`.
+ * binary, main program of the agent, host name. Standard input: the steps that node.ts writes, one a line.
  *
  * The root is memory; each top-level folder of this machine appears in it as an overlay whose changes stay in
  * that memory, or read-only where the kernel refuses an overlay (locked mounts in a user namespace). \`/opt\` is
@@ -40,6 +40,39 @@ mount -t tmpfs -o mode=755 lab "$root"
 mkdir -p "$root/.lab/bin" "$root/.lab/old" "$root/run" "$root/opt" "$root/proc" "$root/sys"
 mkdir -p "$root/dev/pts" "$root/dev/shm" "$root/dev/net" "$root/tmp"
 chmod 1777 "$root/tmp" "$root/dev/shm"
+# what is to be mounted on or written must exist in the upper layer before the overlay is: an ordinary user
+# may make nothing in folders whose owner the user namespace does not map
+prepare() (
+  set -f
+  IFS=/
+  at=
+  for part in \${1#/}; do
+    at=$at/$part
+    [ -h "$at" ] && return 0
+    mkdir -p "$root/.lab/upper$at"
+    [ -d "$at" ] || continue
+    chmod --reference="$at" "$root/.lab/upper$at" 2>/dev/null || :
+    chown --reference="$at" "$root/.lab/upper$at" 2>/dev/null || :
+  done
+)
+tab=$(printf '\\t')
+cat > "$root/.lab/steps"
+while IFS="$tab" read -r step first second; do
+  case $step in
+    empty) prepare "$first" ;;
+    bind|bind-ro)
+      if [ -d "$first" ]; then prepare "$second"
+      else
+        prepare "$(dirname "$second")"
+        [ -e "$second" ] || : > "$root/.lab/upper$second" 2>/dev/null || :
+      fi ;;
+    hosts) printf '%s\\n' "$first" >> "$root/.lab/hosts" ;;
+  esac
+done < "$root/.lab/steps"
+prepare /etc
+cp "$root/.lab/hosts" "$root/.lab/upper/etc/hosts"
+printf '%s\\n' "$name" > "$root/.lab/upper/etc/hostname"
+: > "$root/.lab/upper/etc/resolv.conf"
 for from in /*; do
   top=\${from#/}
   case $top in proc|sys|dev|run|tmp|opt|lost+found) continue ;; esac
@@ -76,7 +109,6 @@ ln -s /proc/self/fd/2 "$root/dev/stderr"
 mount --bind "$binary" "$root/.lab/bin/node"
 printf '#!/bin/sh\\nexec node %s "$@"\\n' "$main" > "$root/.lab/bin/martlet"
 chmod 755 "$root/.lab/bin/martlet"
-tab=$(printf '\\t')
 while IFS="$tab" read -r step first second; do
   case $step in
     empty)
@@ -86,19 +118,10 @@ while IFS="$tab" read -r step first second; do
       else mkdir -p "$(dirname "$root$second")"; [ -e "$root$second" ] || : > "$root$second"; fi
       mount --rbind "$first" "$root$second"
       [ "$step" = bind ] || mount -o remount,bind,ro "$root$second" ;;
-    hosts)
-      printf '%s\\n' "$first" >> "$root/.lab/hosts" ;;
     sysctl)
       printf '%s' "$second" > "$root/proc/sys/$first" ;;
-    go) break ;;
   esac
-done
-printf '%s\\n' "$name" > "$root/.lab/hostname"
-: > "$root/.lab/resolv.conf"
-rm -f "$root/etc/resolv.conf" 2>/dev/null || :
-for file in hosts hostname resolv.conf; do
-  cp "$root/.lab/$file" "$root/etc/$file" 2>/dev/null || :
-done
+done < "$root/.lab/steps"
 hostname "$name"
 ip link set lo up
 cd "$root"
