@@ -190,6 +190,7 @@ const rss = (): number => Math.round(process.memoryUsage.rss() / 1e6)
 const before = rss()
 console.log('UPDATEs', total, 'RSS before', before, 'MB')
 const chunk = new Writer(65_536)
+const cpu = process.cpuUsage()
 const start = performance.now()
 let busy = true
 while (busy) {
@@ -209,6 +210,8 @@ while (busy) {
   }
 }
 const took = performance.now() - start
+const used = process.cpuUsage(cpu)
+console.log(`CPU ${((used.user + used.system) / 1000).toFixed(0)} ms`)
 const { ipv4 } = speaker.tables.locRibs
 console.log(
   `${ipv4.destinations} destinations, ${ipv4.paths} paths, ${speaker.tables.sets.size} sets`,

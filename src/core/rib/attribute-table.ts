@@ -282,8 +282,7 @@ export class AttributeTable implements AttributeColumns {
     const octets = record[0]!
     this.#readFactsFrom(set, record, length)
     const at = octets === 0 ? this.#facts.nextHopAt : 1
-    this.nextHop[row] =
-      at < 0 ? NONE : this.#nextHops.hold(record.subarray(at, at + (octets === 0 ? 4 : octets)))
+    this.nextHop[row] = at < 0 ? NONE : this.#nextHops.hold(record, at, octets === 0 ? 4 : octets)
     return set
   }
 

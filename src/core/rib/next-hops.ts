@@ -13,12 +13,15 @@ import type { NextHopId } from './rows.ts'
  * Next hops, and the groups of them that routes are installed through. Hundreds, so plain objects.
  */
 
+/** An IPv4 next hop as a number, others as text: what is looked up once a set is mostly IPv4. */
+type Key = number | string
+
 /** A next hop that some attribute set names. */
 interface NextHop {
   readonly address: Address
   /** the second address of an IPv6 next hop. RFC 2545 §3 */
   readonly linkLocal: Address | undefined
-  readonly key: string
+  readonly key: Key
   references: number
 }
 
@@ -49,7 +52,7 @@ const groupId = (id: number): GroupId => id as GroupId
 export class NextHops {
   readonly #rows: (NextHop | undefined)[] = []
   readonly #free: NextHopId[] = []
-  readonly #byKey = new Map<string, NextHopId>()
+  readonly #byKey = new Map<Key, NextHopId>()
   readonly #groups: (Group | undefined)[] = []
   readonly #freeGroups: GroupId[] = []
   readonly #groupByKey = new Map<string, Group>()
@@ -70,18 +73,18 @@ export class NextHops {
     return this.#groupByKey.size - this.#idle.size
   }
 
-  /** The row of a next hop, with one more reference. */
-  hold(octets: Uint8Array): NextHopId {
-    const key = octets.join('.')
+  /** The row of the next hop at `bytes[at]`, 4, 16 or 32 octets, with one more reference. */
+  hold(bytes: Uint8Array, at: number, octets: number): NextHopId {
+    const key = keyOf(bytes, at, octets)
     const found = this.#byKey.get(key)
     if (found !== undefined) {
       this.#row(found).references++
       return found
     }
     const id = this.#free.pop() ?? (this.#rows.length as NextHopId)
-    const wide = octets.length === 32
-    const address = formatAddress(wide ? octets.subarray(0, 16) : octets)
-    const linkLocal = wide ? formatAddress(octets.subarray(16)) : undefined
+    const wide = octets === 32
+    const address = formatAddress(bytes.subarray(at, at + (wide ? 16 : octets)))
+    const linkLocal = wide ? formatAddress(bytes.subarray(at + 16, at + 32)) : undefined
     this.#rows[id] = { address, linkLocal, key, references: 1 }
     this.#byKey.set(key, id)
     this.eligible[id] = this.#own.has(address) ? 0 : 1
@@ -208,7 +211,7 @@ export class NextHops {
   }
 }
 
-/** A next hop as its octets, 4, 16 or 32: what `hold` takes. */
+/** A next hop as its octets, 4, 16 or 32. */
 export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array {
   const octets = addressBytes(address)
   if (familyOf(address) === 'ipv4' || linkLocal === undefined) return octets
@@ -216,4 +219,9 @@ export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array
   both.set(octets)
   both.set(addressBytes(linkLocal), 16)
   return both
+}
+
+function keyOf(bytes: Uint8Array, at: number, octets: number): Key {
+  if (octets !== 4) return bytes.subarray(at, at + octets).join('.')
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
 }

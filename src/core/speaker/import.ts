@@ -149,19 +149,12 @@ export class Importer {
 
   /** RFC 7606 §5.3: routes that do not parse reset the session, before anything is applied. */
   #checkRoutes({ update, reach, unreach }: Parts, verdict: Verdict): Fault | undefined {
-    const fields: readonly (readonly [Uint8Array | undefined, Family | undefined])[] = [
-      [update.withdrawn, 'ipv4'],
-      [update.nlri, 'ipv4'],
-      [reach?.nlri, reach && familyIn(reach)],
-      [unreach?.nlri, unreach && familyIn(unreach)],
-    ]
-    for (const [nlri, family] of fields) {
-      if (nlri === undefined || family === undefined || nlri.length === 0) continue
-      const count = checkNlri(nlri, family)
-      if (typeof count !== 'number') return count
-      verdict.rows += count
-    }
-    return undefined
+    return (
+      countRoutes(update.withdrawn, 'ipv4', verdict) ??
+      countRoutes(update.nlri, 'ipv4', verdict) ??
+      (reach && countRoutes(reach.nlri, familyIn(reach), verdict)) ??
+      (unreach && countRoutes(unreach.nlri, familyIn(unreach), verdict))
+    )
   }
 
   /**
@@ -277,6 +270,19 @@ export class Importer {
     if (set === NO_SET) withdraw(locRib, nlri, from.id)
     else if (!announce(locRib, nlri, from.id, set)) verdict.full = true
   }
+}
+
+/** Adds the routes of a field to what the UPDATE cost; a fault where they do not parse. */
+function countRoutes(
+  nlri: Uint8Array,
+  family: Family | undefined,
+  verdict: Verdict,
+): Fault | undefined {
+  if (nlri.length === 0 || family === undefined) return undefined
+  const count = checkNlri(nlri, family)
+  if (typeof count !== 'number') return count
+  verdict.rows += count
+  return undefined
 }
 
 /** Puts `set` in each row; false when the table is full. */

@@ -1,5 +1,5 @@
 import { type Millis, millis, NEVER, seconds } from '../base/index.ts'
-import { FAMILIES, type Family, type PrefixId } from '../net/index.ts'
+import { FAMILIES, type Family, type PrefixId, prefixTableRowsMax } from '../net/index.ts'
 import { CHANGES, NO_SET } from '../rib/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { FibFeed } from './fib-feed.ts'
@@ -178,8 +178,7 @@ export class Pipeline {
   }
 
   #full(why: string): void {
-    const { sets } = this.#parts.tables
-    this.#parts.output.note({ code: 'TABLE_FULL', limit: sets.size, why })
+    this.#parts.output.note({ code: 'TABLE_FULL', limit: prefixTableRowsMax, why })
   }
 
   /** Decides dirty rows, and hands on what that changed. */

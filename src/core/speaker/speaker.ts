@@ -1,5 +1,12 @@
 import { type Engine, type Millis, millis, type Prng, seconds } from '../base/index.ts'
-import { type Address, FAMILIES, type Family, type Prefix, prefixParts } from '../net/index.ts'
+import {
+  type Address,
+  FAMILIES,
+  type Family,
+  type Prefix,
+  prefixParts,
+  prefixTableRowsMax,
+} from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
 import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
 import { familyOfAfiSafi, type RouteRefresh } from '../wire/index.ts'
@@ -334,7 +341,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   #full(why: string): void {
-    this.#output.note({ code: 'TABLE_FULL', limit: this.#tables.sets.size, why })
+    this.#output.note({ code: 'TABLE_FULL', limit: prefixTableRowsMax, why })
   }
 }
 
