@@ -8,8 +8,8 @@ import { Lab } from '../../src/shell/lab/index.ts'
 import { labsLeftOut, packagesMissing, tellLogs, until } from './support/lab.ts'
 
 /**
- * docker-compose.yml, twice: by a Docker engine where one answers, and without one by translating its services
- * into a lab, with the same capabilities, volumes and shared networks.
+ * docker-compose.yml, twice: by a Docker engine where one answers, and without one by translating
+ * its services into a lab, with the same capabilities, volumes and shared networks.
  */
 
 const TOP = new URL('../../', import.meta.url).pathname

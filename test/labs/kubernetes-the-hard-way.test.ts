@@ -21,7 +21,8 @@ for (const router of ['martlet', 'bird', 'frr', 'gobgp']) {
     }
     test.serial(title, t =>
       withCluster(t, { lab: 'hard-way', router, store }, async ({ lab, roles, pairs }) => {
-        // six pods ask five pods and three workers, three workers ask six pods, at two addresses each
+        // six pods ask five pods and three workers, three workers ask six pods, at two addresses
+        // each
         t.is(pairs.length, 2 * (6 * 8 + 3 * 6))
         const sessions = await untilEstablished(lab)
         t.is(sessions.length, 12)
@@ -85,7 +86,8 @@ trouble('A speaker that is killed takes no route out of the kernel of its node',
     monitor.kill()
     t.notRegex(seen, /^Deleted 10\.200\.[12]\.0\/24/m)
     t.true(received > 100)
-    // the peers drop their routes to us with the session: to keep those is graceful restart, issue 3
+    // the peers drop their routes to us with the session: to keep those is graceful restart, issue
+    // 3
     t.log(`${lost} probes lost on the way back, while peers had no session with us`)
   }),
 )

@@ -5,8 +5,8 @@ import { Lab, LabError, Probes, rolesOf, sessionsOf } from '../../src/shell/lab/
 import { FIXTURES, labsLeftOut, until } from './support/lab.ts'
 
 /**
- * The runner itself: that a lab is what its file says, that it touches nothing outside, and that nothing of it
- * is left, however it ends.
+ * The runner itself: that a lab is what its file says, that it touches nothing outside, and that
+ * nothing of it is left, however it ends.
  */
 
 const leftOut = labsLeftOut()
@@ -16,7 +16,9 @@ const ODDS = `${FIXTURES}odds.clab.yml`
 
 if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
 
-/** What the machine shows of labs: nothing, ever. Other tests may change the rest of it meanwhile. */
+/**
+ * What the machine shows of labs: nothing, ever. Other tests may change the rest of it meanwhile.
+ */
 const outside = (): readonly string[] => [
   ...(readFileSync('/proc/net/dev', 'utf8').match(/^\s*(clab|mgmt\d+|pod\d|sw|plain\d):/gm) ?? []),
   ...readFileSync('/proc/mounts', 'utf8')
@@ -118,7 +120,8 @@ lab('Odd corners of the subset are realised', async t => {
     const capabilities = await say('meek', 'grep', 'CapBnd', '/proc/self/status')
     t.is(capabilities.split('\t')[1], '00000000a80435fb')
     t.is(await say('meek', 'sh', '-c', 'id -u'), '65534')
-    // the order of waiting: meek began when plain was healthy, which was when its exec had made the file
+    // the order of waiting: meek began when plain was healthy, which was when its exec had made the
+    // file
     t.is((await running.node('meek').exec(['true'])).code, 0)
     // management: names resolve, the default route is there
     t.regex(await say('meek', 'getent', 'hosts', 'plain'), /^172\.20\.20\.77\s/)

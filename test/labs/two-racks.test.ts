@@ -3,7 +3,9 @@ import { routesOf } from '../../src/shell/lab/index.ts'
 import { LABS, labsLeftOut, packagesMissing, until } from './support/lab.ts'
 import { pingThrough, untilEstablished, withCluster } from './support/reach.ts'
 
-/** Two racks, each with its own AS and two routers: every route to another pod has two next hops. */
+/**
+ * Two racks, each with its own AS and two routers: every route to another pod has two next hops.
+ */
 
 const leftOut = labsLeftOut()
 if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())

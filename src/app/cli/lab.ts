@@ -10,8 +10,8 @@ import { type Format, printAs, table, withOutput } from './output.ts'
 import { type Surroundings, surroundings } from './surroundings.ts'
 
 /**
- * `martlet lab …`: whole clusters on this machine, made of namespaces. `run` shows one and ends it; `up`, `down`,
- * `status` and `exec` are for those who want to stay.
+ * `martlet lab …`: whole clusters on this machine, made of namespaces. `run` shows one and ends it;
+ * `up`, `down`, `status` and `exec` are for those who want to stay.
  */
 
 /** The topologies that come with Martlet: `hard-way` is config/labs/hard-way.clab.yml. */
@@ -26,8 +26,9 @@ export function labCommand(world: World = surroundings()): Command {
   const lab = new Command('lab')
     .summary('Run a cluster on this machine, made of namespaces')
     .description(
-      'Runs containerlab topologies without containers: every node is a set of namespaces in a sandbox of its\n' +
-        'own. Nothing appears on the machine, and nothing is left when it ends, however it ends.',
+      'Runs containerlab topologies without containers: every node is a set of namespaces in a ' +
+        'sandbox of its own. Nothing appears on the machine, and nothing is left when it ends, ' +
+        'however it ends.',
     )
     .enablePositionalOptions()
   for (const command of [run(world), up(world), down(world), status(world), exec(world)]) {
@@ -69,10 +70,11 @@ function run(world: World): Command {
   const command = new Command('run')
     .summary('Bring a lab up, wait until all reach all, show it, and end it on Ctrl-C')
     .description(
-      'Brings a lab up, waits until all pods and nodes reach each other, and prints the sessions, the routes\n' +
-        'in the kernel of each worker, and who reaches whom, with the source address that the far pod saw.\n' +
-        'With a command, that runs in the sandbox as soon as the nodes are up, with $LAB_EXEC NODE COMMAND…\n' +
-        'to enter nodes; its exit code is that of the run.',
+      'Brings a lab up, waits until all pods and nodes reach each other, and prints the sessions, ' +
+        'the routes in the kernel of each worker, and who reaches whom, with the source address ' +
+        'that the far pod saw.\n\n' +
+        'With a command, that runs in the sandbox as soon as the nodes are up, with $LAB_EXEC NODE ' +
+        'COMMAND… to enter nodes; its exit code is that of the run.',
     )
     .argument('[command...]', 'to run in the sandbox')
     .option('--once', 'end the lab at once; exit code 1 where not all reached all', false)

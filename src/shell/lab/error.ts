@@ -1,6 +1,9 @@
 /** What can go wrong with a lab that is nobody's mistake in this code. */
 
-/** `LAB_TOPOLOGY` the file; `LAB_MISSING` this machine; `LAB_FAILED` a command in it; `LAB_UNKNOWN` a name. */
+/**
+ * `LAB_TOPOLOGY` the file; `LAB_MISSING` this machine; `LAB_FAILED` a command in it; `LAB_UNKNOWN`
+ * a name.
+ */
 export type LabErrorCode = 'LAB_TOPOLOGY' | 'LAB_MISSING' | 'LAB_FAILED' | 'LAB_UNKNOWN'
 
 /** A fault of the world: its text says what, where, and what to do. */

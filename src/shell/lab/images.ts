@@ -1,6 +1,7 @@
 /**
- * What runs in a node for the name of an image: there are no containers here, so an image is a program of
- * this machine with the command line, environment and writable folders that the real image would give it.
+ * What runs in a node for the name of an image: there are no containers here, so an image is a
+ * program of this machine with the command line, environment and writable folders that the real
+ * image would give it.
  */
 import { existsSync } from 'node:fs'
 import { LabError } from './error.ts'
@@ -37,7 +38,8 @@ export const IMAGES: readonly Image[] = [
   {
     pattern: /(^|\/)frr$/,
     program: 'frr',
-    // as docker-start of the image: watchfrr in the foreground, with the daemons that /etc/frr/daemons names
+    // as docker-start of the image: watchfrr in the foreground, with the daemons that
+    // /etc/frr/daemons names
     entrypoint: ['bash', '-c'],
     cmd: [
       'chown -R frr:frr /etc/frr 2>/dev/null; install -d -o frr -g frr /run/frr; ' +

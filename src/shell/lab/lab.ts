@@ -1,6 +1,6 @@
 /**
- * A lab as whoever runs it sees it: brought up in a sandbox of its own, entered by commands, ended. Nothing
- * of it is outside the sandbox, and the kernel takes the sandbox down when its owner dies.
+ * A lab as whoever runs it sees it: brought up in a sandbox of its own, entered by commands, ended.
+ * Nothing of it is outside the sandbox, and the kernel takes the sandbox down when its owner dies.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -118,7 +118,10 @@ export class Lab {
     )
   }
 
-  /** The command line that, run on this machine, runs `command` in the sandbox, with `$LAB_EXEC` set. */
+  /**
+   * The command line that, run on this machine, runs `command` in the sandbox, with `$LAB_EXEC`
+   * set.
+   */
   enter(command: readonly string[]): readonly string[] {
     return inSandbox(this.pid, ['env', `LAB_EXEC=${LAB_EXEC}`, ...command])
   }
@@ -188,7 +191,10 @@ export class LabNode {
     return found
   }
 
-  /** The command line that, run on this machine, runs `command` in the node: for terminals and pipes. */
+  /**
+   * The command line that, run on this machine, runs `command` in the node: for terminals and
+   * pipes.
+   */
   enter(command: readonly string[]): readonly string[] {
     return inSandbox(this.#lab.pid, inNode(this.record(), command))
   }
@@ -284,15 +290,16 @@ async function missingPrivilege(images: readonly string[]): Promise<readonly str
     images.some(name => imageOf(name).program === 'frr')
   ) {
     return [
-      'FRR changes its user, for which an ordinary user needs subordinate ids: run as root, or install uidmap',
+      'FRR changes its user, for which an ordinary user needs subordinate ids: ' +
+        'run as root, or install uidmap',
     ]
   }
   const [program = '', ...rest] = sandboxCommand()
   const trial = await run([program, ...rest, 'true'])
   if (trial.code === 0) return []
   return [
-    `this machine does not let us make namespaces (${trial.stderr.trim()}): run as root, or allow user ` +
-      'namespaces (sysctl kernel.unprivileged_userns_clone=1 or ' +
+    `this machine does not let us make namespaces (${trial.stderr.trim()}): run as root, ` +
+      'or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or ' +
       'kernel.apparmor_restrict_unprivileged_userns=0)',
   ]
 }

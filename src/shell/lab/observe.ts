@@ -1,4 +1,7 @@
-/** What a lab's nodes say of themselves, asked in each program's own words: addresses, sessions, routes. */
+/**
+ * What a lab's nodes say of themselves, asked in each program's own words: addresses, sessions,
+ * routes.
+ */
 import type { Lab } from './lab.ts'
 import type { NodeRecord } from './record.ts'
 
@@ -54,7 +57,9 @@ interface IpAddress {
   readonly addr_info: readonly { readonly local?: string; readonly scope: string }[]
 }
 
-/** Global addresses of a node, IPv4 first, without those of the management network and the loopback. */
+/**
+ * Global addresses of a node, IPv4 first, without those of the management network and the loopback.
+ */
 export async function addressesOf(lab: Lab, node: string): Promise<readonly string[]> {
   const { managementAddress } = lab.node(node).record()
   const { stdout } = await lab.node(node).exec(['ip', '-json', 'address'], { timeoutMs: PATIENCE })
@@ -154,7 +159,10 @@ function numberOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-/** The routes of the agent in the kernel of each worker; `protocol` is what the agent marks its own with. */
+/**
+ * The routes of the agent in the kernel of each worker; `protocol` is what the agent marks its own
+ * with.
+ */
 export async function routesOf(lab: Lab, protocol = 77): Promise<readonly ObservedRoute[]> {
   const { workers } = rolesOf(lab)
   const asked = workers.flatMap(node => (['-4', '-6'] as const).map(family => ({ node, family })))

@@ -1,10 +1,12 @@
 /**
- * A program that runs in a pod or node of a lab, alone: it answers datagrams with the source address that it
- * saw, and sends such datagrams to others and counts the answers. So one process in each pod shows who reaches
- * whom, how fast, what was lost, and that nothing on the way changed an address.
+ * A program that runs in a pod or node of a lab, alone: it answers datagrams with the source
+ * address that it saw, and sends such datagrams to others and counts the answers. So one process in
+ * each pod shows who reaches whom, how fast, what was lost, and that nothing on the way changed an
+ * address.
  *
- * Standard input, one JSON object a line: `{"targets": [...], "intervalMs": n}` begins to probe, `{}` asks for a
- * report. Standard output: `{"listening": true}`, then one report for each line that asked.
+ * Standard input, one JSON object a line: `{"targets": [...], "intervalMs": n}` begins to probe,
+ * `{}` asks for a report. Standard output: `{"listening": true}`, then one report for each line
+ * that asked.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { createInterface } from 'node:readline'
@@ -135,5 +137,10 @@ createInterface({ input: process.stdin })
     timer = setInterval(round, request.intervalMs ?? 100)
     round()
   })
-  .on('close', () => process.exit(0))
+  .on('close', () => {
+    // nothing is left to do, so that the process ends by itself
+    clearInterval(timer)
+    ipv4.close()
+    ipv6?.close()
+  })
 process.stdout.write('{"listening":true}\n')

@@ -96,7 +96,9 @@ export function readLog(pid: number, node: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : ''
 }
 
-/** All labs that run on this machine and whose processes this user may see, by name. O(processes). */
+/**
+ * All labs that run on this machine and whose processes this user may see, by name. O(processes).
+ */
 export function runningLabs(): readonly RunningLab[] {
   const labs: RunningLab[] = []
   for (const entry of readdirSync('/proc')) {

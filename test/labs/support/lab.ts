@@ -21,8 +21,8 @@ export interface Patience {
 }
 
 /**
- * Asks until `attempt` answers something other than undefined or false, and returns that. Rejects with what it
- * answered last, or threw last, when the time (`within`, milliseconds) is over.
+ * Asks until `attempt` answers something other than undefined or false, and returns that. Rejects
+ * with what it answered last, or threw last, when the time (`within`, milliseconds) is over.
  */
 export async function until<T>(
   what: string,

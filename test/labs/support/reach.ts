@@ -81,7 +81,10 @@ export function untilEstablished(lab: Lab): Promise<readonly ObservedSession[]> 
   )
 }
 
-/** Sends every 10 ms from `from` to all other pods while `trouble` happens; the longest gap, in probes. */
+/**
+ * Sends every 10 ms from `from` to all other pods while `trouble` happens; the longest gap, in
+ * probes.
+ */
 export async function pingThrough(
   { probes, pairs, roles }: Cluster,
   from: string,

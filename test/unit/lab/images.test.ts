@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { imageOf, missingPackages } from '../../../src/shell/lab/index.ts'
 
+/** Images: which program runs for a name, what it needs, and that ours is started as its Dockerfile says. */
+
 const DOCKERFILE = new URL('../../../config/container/Dockerfile', import.meta.url)
 
 const runs = test.macro({

@@ -2,6 +2,8 @@ import test from 'ava'
 import { planManagement } from '../../../src/shell/lab/host/network.ts'
 import { parseTopology } from '../../../src/shell/lab/index.ts'
 
+/** Management addresses: who gets which. */
+
 const plan = (text: string) => planManagement(parseTopology(text, '/labs/x.clab.yml', {}))
 
 test('Management addresses are given in the order of names, around the fixed ones', t => {

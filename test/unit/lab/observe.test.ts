@@ -1,5 +1,13 @@
 import test from 'ava'
-import { readBird, readFrr, readGobgp, readMartlet, readRoutes } from '../../../src/shell/lab/observe.ts'
+import {
+  readBird,
+  readFrr,
+  readGobgp,
+  readMartlet,
+  readRoutes,
+} from '../../../src/shell/lab/observe.ts'
+
+/** What the routers of a lab print, read. */
 
 test('Sessions of Martlet are read', t => {
   const output = JSON.stringify([

@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import test from 'ava'
 import { parse } from 'yaml'
 
-/** docker-compose.yml, the Dockerfile and the units of systemd, as far as they can be checked without running. */
+/**
+ * docker-compose.yml, the Dockerfile and the units of systemd, as far as they can be checked
+ * without running.
+ */
 
 const TOP = new URL('../../../', import.meta.url)
 const read = (file: string): string => readFileSync(new URL(file, TOP), 'utf8')

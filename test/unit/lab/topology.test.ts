@@ -3,6 +3,8 @@ import { homedir } from 'node:os'
 import test from 'ava'
 import { LabError, loadTopology, parseTopology } from '../../../src/shell/lab/index.ts'
 
+/** Topology files: what is understood, what is refused and how, and how layers are merged. */
+
 const LABS = new URL('../../../config/labs/', import.meta.url).pathname
 
 const parse = (text: string, variables: Record<string, string> = {}) =>

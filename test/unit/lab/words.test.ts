@@ -3,6 +3,8 @@ import test from 'ava'
 import fc from 'fast-check'
 import { expand, splitCommand } from '../../../src/shell/lab/topology/words.ts'
 
+/** Variables and command lines in topology files. */
+
 const expands = test.macro({
   exec: (t, text: string, expected: string) =>
     t.is(expand(text, { NAME: 'frr', EMPTY: '', ROUTER: 'bird' }), expected),

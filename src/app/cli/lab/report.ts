@@ -10,7 +10,9 @@ export interface RunReport {
   readonly file: string
   readonly router: string
   readonly store: string
-  /** all pods and nodes reached each other, no address was changed, all sessions were Established */
+  /**
+   * all pods and nodes reached each other, no address was changed, all sessions were Established
+   */
   readonly reached: boolean
   /** from the start of the command to full reachability; absent where it was not reached */
   readonly seconds?: number
@@ -84,7 +86,9 @@ function routesTable(terminal: Terminal, routes: readonly ObservedRoute[]): stri
   )
 }
 
-/** A row for each pod that asked, a column for each that was asked; `-` itself, `no` not reached. */
+/**
+ * A row for each pod that asked, a column for each that was asked; `-` itself, `no` not reached.
+ */
 function matrix(terminal: Terminal, pairs: readonly Pair[], pods: readonly string[]): string {
   const rows = pods.map(from => {
     const own = pairs.filter(pair => pair.from === from && pods.includes(pair.to))
@@ -144,6 +148,7 @@ export function verdict(terminal: Terminal, report: RunReport): string {
   }
   const dead = report.pairs.filter(pair => !pair.well).length
   const down = report.sessions.filter(session => session.state !== 'Established').length
-  const text = `Not all reach all: ${dead} of ${report.pairs.length} pairs do not, ${down} sessions are down.`
+  const pairs = `${dead} of ${report.pairs.length} pairs do not`
+  const text = `Not all reach all: ${pairs}, ${down} sessions are down.`
   return paint(terminal, 'bad', text)
 }

@@ -37,7 +37,10 @@ const SESSIONS_EVERY = 1000
 /** A program that dies again and again is told of this often. */
 const ENDED_MAX = 2
 
-/** Runs the lab; with a command, that runs in the sandbox instead of the wait and its exit code counts. */
+/**
+ * Runs the lab; with a command, that runs in the sandbox instead of the wait and its exit code
+ * counts.
+ */
 export async function runLab(
   terminal: Terminal,
   options: RunOptions,

@@ -1,9 +1,10 @@
 /**
- * Realises a topology inside a sandbox, in containerlab's order: namespaces and main program first, then the
- * links, then the commands of `exec`. So an agent meets interfaces and addresses that come after it.
+ * Realises a topology inside a sandbox, in containerlab's order: namespaces and main program first,
+ * then the links, then the commands of `exec`. So an agent meets interfaces and addresses that come
+ * after it.
  *
- * Departs from containerlab: a command of `exec` that fails fails the lab; writes into bound folders stay in
- * the lab.
+ * Departs from containerlab: a command of `exec` that fails fails the lab; writes into bound
+ * folders stay in the lab.
  */
 import {
   copyFileSync,
@@ -261,8 +262,9 @@ function plainRecord(node: Node): NodeRecord {
 }
 
 /**
- * Gives every writable bind a copy of its own in the lab, shared by all nodes that bind the same source: what
- * the nodes write there they all see, and this machine does not. The copies of folders are overlays.
+ * Gives every writable bind a copy of its own in the lab, shared by all nodes that bind the same
+ * source: what the nodes write there they all see, and this machine does not. The copies of folders
+ * are overlays.
  */
 function shareBinds(nodes: readonly Node[]): ReadonlyMap<Bind, Bind> {
   const result = new Map<Bind, Bind>()

@@ -1,6 +1,7 @@
 /**
- * The program that runs as the host inside a sandbox: `main.ts FILE NAME HOME MAIN`. One JSON event a line on
- * standard output; orders, one JSON object a line, on standard input. It runs until the sandbox is ended.
+ * The program that runs as the host inside a sandbox: `main.ts FILE NAME HOME MAIN`. One JSON event
+ * a line on standard output; orders, one JSON object a line, on standard input. It runs until the
+ * sandbox is ended.
  */
 import { createInterface } from 'node:readline'
 import { LabError } from '../error.ts'

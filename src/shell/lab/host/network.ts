@@ -16,8 +16,9 @@ export interface Management {
 }
 
 /**
- * Gives each node with management an address: its own where it names one, else the next free one in the order
- * of names. (Docker's order is that of creation: do not rely on either without `mgmt-ipv4`.)
+ * Gives each node with management an address: its own where it names one, else the next free one in
+ * the order of names. (Docker's order is that of creation: do not rely on either without `mgmt-
+ * ipv4`.)
  */
 export function planManagement(topology: Topology): Management {
   const [network = '', length = '24'] = topology.management.subnet.split('/')
@@ -60,8 +61,8 @@ export async function makeLink(link: Link, places: Places): Promise<void> {
   const [near, far] = link.ends
   const what = link.ends.map(end => `${end.node}:${end.interface}`).join(' -- ')
   if (far === undefined) {
-    // a bridge without ports stands in for a dummy, which not every kernel has; made inside the node, because
-    // a bridge cannot change its namespace
+    // a bridge without ports stands in for a dummy, which not every kernel has; made inside the
+    // node, because a bridge cannot change its namespace
     await ip(what, places(near.node).pid, [
       `link add name ${near.interface} mtu ${link.mtu} type bridge`,
       ...upLines(near, undefined),

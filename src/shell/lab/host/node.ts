@@ -48,7 +48,10 @@ const RESTART_MAX = 10_000
 /** A program that ran this long begins again with the first delay. Docker's. */
 const RESTART_FORGET = 10_000
 
-/** A node of kind linux. Create it, start it, and it keeps its program running until the sandbox ends. */
+/**
+ * A node of kind linux. Create it, start it, and it keeps its program running until the sandbox
+ * ends.
+ */
 export class LinuxNode {
   readonly node: Node
   readonly #image: Image
@@ -69,7 +72,8 @@ export class LinuxNode {
     if (missing.length > 0) {
       throw new LabError(
         'LAB_MISSING',
-        `${node.name} runs ${this.#image.program}, which is not installed here: apt-get install ${missing.join(' ')}`,
+        `${node.name} runs ${this.#image.program}, which is not installed here: ` +
+          `apt-get install ${missing.join(' ')}`,
       )
     }
   }
@@ -81,7 +85,9 @@ export class LinuxNode {
     return this.#pid
   }
 
-  /** Makes the namespaces and the root; `networkOf` is the process whose network this node shares. */
+  /**
+   * Makes the namespaces and the root; `networkOf` is the process whose network this node shares.
+   */
   async create(networkOf: number | undefined): Promise<void> {
     const { name, hostname } = this.node
     const root = `${LAB_DIRECTORY}/nodes/${name}`
@@ -248,7 +254,10 @@ function untilPid(child: ChildProcess, name: string): Promise<number> {
   })
 }
 
-/** `net.ipv4.ip_forward`, or with slashes where an interface's name has a dot: sysctl's two spellings. */
+/**
+ * `net.ipv4.ip_forward`, or with slashes where an interface's name has a dot: sysctl's two
+ * spellings.
+ */
 function sysctlPath(key: string): string {
   return key.includes('/') ? key : key.replaceAll('.', '/')
 }

@@ -1,12 +1,14 @@
 /**
- * The two shell scripts that begin a sandbox and a node. They are shell because both run before there is a
- * root file system in which anything else could run, and because a shell as process 1 reaps its orphans.
+ * The two shell scripts that begin a sandbox and a node. They are shell because both run before
+ * there is a root file system in which anything else could run, and because a shell as process 1
+ * reaps its orphans.
  */
 
 /**
- * Process 1 of the sandbox, in fresh namespaces. `/proc` is still the machine's when it reads its own number
- * there, so that is the number by which others enter. Then it becomes a machine of its own: `/proc`, `/sys`
- * and an empty `/run` (so `ip netns` works inside and shows nothing outside), and runs the host program.
+ * Process 1 of the sandbox, in fresh namespaces. `/proc` is still the machine's when it reads its
+ * own number there, so that is the number by which others enter. Then it becomes a machine of its
+ * own: `/proc`, `/sys` and an empty `/run` (so `ip netns` works inside and shows nothing outside),
+ * and runs the host program.
  *
  * The marker, name and file stand in the command line: that is how `lab status` finds labs.
  */
@@ -24,12 +26,13 @@ exit $?
 `
 
 /**
- * Process 1 of a node, in namespaces of its own inside the sandbox. Arguments: root, agent's home, node
- * binary, main program of the agent, host name. Standard input: the steps that node.ts writes, one a line.
+ * Process 1 of a node, in namespaces of its own inside the sandbox. Arguments: root, agent's home,
+ * node binary, main program of the agent, host name. Standard input: the steps that node.ts writes,
+ * one a line.
  *
- * The root is memory; each top-level folder of this machine appears in it as an overlay whose changes stay in
- * that memory, or read-only where the kernel refuses an overlay (locked mounts in a user namespace). \`/opt\` is
- * put together child by child, so that the agent can be placed in it.
+ * The root is memory; each top-level folder of this machine appears in it as an overlay whose
+ * changes stay in that memory, or read-only where the kernel refuses an overlay (locked mounts in a
+ * user namespace). \`/opt\` is put together child by child, so that the agent can be placed in it.
  */
 export const NODE_SCRIPT = `
 set -e
@@ -40,8 +43,8 @@ mount -t tmpfs -o mode=755 lab "$root"
 mkdir -p "$root/.lab/bin" "$root/.lab/old" "$root/run" "$root/opt" "$root/proc" "$root/sys"
 mkdir -p "$root/dev/pts" "$root/dev/shm" "$root/dev/net" "$root/tmp"
 chmod 1777 "$root/tmp" "$root/dev/shm"
-# what is to be mounted on or written must exist in the upper layer before the overlay is: an ordinary user
-# may make nothing in folders whose owner the user namespace does not map
+# what is to be mounted on or written must exist in the upper layer before the overlay is: an
+# ordinary user may make nothing in folders whose owner the user namespace does not map
 prepare() (
   set -f
   IFS=/

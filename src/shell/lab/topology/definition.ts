@@ -1,6 +1,7 @@
 /**
- * The subset of containerlab's topology file that a lab here understands, as it is written, before groups
- * and kinds are merged into nodes. Every other key is refused by name: nothing is silently left out.
+ * The subset of containerlab's topology file that a lab here understands, as it is written, before
+ * groups and kinds are merged into nodes. Every other key is refused by name: nothing is silently
+ * left out.
  */
 import {
   flag,

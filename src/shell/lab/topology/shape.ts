@@ -1,6 +1,7 @@
 /**
- * Readers that turn what a YAML file holds into typed values, and name what does not fit: the file, the line,
- * the path, what was seen, what to write instead. They collect all problems rather than stop at the first.
+ * Readers that turn what a YAML file holds into typed values, and name what does not fit: the file,
+ * the line, the path, what was seen, what to write instead. They collect all problems rather than
+ * stop at the first.
  */
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml'
 

@@ -1,7 +1,7 @@
 /**
- * A topology as it is realised: defaults, kinds, groups and nodes merged by containerlab's rules, command
- * lines split, paths made absolute, magic words replaced, every reference checked. Pure but for the
- * arguments it is given.
+ * A topology as it is realised: defaults, kinds, groups and nodes merged by containerlab's rules,
+ * command lines split, paths made absolute, magic words replaced, every reference checked. Pure but
+ * for the arguments it is given.
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -63,7 +63,9 @@ export interface Node {
   readonly restart: 'no' | 'on-failure' | 'always'
 }
 
-/** One end of a link; node `host` is the lab's own root network, `mgmt-net` its management bridge. */
+/**
+ * One end of a link; node `host` is the lab's own root network, `mgmt-net` its management bridge.
+ */
 export interface Endpoint {
   readonly node: string
   readonly interface: string
@@ -107,7 +109,10 @@ export function loadTopology(file: string, variables: Variables): Topology {
   return parseTopology(source, file, variables)
 }
 
-/** As `loadTopology`, from text; `file` says where relative paths start and what problems are called. */
+/**
+ * As `loadTopology`, from text; `file` says where relative paths start and what problems are
+ * called.
+ */
 export function parseTopology(source: string, file: string, variables: Variables): Topology {
   const result = readDefinition(source, file, variables)
   const topology = result.definition && build(result.definition, file, result)

@@ -1,4 +1,6 @@
-/** The small languages inside a topology file: variables, and command lines without a shell. Pure. */
+/**
+ * The small languages inside a topology file: variables, and command lines without a shell. Pure.
+ */
 
 /** What a word could not be read for. */
 export interface WordFault {
@@ -6,8 +8,8 @@ export interface WordFault {
 }
 
 /**
- * Replaces `$V`, `${V}`, `${V:-d}`, `${V:=d}` and `$$` as containerlab's environment step does: an unset
- * variable without a default is nothing. Comments are expanded too, as there. O(length).
+ * Replaces `$V`, `${V}`, `${V:-d}`, `${V:=d}` and `$$` as containerlab's environment step does: an
+ * unset variable without a default is nothing. Comments are expanded too, as there. O(length).
  */
 export function expand(
   text: string,
@@ -24,8 +26,8 @@ export function expand(
 }
 
 /**
- * Splits a command line into its words as a POSIX shell would, quotes and backslashes included, and does
- * nothing else that a shell does: no pipes, no globs, no variables.
+ * Splits a command line into its words as a POSIX shell would, quotes and backslashes included, and
+ * does nothing else that a shell does: no pipes, no globs, no variables.
  */
 export function splitCommand(line: string): readonly string[] | WordFault {
   const words: string[] = []
