@@ -1,4 +1,4 @@
-import { type Engine, type Millis, millis, type Prng } from '../base/index.ts'
+import { type Engine, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
 import type { RouteTarget } from '../rtnl/index.ts'
 import { Dumps } from './dumps.ts'
 import { Observer } from './observer.ts'
@@ -130,7 +130,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
   }
 
   work(budget: number, now: Millis): boolean {
-    if (now >= this.#dumps.next) this.#startDump(now)
+    if (now >= this.#nextDump) this.#startDump(now)
     // nothing is decided before the kernel's table is known
     if (this.#dumps.completed === 0) return false
     const walked = this.#walk.going ? this.#walk.step(budget, now, this.#visit) : 0
@@ -140,7 +140,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
   }
 
   deadline(): Millis {
-    return millis(Math.min(this.#dumps.next, this.#reconciler.next, this.#wants.staleAt))
+    return millis(Math.min(this.#nextDump, this.#reconciler.next, this.#wants.staleAt))
   }
 
   /**
@@ -193,14 +193,12 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Link': {
         const change = this.#links.learn(event.link, event.dump)
         if (change === 'better') this.#reconciler.holds.better(now)
-        if (change === 'worse') this.#worse = true
-        if (change !== 'same' && event.dump === 0) this.#dumps.ask(now, LINK_SETTLES)
+        if (change === 'worse') this.#lose(now)
         return
       }
       case 'Address':
         if (event.present) this.#reconciler.holds.better(now)
-        else this.#worse = true
-        this.#dumps.ask(now, LINK_SETTLES)
+        else this.#lose(now)
         return
       case 'Dumped':
         this.#dumped(event.dump, event.complete, event.why, now)
@@ -217,6 +215,24 @@ export class Dataplane implements Engine<DataplaneEvent> {
     }
   }
 
+  /**
+   * When a dump may start: not while a batch is in flight. Its answer could come during the dump, and
+   * nobody could say whether the dump read a row before or after the kernel wrote it and lost it again.
+   */
+  get #nextDump(): Millis {
+    return this.#reconciler.inFlight ? NEVER : this.#dumps.next
+  }
+
+  /**
+   * A link or an address has gone, and perhaps routes with it. What comes takes nothing out: next hops
+   * that wait for it try again, and no dump is needed, so a node where pods come all the time is not
+   * busy with its own table.
+   */
+  #lose(now: Millis): void {
+    this.#worse = true
+    this.#dumps.ask(now, LINK_SETTLES)
+  }
+
   #startDump(now: Millis): void {
     this.#blame = this.#worse ? 'kernel' : 'stranger'
     this.#worse = false
@@ -227,7 +243,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const first = this.#dumps.completed === 0
     if (!this.#dumps.ended(dump, complete, why, now)) return
     this.#shared.version++
-    if (this.#links.settle(dump)) this.#dumps.ask(now, LINK_SETTLES)
+    if (this.#links.settle(dump)) this.#lose(now)
     this.#walk.ask()
     if (!first) return
     const took = this.#dumps.adoptedIn

@@ -122,6 +122,11 @@ export class Reconciler {
     return millis(Math.min(this.#retryAt, this.holds.next, paused))
   }
 
+  /** True while the kernel has not answered the last batch. */
+  get inFlight(): boolean {
+    return this.#batch.inFlight
+  }
+
   /** True when nothing waits and nothing is in flight. */
   get idle(): boolean {
     return !this.#batch.inFlight && this.#waiting === 0

@@ -326,6 +326,34 @@ test('a link with IPv4 alone goes down without a word about routes, and it is no
   t.like(world.snapshot(), { installed: 0, failed: 1 })
 })
 
+test('a walk visits what was there, however many rows come before it meanwhile', t => {
+  const world = new DataplaneWorld()
+  world.speak(1, [A, SIX], {})
+  world.settle()
+  world.route({ 'fd00:2::/64': 2 })
+  // the walk of this InSync has not begun when a hundred rows come
+  world.speak(2, [A, SIX], {})
+  world.route(Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`20.0.${at}.0/24`, 1])))
+  world.settle()
+  t.is(world.ours().length, 100)
+  t.like(world.snapshot(), { installed: 100, stale: 0 })
+})
+
+test('links that come do not make the table be read again, links that go do', t => {
+  const world = new DataplaneWorld()
+  world.speak(1, [A], { '10.200.1.0/24': 1 })
+  world.settle()
+  const { lastSync } = world.snapshot()
+  for (let pod = 0; pod < 20; pod++) {
+    world.kernel.addLink(`pod${pod}`)
+    world.pass(100)
+  }
+  t.is(world.snapshot().lastSync, lastSync)
+  world.kernel.deleteLink('pod3')
+  world.pass(100)
+  t.not(world.snapshot().lastSync, lastSync)
+})
+
 test('what a notification says during a dump is not undone by an older word of the dump', t => {
   let undone = 0
   for (let seed = 0; seed < 200; seed++) {
@@ -335,7 +363,7 @@ test('what a notification says during a dump is not undone by an older word of t
     world.speak(1, [A], routes)
     world.settle()
     // a dump runs, and meanwhile somebody deletes
-    world.kernel.addLink('c')
+    world.kernel.setLink('b', false)
     world.pass(19)
     world.now = millis(world.now + 1)
     for (let steps = 0; steps < seed % 12; steps++) world.step()

@@ -102,7 +102,7 @@ const link = (index: number, name: string, state: 'up' | 'down' | 'dark' | 'gone
 
 test('a link is better when it can be used and could not, and worse the other way round', t => {
   const links = new Links()
-  t.is(links.learn(link(3, 'a', 'down'), 1), 'worse')
+  t.is(links.learn(link(3, 'a', 'down'), 1), 'same')
   t.is(links.learn(link(3, 'a', 'dark'), 0), 'better')
   t.is(links.learn(link(3, 'a', 'up'), 0), 'better')
   t.is(links.learn(link(3, 'a', 'up'), 0), 'same')

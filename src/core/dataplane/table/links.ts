@@ -36,10 +36,11 @@ export class Links {
       this.#byName.set(link.name, link.index)
       this.#version++
     }
-    const usable = link.up && link.carrier
-    const wasUsable = known?.up === true && known.carrier
-    if (known?.name === link.name && known.up === link.up && usable === wasUsable) return 'same'
-    return usable || (link.up && known?.up !== true) ? 'better' : 'worse'
+    // another name is a link that was missing; a link that is new and down changes nothing
+    if (known === undefined || known.name !== link.name) return link.up ? 'better' : 'same'
+    const was = Number(known.up) + Number(known.up && known.carrier)
+    const is = Number(link.up) + Number(link.up && link.carrier)
+    return is > was ? 'better' : is < was ? 'worse' : 'same'
   }
 
   /** Forgets links that the dump did not name. True when there was one. */

@@ -11,9 +11,13 @@ import { prefixId, type RouteTable } from './route-table.ts'
  */
 export class Walk {
   readonly #tables: readonly [RouteTable, RouteTable]
-  #table = 0
+  #table: 0 | 1 = 0
   #row = 0
-  #left = 0
+  #going = false
+  /** ends of tables to pass until the round is back where it began */
+  #ends = 0
+  /** where the round ends, in the table where it began */
+  #stop = 0
 
   constructor(tables: readonly [RouteTable, RouteTable]) {
     this.#tables = tables
@@ -21,14 +25,14 @@ export class Walk {
 
   /** True while rows are to be visited. */
   get going(): boolean {
-    return this.#left > 0
+    return this.#going
   }
 
-  /** Every row is to be visited from now on. */
+  /** Every row is to be visited from now on: once round, back to where the walk is now. */
   ask(): void {
-    const [first, second] = this.#tables
-    // one more for each table, so that a walk of empty tables ends too
-    this.#left = first.prefixes.rows + second.prefixes.rows + 2
+    this.#going = true
+    this.#ends = 2
+    this.#stop = this.#row
   }
 
   /** Visits at most `budget` rows. Answers how many it took. `visit` may free the row. */
@@ -38,18 +42,23 @@ export class Walk {
     visit: (table: RouteTable, row: number, now: Millis) => void,
   ): number {
     let taken = 0
-    while (taken < budget && this.#left > 0) {
-      taken++
-      this.#left--
-      const table = this.#tables[this.#table === 0 ? 0 : 1]
-      if (this.#row >= table.prefixes.rows) {
-        this.#row = 0
-        this.#table = 1 - this.#table
-        continue
+    for (; taken < budget && this.#going; taken++) {
+      const table = this.#tables[this.#table]
+      if (this.#ends === 0 && this.#row >= this.#stop) this.#going = false
+      else if (this.#row >= table.prefixes.rows) this.#turn()
+      else {
+        const row = this.#row++
+        if (table.prefixes.has(prefixId(row))) visit(table, row, now)
       }
-      const row = this.#row++
-      if (table.prefixes.has(prefixId(row))) visit(table, row, now)
     }
     return taken
+  }
+
+  /** A table may be shorter than it was when the round began, so an end too many ends the round. */
+  #turn(): void {
+    this.#row = 0
+    this.#table = this.#table === 0 ? 1 : 0
+    if (this.#ends === 0) this.#going = false
+    else this.#ends--
   }
 }
