@@ -1,9 +1,8 @@
+/** Variables and command lines in topology files. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what this file is about
 import test from 'ava'
 import fc from 'fast-check'
 import { expand, splitCommand } from '../../../src/shell/lab/topology/words.ts'
-
-/** Variables and command lines in topology files. */
 
 const expands = test.macro({
   exec: (t, text: string, expected: string) =>
