@@ -66,6 +66,20 @@ test('when the best path moves to a peer, that peer loses it and the last source
   t.deepEqual(b.brief(), [`-${P}`])
 })
 
+test('when only the source of a route moves, only the two sources hear of it', t => {
+  const bench = new Bench()
+  const [a, b, c] = [65001, 65001, 65002].map((as, at) => bench.peer('abc'[at]!, as))
+  bench.configure()
+  for (const peer of [a, b, c]) peer!.up()
+  a!.announce({}, P)
+  b!.announce({}, P)
+  for (const peer of [a, b, c]) peer!.news()
+  t.is(bench.speaker.lookup(P)[0]!.paths[0]!.from, 'a')
+  a!.withdraw(P)
+  t.is(bench.speaker.lookup(P)[0]!.paths[0]!.from, 'b')
+  t.deepEqual([a!.brief(), b!.brief(), c!.brief()], [[`+${P}`], [`-${P}`], []])
+})
+
 test('a peer whose session is lost takes its routes along; the next session brings them back', t => {
   const { a, b } = pair()
   a.announce({}, P, Q)
@@ -395,6 +409,19 @@ test('a peer whose export changes is sent the difference and nothing else', t =>
   t.is(bench.speaker.exports.ipv4.groups, 1)
 })
 
+test('a peer whose rules change is not sent again what both send alike', t => {
+  const bench = new Bench()
+  const a = bench.peer('a', 65001)
+  const b = bench.peer('b', 65002)
+  bench.configure({ originated: [R] })
+  a.up()
+  b.up()
+  a.announce({}, P)
+  b.news()
+  bench.configure({ originated: [R], peers: [a.config, { ...b.config, nextHop: 'keep' }] })
+  t.deepEqual(b.brief(), [`+${P}`], 'what this node originates has the same next hop as before')
+})
+
 test('who we are changes: every session is reset', t => {
   const { bench, a, b } = pair()
   bench.configure({ routerId: 7 })
@@ -472,6 +499,58 @@ test('equal paths are one route of several next hops, up to the limit', t => {
   peers[0]!.down()
   t.deepEqual(bench.fib.hopsOf(P), ['192.0.2.2', '192.0.2.3'])
   t.deepEqual(bench.fib.faults, [])
+})
+
+test('what changes while a dataplane is being told all is said once', t => {
+  const { bench, a } = pair()
+  a.announce({}, ...many(300))
+  bench.budget = 20
+  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibCredit', routes: 1000 })
+  bench.speaker.work(bench.budget, bench.now)
+  let said = 0
+  const { route } = bench.fib
+  bench.fib.route = (...rest) => {
+    said++
+    route.apply(bench.fib, rest)
+  }
+  const before = bench.fib.routes.size
+  t.true(before > 0 && before < 100)
+  a.send(updateOf(a.attributes({ nextHop: address('192.0.2.250') }), many(300).slice(200)))
+  bench.settle()
+  t.is(said, 300 - before)
+  t.is(bench.fib.groups.size, 2)
+  t.deepEqual(bench.fib.faults, [])
+})
+
+test('a group of next hops that no route uses any more is dropped', t => {
+  const { bench, a } = pair()
+  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibCredit', routes: 1000 })
+  for (const med of [1, 2, 3]) a.announce({ med }, P)
+  t.is(bench.fib.groups.size, 1)
+  a.announce({ nextHop: address('192.0.2.250') }, P)
+  t.deepEqual([...bench.fib.groups.values()], [[{ address: address('192.0.2.250'), weight: 1 }]])
+  a.withdraw(P)
+  t.is(bench.fib.groups.size, 0)
+})
+
+test('a path of a dead session is not chosen while it waits to be swept', t => {
+  const bench = new Bench()
+  const [a, b, c] = [65001, 65002, 65003].map((as, at) => bench.peer('abc'[at]!, as))
+  bench.configure()
+  for (const peer of [a, b, c]) peer!.up()
+  const prefixes = many(300)
+  a!.announce({}, ...prefixes)
+  b!.announce({}, ...prefixes)
+  c!.news()
+  bench.budget = 5
+  bench.deliver({ type: 'Closed', connection: a!.connection, why: 'reset' })
+  // the last row is decided long before the sweep comes to it
+  b!.send(updateOf(b!.attributes({ med: 7 }), prefixes.slice(-1)))
+  for (let slices = 0; slices < 3; slices++) bench.speaker.work(bench.budget, bench.now)
+  t.is(bench.speaker.lookup(prefixes.at(-1)!)[0]!.paths[0]!.from, 'b')
+  bench.settle()
 })
 
 test('in-sync waits for the End-of-RIB of every peer', t => {
