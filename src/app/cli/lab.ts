@@ -71,8 +71,8 @@ function run(world: World): Command {
     .summary('Bring a lab up, wait until all reach all, show it, and end it on Ctrl-C')
     .description(
       'Brings a lab up, waits until all pods and nodes reach each other, and prints the ' +
-        'sessions, the routes in the kernel of each worker, and who reaches whom, with the source ' +
-        'address that the far pod saw.\n\n' +
+        'sessions, the routes in the kernel of each worker, and who reaches whom, with the ' +
+        'source address that the far pod saw.\n\n' +
         'With a command, that runs in the sandbox as soon as the nodes are up, with $LAB_EXEC ' +
         'NODE COMMAND… to enter nodes; its exit code is that of the run.',
     )
