@@ -344,6 +344,7 @@ test.serial('real: any state to any state, with deletions by hand between', asyn
     metric: CONFIG.metric,
   })
   const dataplane = new RealDataplane(rig)
+  t.teardown(() => dataplane.close())
   dataplane.intend()
   await fc.assert(
     fc.asyncProperty(wanted, wanted, fc.nat(), async (from, to, pick) => {
@@ -360,7 +361,6 @@ test.serial('real: any state to any state, with deletions by hand between', asyn
     { numRuns: 25 },
   )
   t.is(rig.routes(CONFIG.table).filter(({ protocol }) => protocol === 99).length, 1)
-  dataplane.close()
 })
 
 test.serial('real: a dataplane that is started again writes nothing', async t => {
@@ -372,19 +372,20 @@ test.serial('real: a dataplane that is started again writes nothing', async t =>
   await until(() => first.engine.snapshot(millis(0)).installed === 8, 'all are installed')
   first.close()
   const second = new RealDataplane(rig)
+  t.teardown(() => second.close())
   second.intend()
   second.speak(some)
   await until(() => second.engine.snapshot(millis(0)).installed === 8, 'all are adopted')
   await until(() => second.engine.idle, 'nothing waits')
   t.is(second.changes, 0)
   t.deepEqual(oursIn(rig), expected(some))
-  second.close()
 })
 
 test.serial('real: routes are back after a link went down and up, and was made again', async t => {
   const rig = prepare()
   const some = { '10.200.1.0/24': 0, '10.200.2.0/24': 2, 'fd00:1::/64': 1, 'fd00:2::/64': 2 }
   const dataplane = new RealDataplane(rig)
+  t.teardown(() => dataplane.close())
   dataplane.intend()
   dataplane.speak(some)
   const all = (): boolean => oursIn(rig).join() === expected(some).join()
@@ -401,7 +402,6 @@ test.serial('real: routes are back after a link went down and up, and was made a
   rig.addAddress('a', '2001:db8:9::1/64')
   await until(all, 'all are back on the new link')
   t.is(dataplane.engine.snapshot(millis(0)).repaired, 0)
-  dataplane.close()
 })
 
 test.serial('real: notifications that do not fit are made up for', async t => {
@@ -410,6 +410,7 @@ test.serial('real: notifications that do not fit are made up for', async t => {
   const some = Object.fromEntries(texts.map(text => [text, 0]))
   // the smallest buffer that the kernel gives holds a few notifications
   const dataplane = new RealDataplane(rig, 1)
+  t.teardown(() => dataplane.close())
   dataplane.intend()
   dataplane.speak(some)
   await until(() => oursIn(rig).length === 500, 'all are installed')
@@ -419,6 +420,6 @@ test.serial('real: notifications that do not fit are made up for', async t => {
     'the loss is noticed',
   )
   await until(() => oursIn(rig).length === 500, 'all are back')
-  t.is(dataplane.engine.snapshot(millis(0)).installed, 500)
-  dataplane.close()
+  await until(() => dataplane.engine.snapshot(millis(0)).installed === 500, 'and all are known')
+  t.is(oursIn(rig).length, 500)
 })
