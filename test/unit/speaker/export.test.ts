@@ -100,6 +100,23 @@ test(reflects, true, true)
 test(reflects, true, false)
 test(reflects, false, true)
 
+test('equal attributes of two clients are reflected with each its own originator', t => {
+  const bench = new Bench()
+  const client = { routeReflectorClient: true }
+  const [a, b, c] = ['a', 'b', 'c'].map(name => bench.peer(name, INSIDE, client))
+  bench.configure()
+  for (const peer of [a, b, c]) peer!.up()
+  c!.news()
+  const nextHop = address('192.0.2.99')
+  a!.announce({ nextHop }, P)
+  b!.announce({ nextHop }, prefix('10.2.0.0/16'))
+  a!.announce({ nextHop }, prefix('10.3.0.0/16'))
+  const originators = c!
+    .news()
+    .map(each => ('announced' in each ? each.attributes.originatorId : undefined))
+  t.deepEqual(originators, [a!.routerId, b!.routerId, a!.routerId])
+})
+
 test('what was reflected before keeps its originator, and our cluster goes in front', t => {
   const all = ends(INSIDE, INSIDE, { from: { routeReflectorClient: true } })
   all.from.announce({ originatorId: 9, clusterList: [8] }, P)
