@@ -2,6 +2,8 @@ import test from 'ava'
 import { type Prefix, prefix } from '../../src/core/net/index.ts'
 import { type Edge, mesh, PATIENCE, type Place, Topology, type Tuning } from './support.ts'
 
+/** Topologies that come up and come to rest, each on many seeds. */
+
 const podCidr = (at: number): Prefix => prefix(`10.200.${at}.0/24`)
 
 const places = (asns: Readonly<Record<string, number>>): Place[] =>

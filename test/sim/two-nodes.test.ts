@@ -2,6 +2,8 @@ import test from 'ava'
 import { address, prefix } from '../../src/core/net/index.ts'
 import { PATIENCE, Topology } from './support.ts'
 
+/** The least that a world can hold: two speakers. */
+
 test('two nodes of two ASes exchange what they originate', t => {
   const topology = new Topology(1, {
     places: [

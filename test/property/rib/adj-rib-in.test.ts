@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import type { PrefixId } from '../../../src/core/net/index.ts'
 import { AdjRibIn, type AttributeSetId, NO_SET } from '../../../src/core/rib/index.ts'
 
+/** The Adj-RIB-In against its slow twin, a map. */
+
 test('an Adj-RIB-In agrees with a map, and an empty one has no pages', t => {
   const act = fc.record({
     row: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(1023, 1024, 5000, 70_000)),

@@ -16,6 +16,8 @@ import {
 } from '../../../src/core/policy/index.ts'
 import type { PathAttributes } from '../../../src/core/wire/index.ts'
 
+/** Policies, compiled and run; what is equal, and what an action does. */
+
 const route = (text: string, originated = false): RouteView => {
   const { family, bytes, length } = prefixParts(prefix(text))
   return { originated, family, bytes, length }

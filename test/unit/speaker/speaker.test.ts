@@ -5,6 +5,8 @@ import { RESETS } from '../../../src/core/speaker/index.ts'
 import { CEASE, encodeRouteRefresh } from '../../../src/core/wire/index.ts'
 import { Bench, LOCAL, LOCAL_AS, updateOf } from './bench.ts'
 
+/** What the speaker does to its peers and its FIB, on the bench. */
+
 const P = prefix('10.1.0.0/16')
 const Q = prefix('10.2.0.0/16')
 const R = prefix('10.3.0.0/16')
