@@ -216,17 +216,18 @@ export class Dataplane implements Engine<DataplaneEvent> {
   }
 
   /**
-   * When a dump may start: not while a batch is in flight. Its answer could come during the dump, and
-   * nobody could say whether the dump read a row before or after the kernel wrote it and lost it again.
+   * When a dump may start: not while a batch is in flight. Its answer could come during the dump,
+   * and nobody could say whether the dump read a row before or after the kernel wrote it and lost
+   * it again.
    */
   get #nextDump(): Millis {
     return this.#reconciler.inFlight ? NEVER : this.#dumps.next
   }
 
   /**
-   * A link or an address has gone, and perhaps routes with it. What comes takes nothing out: next hops
-   * that wait for it try again, and no dump is needed, so a node where pods come all the time is not
-   * busy with its own table.
+   * A link or an address has gone, and perhaps routes with it. What comes takes nothing out: next
+   * hops that wait for it try again, and no dump is needed, so a node where pods come all the time
+   * is not busy with its own table.
    */
   #lose(now: Millis): void {
     this.#worse = true

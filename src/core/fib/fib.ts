@@ -4,9 +4,9 @@ import type { Address, Family } from '../net/index.ts'
 /**
  * What both halves call a route to install.
  *
- * Prefixes that share their next hops share a group: the speaker names a group once, then says for each
- * prefix which group it uses. So a batch of routes is a string of NLRI and a column of group ids, with no
- * object per route, and the failure of a next hop is a statement about a group.
+ * Prefixes that share their next hops share a group: the speaker names a group once, then says for
+ * each prefix which group it uses. So a batch of routes is a string of NLRI and a column of group
+ * ids, with no object per route, and the failure of a next hop is a statement about a group.
  */
 
 /** One way out: through `address`, on `interface` where the address is link-local. */
@@ -18,7 +18,10 @@ export interface FibNextHop {
   readonly weight: number
 }
 
-/** Next hops in canonical order (family, number, interface); one is an ordinary route, more are ECMP. */
+/**
+ * Next hops in canonical order (family, number, interface); one is an ordinary route, more are
+ * ECMP.
+ */
 export type NextHopGroup = readonly FibNextHop[]
 
 /** The speaker's name for a group, unique within an epoch. */
@@ -29,8 +32,8 @@ export type Epoch = Brand<number, 'Epoch'>
 
 /**
  * Where the speaker writes its FIB. Calls are in order; a group is named before a route uses it and
- * dropped only when no route does. `bytes` holds the network's octets from `offset`, `(length + 7) >> 3` of
- * them, and is read before the call returns.
+ * dropped only when no route does. `bytes` holds the network's octets from `offset`, `(length + 7)
+ * >> 3` of them, and is read before the call returns.
  */
 export interface FibWriter {
   /** A new epoch starts: everything wanted follows, then `inSync`. */

@@ -4,9 +4,9 @@ import { invariant } from '../base/index.ts'
 /**
  * IP addresses as canonical text.
  *
- * An `Address` is parsed once, at the edge, and from then on equality is `===`, a `Map` finds it and a diff of
- * two configurations is a comparison of values. What is counted in millions never meets this type: tables
- * hold bytes and row numbers (prefix-table.ts).
+ * An `Address` is parsed once, at the edge, and from then on equality is `===`, a `Map` finds it
+ * and a diff of two configurations is a comparison of values. What is counted in millions never
+ * meets this type: tables hold bytes and row numbers (prefix-table.ts).
  */
 
 /** The address family of an address, a prefix or a table. */
@@ -24,7 +24,9 @@ export const addressOctets = (family: Family): 4 | 16 => (family === 'ipv4' ? 4 
 /** The family of `address`. */
 export const familyOf = (address: Address): Family => (address.includes(':') ? 'ipv6' : 'ipv4')
 
-/** Reads a dotted quad or an RFC 4291 §2.2 address; undefined for anything else (a zone included). */
+/**
+ * Reads a dotted quad or an RFC 4291 §2.2 address; undefined for anything else (a zone included).
+ */
 export function parseAddress(text: string): Address | undefined {
   const bytes = text.includes(':') ? parseIpv6(text) : parseIpv4(text)
   return bytes === undefined ? undefined : formatAddress(bytes)
@@ -44,7 +46,9 @@ export function addressBytes(address: Address): Uint8Array {
   return bytes
 }
 
-/** The address in 4 or 16 octets. IPv6 as RFC 5952 writes it, IPv4-mapped ones with a dotted quad. */
+/**
+ * The address in 4 or 16 octets. IPv6 as RFC 5952 writes it, IPv4-mapped ones with a dotted quad.
+ */
 export function formatAddress(bytes: Uint8Array): Address {
   if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as Address
   invariant(bytes.length === 16, 'an address has 4 or 16 octets')

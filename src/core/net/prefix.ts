@@ -12,7 +12,8 @@ import {
 } from './address.ts'
 
 /**
- * IP prefixes as canonical text, for what is counted in hundreds: configuration, pools, filters, listings.
+ * IP prefixes as canonical text, for what is counted in hundreds: configuration, pools, filters,
+ * listings.
  */
 
 /** A prefix in canonical text, `address/length`, host bits zero. */
@@ -33,7 +34,9 @@ export function parsePrefix(text: string): Prefix | undefined {
   return network !== undefined && network.hostBits === false ? network.prefix : undefined
 }
 
-/** Reads `address/length`, as an interface is written: the address, and the prefix that it lies in. */
+/**
+ * Reads `address/length`, as an interface is written: the address, and the prefix that it lies in.
+ */
 export function parseNetwork(
   text: string,
 ): { address: Address; prefix: Prefix; hostBits: boolean } | undefined {
@@ -59,7 +62,9 @@ export function prefixOf(address: Address, length: number): Prefix {
   return formatPrefix(addressBytes(address), length)
 }
 
-/** The prefix of `length` bits at the start of `bytes` (4 or 16 octets); bits beyond are cleared. */
+/**
+ * The prefix of `length` bits at the start of `bytes` (4 or 16 octets); bits beyond are cleared.
+ */
 export function formatPrefix(bytes: Uint8Array, length: number): Prefix {
   const masked = bytes.slice()
   for (let at = length >>> 3; at < masked.length; at++)

@@ -13,8 +13,9 @@ import { MESSAGE_TYPES } from './iana.ts'
  *   IPv4   withdrawn routes, or attributes and NLRI, in the fields of RFC 4271 §4.3
  *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI first (RFC 7606 §5.1) and the other attributes
  *
- * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64 KiB,
- * because a buffer for each would cost more than all the rest; one that is kept keeps its neighbours.
+ * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64
+ * KiB, because a buffer for each would cost more than all the rest; one that is kept keeps its
+ * neighbours.
  */
 export class UpdateBuilder {
   readonly #nlri: Uint8Array

@@ -1,3 +1,4 @@
+/** Length-delimited messages, however the stream is cut. */
 import test from 'ava'
 import fc from 'fast-check'
 import { FrameReader, frame } from '../../../src/shell/link/transport/frame.ts'

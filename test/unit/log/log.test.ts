@@ -1,3 +1,4 @@
+/** Lines of the log: their shape, their rate, and what they never show. */
 import test from 'ava'
 import { millis } from '../../../src/core/base/index.ts'
 import { LINES_PER_CODE_MAX, type Log, logNote, openLog } from '../../../src/shell/log/index.ts'

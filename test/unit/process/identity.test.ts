@@ -1,3 +1,4 @@
+/** As whom each process runs, on machines of all kinds. */
 import test from 'ava'
 import {
   excess,

@@ -1,3 +1,4 @@
+/** Connections and listeners of the speaker, over loopback. */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { address } from '../../../src/core/net/index.ts'
