@@ -291,7 +291,7 @@ export class Pings {
 /** A BGPPeer as text. */
 export const peerResource = (
   name: string,
-  spec: { node?: string; peerIP: string; asNumber: number },
+  spec: { node?: string; peerIP: string; asNumber: number; nextHopMode?: string },
 ): string =>
   `${JSON.stringify({
     apiVersion: 'projectcalico.org/v3',
