@@ -84,6 +84,7 @@ export const CEASE = {
 export const CAPABILITY_CODES = {
   MULTIPROTOCOL: 1,
   ROUTE_REFRESH: 2,
+  GRACEFUL_RESTART: 64,
   FOUR_OCTET_AS: 65,
 } as const
 

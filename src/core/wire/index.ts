@@ -43,10 +43,18 @@ export {
   decodeNotification,
   describeNotification,
   encodeNotification,
+  hardReset,
+  insideHardReset,
   SHUTDOWN_TEXT_MAX,
   shutdownText,
 } from './notification.ts'
-export { BGP_VERSION, decodeOpen, encodeCapabilities, encodeOpen } from './open.ts'
+export {
+  BGP_VERSION,
+  decodeOpen,
+  encodeCapabilities,
+  encodeOpen,
+  RESTART_SECONDS_MAX,
+} from './open.ts'
 export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
 export {
   locateReach,

@@ -58,7 +58,28 @@ export type Capability =
   | { readonly type: 'multiprotocol'; readonly afi: number; readonly safi: number }
   | { readonly type: 'route-refresh' }
   | { readonly type: 'four-octet-as'; readonly asn: Asn }
+  | GracefulRestartCapability
   | { readonly type: 'unknown'; readonly code: number; readonly value: Uint8Array }
+
+/**
+ * RFC 4724 §3, RFC 8538 §2: what becomes of the sender's routes when its session is lost. Without a
+ * family, the sender only says that it keeps others' routes, and sends End-of-RIB.
+ */
+export interface GracefulRestartCapability {
+  readonly type: 'graceful-restart'
+  /** R: the sender has restarted, and is not to be waited for */
+  readonly restarting: boolean
+  /** N: routes are kept through a NOTIFICATION too */
+  readonly notification: boolean
+  /** how long the sender may take to come back, at most `RESTART_SECONDS_MAX` */
+  readonly restartSeconds: number
+  readonly families: readonly {
+    readonly afi: number
+    readonly safi: number
+    /** F: the sender went on forwarding through its last restart */
+    readonly forwarding: boolean
+  }[]
+}
 
 /** RFC 4271 §5.1.1: 0 IGP, 1 EGP, 2 INCOMPLETE. */
 export type Origin = 0 | 1 | 2
@@ -126,4 +147,20 @@ export interface Negotiated {
   readonly routeRefresh: boolean
   /** octets, header included: 4,096 unless RFC 8654 was negotiated */
   readonly messageMax: number
+  /** what the peer offers; absent where it offers nothing. RFC 4724 */
+  readonly gracefulRestart?: GracefulRestart
+}
+
+/** How a peer restarts. RFC 4724 §3 */
+export interface GracefulRestart {
+  /** for how long its routes are kept when it goes away */
+  readonly restartSeconds: number
+  /** it has restarted just now */
+  readonly restarting: boolean
+  /** both sides keep routes through a NOTIFICATION. RFC 8538 §2 */
+  readonly notification: boolean
+  /** of the families agreed on, those whose routes are kept when it goes away */
+  readonly families: readonly Family[]
+  /** of those, the ones that it went on forwarding through its last restart */
+  readonly forwarding: readonly Family[]
 }

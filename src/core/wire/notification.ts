@@ -52,13 +52,32 @@ export function cease(subcode: number, text = ''): Notification {
   return notification(ERROR_CODES.CEASE, subcode, data)
 }
 
+/**
+ * `reason` as a Hard Reset: the peer is not to keep our routes. RFC 8538 §3.1: code, subcode and data
+ * of the reason are the data. Cut where they do not fit.
+ */
+export function hardReset(reason: Notification): Notification {
+  const data = Uint8Array.of(reason.code, reason.subcode, ...reason.data)
+  return notification(ERROR_CODES.CEASE, CEASE.HARD_RESET, data)
+}
+
+/** The reason inside a Hard Reset; undefined where it gives none, and for all that is not one. */
+export function insideHardReset({ code, subcode, data }: Notification): Notification | undefined {
+  if (code !== ERROR_CODES.CEASE || subcode !== CEASE.HARD_RESET) return undefined
+  const [innerCode, innerSubcode] = data
+  if (innerCode === undefined || innerSubcode === undefined) return undefined
+  return { type: 'NOTIFICATION', code: innerCode, subcode: innerSubcode, data: data.slice(2) }
+}
+
 /** One line for an operator: `Cease, Administrative Shutdown: maintenance`. Safe to print. */
 export function describeNotification(from: Notification): string {
   const known = ERROR_NAMES[from.code]
   if (known === undefined) return `error code ${from.code}, subcode ${from.subcode}`
   if (from.subcode === 0) return known.name
   const line = `${known.name}, ${known.subcodes[from.subcode] ?? `subcode ${from.subcode}`}`
-  const text = shutdownText(from)
+  const reason = insideHardReset(from)
+  const hard = reason !== undefined && insideHardReset(reason) === undefined
+  const text = hard ? describeNotification(reason) : shutdownText(from)
   return text === '' ? line : `${line}: ${text}`
 }
 

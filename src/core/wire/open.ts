@@ -3,10 +3,10 @@ import { toAsn } from '../net/index.ts'
 import { MESSAGE_MAX, resetFault } from './fault.ts'
 import { HEADER_OCTETS, withHeader } from './framer.ts'
 import { CAPABILITY_CODES, ERROR_CODES, MESSAGE_TYPES, OPEN_ERROR } from './iana.ts'
-import type { Capability, Fault, Open } from './message.ts'
+import type { Capability, Fault, GracefulRestartCapability, Open } from './message.ts'
 
 /**
- * OPEN and its capabilities. RFC 4271 §4.2, RFC 5492, RFC 9072.
+ * OPEN and its capabilities. RFC 4271 §4.2, RFC 5492, RFC 9072, RFC 4724.
  *
  *   octet  0      version
  *   octets 1..2   My Autonomous System
@@ -24,6 +24,14 @@ import type { Capability, Fault, Open } from './message.ts'
 
 /** The only version there is. RFC 4271 §4.2 */
 export const BGP_VERSION = 4
+
+/** Restart Time has twelve bits. RFC 4724 §3 */
+export const RESTART_SECONDS_MAX = 4095
+
+/** Flags of the graceful restart capability, and of each of its families. RFC 4724 §3, RFC 8538 §2 */
+const RESTART_STATE = 0x8000
+const NOTIFICATION_SUPPORT = 0x4000
+const FORWARDING_STATE = 0x80
 
 const PARAMETER_CAPABILITIES = 2
 const PARAMETERS_EXTENDED = 255
@@ -142,6 +150,11 @@ function decodeCapability(code: number, value: Uint8Array): Capability | Fault {
     case CAPABILITY_CODES.ROUTE_REFRESH:
       if (value.length !== 0) break
       return { type: 'route-refresh' }
+    case CAPABILITY_CODES.GRACEFUL_RESTART: {
+      const restart = decodeRestart(from)
+      if (restart === undefined) break
+      return restart
+    }
     case CAPABILITY_CODES.FOUR_OCTET_AS: {
       if (value.length !== 4)
         return openFault(
@@ -157,6 +170,40 @@ function decodeCapability(code: number, value: Uint8Array): Capability | Fault {
     }
   }
   return { type: 'unknown', code, value: value.slice() }
+}
+
+/**
+ * RFC 4724 §3: flags and time in two octets, then four for each family. Undefined for another
+ * length.
+ */
+function decodeRestart(from: Reader): GracefulRestartCapability | undefined {
+  if (from.remaining % 4 !== 2) return undefined
+  const head = from.u16()
+  const families: GracefulRestartCapability['families'][number][] = []
+  while (from.remaining > 0) {
+    const afi = from.u16()
+    const safi = from.u8()
+    families.push({ afi, safi, forwarding: (from.u8() & FORWARDING_STATE) !== 0 })
+  }
+  return {
+    type: 'graceful-restart',
+    restarting: (head & RESTART_STATE) !== 0,
+    notification: (head & NOTIFICATION_SUPPORT) !== 0,
+    restartSeconds: head & RESTART_SECONDS_MAX,
+    families,
+  }
+}
+
+function encodeRestart(capability: GracefulRestartCapability, to: Writer): void {
+  const { restarting, notification, restartSeconds, families } = capability
+  invariant(restartSeconds <= RESTART_SECONDS_MAX, 'a restart time fits twelve bits')
+  const flags = (restarting ? RESTART_STATE : 0) | (notification ? NOTIFICATION_SUPPORT : 0)
+  to.u16(flags | restartSeconds)
+  for (const { afi, safi, forwarding } of families) {
+    to.u16(afi)
+    to.u8(safi)
+    to.u8(forwarding ? FORWARDING_STATE : 0)
+  }
 }
 
 function encodeCapability(capability: Capability, to: Writer): void {
@@ -176,6 +223,10 @@ function encodeCapability(capability: Capability, to: Writer): void {
       to.u8(CAPABILITY_CODES.FOUR_OCTET_AS)
       to.u8(4)
       to.u32(capability.asn)
+      return
+    case 'graceful-restart':
+      to.u8(CAPABILITY_CODES.GRACEFUL_RESTART)
+      to.counted8(() => encodeRestart(capability, to))
       return
     case 'unknown':
       to.u8(capability.code)

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { type Address, formatAddress } from '../../../src/core/net/index.ts'
-import type {
-  AsPathSegment,
-  Capability,
-  Open,
-  PathAttributes,
+import {
+  type AsPathSegment,
+  type Capability,
+  type Open,
+  type PathAttributes,
+  RESTART_SECONDS_MAX,
 } from '../../../src/core/wire/index.ts'
 import { asn } from '../../unit/session/network.ts'
 
@@ -82,6 +83,16 @@ const capability: fc.Arbitrary<Capability> = fc.oneof(
     type: 'four-octet-as' as const,
     asn: asn(number),
   })),
+  fc.record({
+    type: fc.constant('graceful-restart' as const),
+    restarting: fc.boolean(),
+    notification: fc.boolean(),
+    restartSeconds: fc.nat(RESTART_SECONDS_MAX),
+    families: fc.array(
+      fc.record({ afi: fc.nat(0xffff), safi: fc.nat(255), forwarding: fc.boolean() }),
+      { maxLength: 63 },
+    ),
+  }),
   fc.record({
     type: fc.constant('unknown' as const),
     code: fc.integer({ min: 66, max: 255 }),

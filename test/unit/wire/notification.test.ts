@@ -5,6 +5,8 @@ import {
   decodeNotification,
   describeNotification,
   encodeNotification,
+  hardReset,
+  insideHardReset,
   NOTIFICATION_DATA_MAX,
   notification,
   shutdownText,
@@ -53,6 +55,32 @@ test(
   '\x09a\x1b[2J\r\nb\x00',
   'Cease, Administrative Shutdown: a [2J b',
 )
+
+test(
+  'RFC 8538 §3.1: a hard reset says what it would have been',
+  describes,
+  6,
+  9,
+  '\x06\x02\x0bmaintenance',
+  'Cease, Hard Reset: Cease, Administrative Shutdown: maintenance',
+)
+test('RFC 8538 §3.1: a hard reset without a reason', describes, 6, 9, '', 'Cease, Hard Reset')
+test(
+  'a hard reset inside a hard reset is not looked into',
+  describes,
+  6,
+  9,
+  '\x06\x09\x06\x02',
+  'Cease, Hard Reset',
+)
+
+test('RFC 8538 §3.1: what is put into a hard reset comes out of it', t => {
+  const reason = cease(CEASE.ADMINISTRATIVE_SHUTDOWN, 'maintenance')
+  t.deepEqual(insideHardReset(hardReset(reason)), reason)
+  t.is(insideHardReset(reason), undefined)
+  const long = notification(3, 1, new Uint8Array(NOTIFICATION_DATA_MAX))
+  t.is(hardReset(long).data.length, NOTIFICATION_DATA_MAX)
+})
 
 test('RFC 9003: what turns the direction of writing is not printed', t => {
   t.is(shutdownText(cease(CEASE.ADMINISTRATIVE_SHUTDOWN, 'a\u202eb\u2028c\ufeff')), 'a b c')
