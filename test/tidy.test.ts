@@ -258,7 +258,10 @@ test('lines, files and rooms keep their size', t => {
     const count = linesOf(path).length - 1
     if (count > FILE_LINES_NEVER)
       return [`${path} has ${count} lines, never over ${FILE_LINES_NEVER}`]
-    return count > FILE_LINES_MAX && !exceptions.has(path) ? [`${path} has ${count} lines`] : []
+    // a test is a table of cases: only the ceiling holds for it
+    return path.startsWith('src/') && count > FILE_LINES_MAX && !exceptions.has(path)
+      ? [`${path} has ${count} lines`]
+      : []
   })
   t.deepEqual(long, [])
   const crowded = Object.keys(LAYERS).flatMap(room => {

@@ -13,13 +13,15 @@ export {
 } from './checks.ts'
 export {
   type KernelFaults,
-  type KernelStream,
   type RouteAct,
   SimulatedKernel,
   type SimulatedRoute,
+} from './kernel.ts'
+export {
+  type KernelStream,
   SimulatedSocket,
   type SimulatedSocketOptions,
-} from './kernel.ts'
+} from './kernel-socket.ts'
 export { Network, type NetworkOptions, QUIET_NETWORK } from './network.ts'
 export { FibRecord, Node } from './node.ts'
 export { SimulatedEtcd, SimulatedStore, type StoreClock, type StoreOptions } from './store.ts'

@@ -1,17 +1,9 @@
-import type {
-  DataplaneNote,
-  KernelEvent,
-  KernelOutput,
-  KernelRoute,
-  Refusal,
-  RouteChange,
-} from '../core/dataplane/index.ts'
+import type { KernelEvent } from '../core/dataplane/index.ts'
 import {
   type Address,
   containsAddress,
   type Family,
   familyOf,
-  formatPrefix,
   isLinkLocal,
   type Prefix,
   prefixParts,
@@ -30,6 +22,7 @@ import {
   type TargetHop,
   unicastTarget,
 } from '../core/rtnl/index.ts'
+import { routeEvent, SimulatedSocket, type SimulatedSocketOptions } from './kernel-socket.ts'
 
 /**
  * A kernel that routes nothing: tables, links and addresses that answer as Linux does, as far as
@@ -48,9 +41,6 @@ export interface SimulatedRoute {
 /** What a hand of the world does to a route, as `ip route VERB`. */
 export type RouteAct = RouteVerb | 'append'
 
-/** The ways by which a kernel speaks: in order within each, in any order between them. */
-export type KernelStream = 'answers' | 'dump' | 'notifications'
-
 /** What goes wrong, on demand. */
 export interface KernelFaults {
   /** so many notifications are lost, as when the socket's buffer is full; then `Lost` is told */
@@ -61,25 +51,12 @@ export interface KernelFaults {
   refuse: (prefix: Prefix, verb: RouteVerb) => number
 }
 
-/** Who hears of what happens in a simulated kernel. */
-export interface SimulatedSocketOptions {
-  readonly table: number
-  readonly protocol: number
-  readonly deliver: (event: KernelEvent) => void
-  readonly note?: (note: DataplaneNote) => void
-  /** Does `act` later: the streams are in order, time between them is the world's. */
-  readonly later: (stream: KernelStream, act: () => void) => void
-}
-
 interface SimulatedLink {
   readonly index: number
   readonly name: string
   up: boolean
   readonly addresses: Map<Address, Prefix>
 }
-
-/** Routes that one step of a dump tells: changes fall between two steps. */
-const ROUTES_PER_STEP = 7
 
 /** One network namespace. */
 export class SimulatedKernel {
@@ -302,133 +279,6 @@ export class SimulatedKernel {
   }
 }
 
-/** The dataplane's side of a simulated kernel. */
-export class SimulatedSocket implements KernelOutput {
-  readonly port: number
-  /** changes that were asked for, ever: an adopted table asks for none */
-  changes = 0
-  readonly #kernel: SimulatedKernel
-  readonly #options: SimulatedSocketOptions
-  readonly #leave: () => void
-  #batch: { readonly verb: RouteVerb; readonly route: SimulatedRoute }[] = []
-  #closed = false
-  #lost = false
-
-  constructor(
-    kernel: SimulatedKernel,
-    port: number,
-    options: SimulatedSocketOptions,
-    leave: () => void,
-  ) {
-    this.#kernel = kernel
-    this.port = port
-    this.#options = options
-    this.#leave = leave
-  }
-
-  get table(): number {
-    return this.#options.table
-  }
-
-  change(change: RouteChange): void {
-    const { family, bytes, offset, length, metric, target, verb } = change
-    const address = new Uint8Array(family === 'ipv4' ? 4 : 16)
-    address.set(bytes.subarray(offset, offset + ((length + 7) >> 3)))
-    const prefix = formatPrefix(address, length)
-    const { table, protocol } = this.#options
-    this.#batch.push({ verb, route: { table, prefix, metric, protocol, target } })
-    this.changes++
-  }
-
-  commit(batch: number): void {
-    const changes = this.#batch
-    this.#batch = []
-    // killed between two messages: what was sent is done, nobody hears of it
-    this.#options.later('answers', () => {
-      const refusals: Refusal[] = []
-      for (const [at, { verb, route }] of changes.entries()) {
-        const errno =
-          this.#kernel.faults.refuse(route.prefix, verb) ||
-          this.#kernel.change(verb, route, this.port)
-        if (errno !== 0) refusals.push({ at, errno })
-      }
-      this.#later('answers', { type: 'Written', batch, refusals })
-    })
-  }
-
-  dump(dump: number): void {
-    this.#options.later('dump', () => {
-      for (const { index, name, up } of this.#kernel.links())
-        this.#now({ type: 'Link', dump, link: { present: true, index, name, up, carrier: up } })
-      this.#dumpFrom(this.#kernel.keys(this.table), 0, dump)
-    })
-  }
-
-  note(note: DataplaneNote): void {
-    this.#options.note?.(note)
-  }
-
-  /** What was committed is done; nothing is heard any more. */
-  close(): void {
-    this.#closed = true
-    this.#leave()
-  }
-
-  /** For the kernel: tells something, later. */
-  tell(event: KernelEvent): void {
-    this.#later('notifications', event)
-  }
-
-  /** For the kernel: something could not be told. */
-  lose(): void {
-    if (this.#lost) return
-    this.#lost = true
-    this.#options.later('notifications', () => {
-      this.#lost = false
-      this.#now({ type: 'Lost' })
-    })
-  }
-
-  /** Reads a part now and tells it later: what others do meanwhile is told before or after it. */
-  #dumpFrom(keys: readonly string[], from: number, dump: number): void {
-    const next = from + ROUTES_PER_STEP
-    const part = keys.slice(from, next).flatMap(key => this.#kernel.at(key))
-    this.#options.later('dump', () => {
-      for (const route of part)
-        this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
-      if (next < keys.length) this.#dumpFrom(keys, next, dump)
-      else this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted() })
-    })
-  }
-
-  #uninterrupted(): boolean {
-    const { faults } = this.#kernel
-    if (faults.interruptDumps === 0) return true
-    faults.interruptDumps--
-    return false
-  }
-
-  #later(stream: KernelStream, event: KernelEvent): void {
-    this.#options.later(stream, () => this.#now(event))
-  }
-
-  #now(event: KernelEvent): void {
-    if (!this.#closed) this.#options.deliver(event)
-  }
-}
-
 function keyOf(route: SimulatedRoute): string {
   return `${route.table} ${route.prefix} ${route.metric}`
-}
-
-function routeEvent(
-  route: SimulatedRoute,
-  how: Pick<KernelRoute, 'present' | 'replaced' | 'by' | 'dump'>,
-): KernelEvent {
-  const { family, bytes, length } = prefixParts(route.prefix)
-  const { protocol, metric, target } = route
-  return {
-    type: 'Route',
-    route: { ...how, family, bytes, offset: 0, length, protocol, metric, tos: 0, target },
-  }
 }

@@ -27,12 +27,9 @@ import {
   type RouteTable,
   type Shared,
 } from './table/route-table.ts'
-import { RowQueue } from './table/row-queue.ts'
+import { LengthQueue, RowQueue } from './table/row-queue.ts'
 
-/**
- * Makes the kernel's routes what is wanted: the difference, in batches, and what to do with
- * refusals.
- */
+/** Makes the kernel's routes what is wanted: the difference, in batches, and what refusals mean. */
 
 /** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
 const STRAYS_MAX = 4_096
@@ -97,11 +94,9 @@ export class Reconciler {
   /** refusals, ever */
   failures = 0
   lastFailure: LastFailure | undefined
-  readonly #o: ReconcilerOptions
+  readonly #options: ReconcilerOptions
   readonly #dirty = new RowQueue()
-  /** rows to delete, by the length of their prefix */
-  readonly #dying: RowQueue[] = Array.from({ length: 129 }, () => new RowQueue())
-  #dyingSize = 0
+  readonly #dying = new LengthQueue()
   readonly #strays: Stray[] = []
   readonly #batch: Batch
   #retryAt: Millis = NEVER
@@ -110,14 +105,14 @@ export class Reconciler {
   #full = false
 
   constructor(options: ReconcilerOptions) {
-    this.#o = options
+    this.#options = options
     this.holds = new Holds(options.shared.groups, options.output, options.chance)
     this.#batch = new Batch(options.shared, options.output, options.metric)
   }
 
   /** When something that failed is to be tried again. */
   get next(): Millis {
-    const [first, second] = this.#o.tables
+    const [first, second] = this.#options.tables
     const paused = Math.min(first.fights.next, second.fights.next)
     return millis(Math.min(this.#retryAt, this.holds.next, paused))
   }
@@ -133,7 +128,7 @@ export class Reconciler {
   }
 
   get #waiting(): number {
-    return this.#dirty.size + this.#dyingSize + this.#strays.length
+    return this.#dirty.size + this.#dying.size + this.#strays.length
   }
 
   /** Something about the row has changed: it is decided when its turn comes. O(1). */
@@ -153,7 +148,7 @@ export class Reconciler {
       if (blame === 'contender') {
         const { times, pause } = table.fights.lost(row, now)
         if (pause > 0)
-          this.#o.output.note({
+          this.#options.output.note({
             code: 'ROUTE_CONTESTED',
             prefix: table.prefixes.text(row),
             times,
@@ -173,7 +168,7 @@ export class Reconciler {
 
   /** What was due at `now` is tried again. O(groups that fail + fights). */
   tick(now: Millis): void {
-    const { tables, revisit } = this.#o
+    const { tables, revisit } = this.#options
     if (now >= this.#retryAt) {
       this.#retryAt = NEVER
       this.#retriedAt = now
@@ -201,7 +196,7 @@ export class Reconciler {
   forgive(table: RouteTable, row: number): void {
     const errno = table.errno[row]!
     if (errno === 0) return
-    const { groups } = this.#o.shared
+    const { groups } = this.#options.shared
     const want = table.wantOf(row)
     const held = want !== NONE && groups.get(want).hold !== undefined
     if (isShared(errno) && !held) table.errno[row] = 0
@@ -227,7 +222,7 @@ export class Reconciler {
   written(number: number, refusals: readonly Refusal[], now: Millis): void {
     const batch = this.#batch
     if (!batch.inFlight || number !== batch.number) return
-    const present = this.#o.shared.present
+    const present = this.#options.shared.present
     let next = 0
     for (let at = 0; at < batch.size; at++) {
       const refused = refusals[next]?.at === at ? refusals[next++] : undefined
@@ -237,18 +232,18 @@ export class Reconciler {
       batch.forget(sent)
     }
     batch.clear()
-    if (this.#full && this.#o.shared.present < present && !this.#isFull()) {
+    if (this.#full && this.#options.shared.present < present && !this.#isFull()) {
       this.#full = false
-      this.#o.revisit()
+      this.#options.revisit()
     }
   }
 
   #isFull(): boolean {
-    return this.#o.shared.present + this.#batch.adds >= this.#o.routesMax
+    return this.#options.shared.present + this.#batch.adds >= this.#options.routesMax
   }
 
   #tableOf(code: number): RouteTable {
-    return this.#o.tables[(code & 1) === 0 ? 0 : 1]
+    return this.#options.tables[(code & 1) === 0 ? 0 : 1]
   }
 
   /** Plans the next row that waits. False when none does. */
@@ -262,8 +257,7 @@ export class Reconciler {
       if (plan !== 'delete') this.#emit(table, row, plan)
       else if ((table.flags[row]! & DYING) === 0) {
         table.flags[row]! |= DYING
-        this.#dying[table.prefixes.length(row)]!.push(dirty)
-        this.#dyingSize++
+        this.#dying.push(table.prefixes.length(row), dirty)
       }
       return true
     }
@@ -271,16 +265,13 @@ export class Reconciler {
   }
 
   #nextDeletion(now: Millis): boolean {
-    if (this.#dyingSize === 0) {
+    const code = this.#dying.shift()
+    if (code < 0) {
       const stray = this.#strays.pop()
       if (stray === undefined) return false
       this.#batch.addStray(stray)
       return true
     }
-    let length = 128
-    while (this.#dying[length]!.size === 0) length--
-    const code = this.#dying[length]!.shift()
-    this.#dyingSize--
     const table = this.#tableOf(code)
     const row = prefixId(code >>> 1)
     table.flags[row]! &= ~DYING
@@ -291,7 +282,7 @@ export class Reconciler {
   #plan(table: RouteTable, row: PrefixId, now: Millis): Plan {
     // planned again with its answer; both queues may name one row
     if ((table.flags[row]! & IN_FLIGHT) !== 0) return 'nothing'
-    const { groups } = this.#o.shared
+    const { groups } = this.#options.shared
     const want = table.wantOf(row)
     const have = table.seen[row]!
     if (want === NONE) return have !== NONE && this.maySweep(have) ? 'delete' : 'nothing'
@@ -316,14 +307,15 @@ export class Reconciler {
 
   /** True when a route of ours that leads to `target` and that nobody wants may be deleted. */
   maySweep(target: number): boolean {
-    const { shared, sweep } = this.#o
+    const { shared, sweep } = this.#options
     // only the node's intent has blackholes, only the speaker has the rest
     return shared.targets.get(target).kind === 'blackhole' ? sweep.intent : sweep.speaker
   }
 
   #refuseForLimit(table: RouteTable, row: number): Plan {
     table.errno[row] = OVER_LIMIT
-    if (!this.#full) this.#o.output.note({ code: 'ROUTES_FULL', limit: this.#o.routesMax })
+    if (!this.#full)
+      this.#options.output.note({ code: 'ROUTES_FULL', limit: this.#options.routesMax })
     this.#full = true
     return 'nothing'
   }
@@ -349,7 +341,7 @@ export class Reconciler {
       this.holds.refused(sent.want, sent.code, refusal, now)
       this.#count(table, row, refusal, now)
     } else this.#failed(table, row, refusal, now)
-    if (doubted) this.#o.doubt(now)
+    if (doubted) this.#options.doubt(now)
     this.#again(table, row)
   }
 
@@ -366,40 +358,41 @@ export class Reconciler {
 
   #done(table: RouteTable, row: PrefixId, sent: Sent): void {
     table.setSeen(row, sent.target)
-    table.heard[row] = this.#o.shared.dump
+    table.heard[row] = this.#options.shared.dump
     if (sent.verb === 'delete') return
     table.errno[row] = 0
     if ((table.flags[row]! & LOST) !== 0) {
       table.flags[row]! &= ~LOST
       this.repaired++
-      this.#o.shared.version++
-      this.#o.output.note({ code: 'ROUTE_REPAIRED', prefix: table.prefixes.text(row) })
+      this.#options.shared.version++
+      this.#options.output.note({ code: 'ROUTE_REPAIRED', prefix: table.prefixes.text(row) })
     }
-    if (this.holds.taken(sent.want)) this.#o.revisit()
+    if (this.holds.taken(sent.want)) this.#options.revisit()
   }
 
   #failed(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
     table.errno[row] = Math.min(refusal.errno, OVER_LIMIT - 1)
     this.#count(table, row, refusal, now)
     if (refusal.errno === EEXIST) {
-      table.foreign[row] = this.#o.shared.dump
-      this.#o.doubt(now)
+      table.foreign[row] = this.#options.shared.dump
+      this.#options.doubt(now)
       return
     }
     // answers were lost: what the kernel did is not known
-    if (refusal.errno === ENOBUFS) this.#o.doubt(now)
+    if (refusal.errno === ENOBUFS) this.#options.doubt(now)
     if (this.#retryAt !== NEVER) return
     this.#retries = now - this.#retriedAt > RETRIES_FORGET ? 1 : this.#retries + 1
-    this.#retryAt = after(now, backOff(this.#retries, this.#o.chance))
+    this.#retryAt = after(now, backOff(this.#retries, this.#options.chance))
   }
 
   #count(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
     const error = refusal.text ?? errnoText(refusal.errno)
     const prefix = table.prefixes.text(row)
     this.failures++
-    this.#o.shared.version++
+    this.#options.shared.version++
     this.lastFailure = { prefix, error, at: now }
     // of a next hop that fails, the hold tells once for all
-    if (!isShared(refusal.errno)) this.#o.output.note({ code: 'ROUTE_REFUSED', prefix, error })
+    if (!isShared(refusal.errno))
+      this.#options.output.note({ code: 'ROUTE_REFUSED', prefix, error })
   }
 }

@@ -48,3 +48,32 @@ export class RowQueue {
     this.#first = 0
   }
 }
+
+/** Bits of the longest prefix, and one queue for each length from 0 on. */
+const LENGTHS = 129
+
+/** Row numbers by the length of their prefix: the longest first, in order of arrival within one. */
+export class LengthQueue {
+  readonly #queues = Array.from({ length: LENGTHS }, () => new RowQueue())
+  #size = 0
+
+  /** How many wait. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Adds `row`, whose prefix has `length` bits. */
+  push(length: number, row: number): void {
+    this.#queues[length]!.push(row)
+    this.#size++
+  }
+
+  /** Takes a row of the longest prefix; -1 when none waits. O(lengths). */
+  shift(): number {
+    if (this.#size === 0) return -1
+    let length = LENGTHS - 1
+    while (this.#queues[length]!.size === 0) length--
+    this.#size--
+    return this.#queues[length]!.shift()
+  }
+}
