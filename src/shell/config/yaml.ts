@@ -29,7 +29,7 @@ export function readYaml(text: string): YamlDocument[] {
     const error = document.errors[0]
     if (error !== undefined) {
       const at = lineAt(error.pos[0])
-      const reason = `is not YAML: ${error.message.split('\n')[0]}`
+      const reason = `is not YAML: ${sentenceOf(error)}`
       documents.push({ value: undefined, line, fault: { line: at, reason }, lineOf: () => at })
       continue
     }
@@ -77,3 +77,7 @@ function offsetOf(root: unknown, path: readonly (string | number)[]): number | u
   }
   return offset
 }
+
+/** What the parser says, without the excerpt, and without the place, which is told before it. */
+const sentenceOf = ({ message }: { readonly message: string }): string =>
+  (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')

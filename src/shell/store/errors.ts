@@ -27,9 +27,9 @@ export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError'
 }
 
-/** What any thrown value says. */
+/** What any thrown value says, without the headings that gRPC leaves empty. */
 export const sentenceOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error)
+  (error instanceof Error ? error.message : String(error)).replace(/\s*Resolution note:\s*$/, '')
 
 /** The code of an error of the operating system, `ENOENT`. */
 export const systemCode = (error: unknown): string | undefined =>

@@ -185,7 +185,7 @@ const faults: readonly (readonly [string, string, string])[] = [
   [
     'a key twice',
     'node: a\nnode: b\n',
-    '/etc/martlet/martlet.yaml:2: is not YAML: Map keys must be unique at line 2, column 1:',
+    '/etc/martlet/martlet.yaml:2: is not YAML: Map keys must be unique',
   ],
 ]
 
