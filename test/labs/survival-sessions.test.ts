@@ -166,18 +166,17 @@ async function squat(lab: Lab): Promise<ChildProcess> {
   return child
 }
 
-lab('both sides begin at once, again and again: one connection remains', async (t, here) => {
-  const { alpha, beta } = here
-  const from = [alpha.mark(), beta.mark()]
-  for (let round = 1; round <= 5; round++) {
-    await Promise.all([alpha.murder('speaker'), beta.murder('speaker')])
-    await Promise.all([alpha.established(BETA), beta.established(ALPHA)])
-    await oneConnection(t, `round ${round}`, here)
-  }
-  const lines = [alpha.lines(from[0]), beta.lines(from[1])].flat()
-  const collided = lines.filter(({ text = '' }) => /collision/i.test(text)).length
-  t.log(`${collided} lines tell of a collision`)
-})
+lab(
+  'both speakers are killed at once, again and again: one connection remains',
+  async (t, here) => {
+    const { alpha, beta } = here
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all([alpha.murder('speaker'), beta.murder('speaker')])
+      await Promise.all([alpha.established(BETA), beta.established(ALPHA)])
+      await oneConnection(t, `round ${round}`, here)
+    }
+  },
+)
 
 /** Both kernels have one connection between the two, the same one, and both speakers use it. */
 async function oneConnection(t: ExecutionContext, round: string, here: Scene): Promise<void> {
@@ -294,7 +293,9 @@ lab('peers that fall silent are left when the hold time is over', async (t, here
   await Promise.all([tern.signalMain('CONT'), beta.signal('speaker', 'CONT')])
   await whole(here)
   t.regex(lab.node('tern').log(), /Received: Hold timer expired/)
+  // what came while it slept is heard before its own timers: it does not call alpha silent
   const { lastError } = await beta.established(ALPHA)
-  t.is(lastError?.code, 4)
   t.log(`beta: ${lastError?.direction} ${lastError?.text}`)
+  t.is(lastError?.direction, 'received')
+  t.is(lastError?.code, 4)
 })

@@ -7,7 +7,7 @@ import { now } from './now.ts'
  *   I/O -> deliver -> handle          at once, so that a keepalive never waits for a table
  *   setImmediate -> Tick if due       timers are served between two slices too
  *                -> work(budget)      a bounded slice; more of it after the next I/O
- *   nothing waiting -> sleep          until the engine's deadline, or sleepMax
+ *   nothing waiting -> sleep          until the engine's deadline, or sleepMax; then I/O first
  *
  * What the engine throws is our own fault (an InvariantError): it is not caught, and ends the
  * process.
@@ -118,6 +118,8 @@ export class Loop<Event> {
   readonly #wake = (): void => {
     this.#wakeAt = undefined
     this.#cancelWake = undefined
-    this.#turn()
+    // Not the turn itself: the runtime's timers come before its I/O. A process that was stopped has
+    // keepalives in its sockets, and would take their senders for silent.
+    this.#askTurn()
   }
 }

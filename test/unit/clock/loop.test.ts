@@ -145,6 +145,22 @@ test('a deadline that moves away costs one look and no tick', t => {
   t.deepEqual(engine.lines, ['Event 0', 'Event 100'])
 })
 
+test('what came while the process was stopped is heard before a timer that came due', t => {
+  const { host, engine, loop } = make()
+  engine.due = 100
+  engine.onTick = () => {
+    engine.due = NEVER
+  }
+  loop.deliver({ type: 'Event' })
+  host.turn()
+  // stopped for longer than the timer: the runtime runs it first, then reads its sockets
+  host.time = 500
+  host.timers.shift()?.run()
+  loop.deliver({ type: 'Event' })
+  host.runTo(500)
+  t.deepEqual(engine.lines, ['Event 0', 'Event 500', 'Tick 500'])
+})
+
 test('an engine without a timer never asks the runtime for an endless timer', t => {
   const { host, engine, loop } = make()
   loop.deliver({ type: 'Event' })
