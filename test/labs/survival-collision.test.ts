@@ -1,6 +1,6 @@
 /**
- * Two sides that connect at the very same moment, a hundred pairs of them, over the real TCP of this
- * machine: speakers of one process, so that no scheduler takes one side before the other.
+ * Two sides that connect at the very same moment, a hundred pairs of them, over the real TCP of
+ * this machine: speakers of one process, so that no scheduler takes one side before the other.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -17,7 +17,7 @@ import {
 import { Loop, now } from '../../src/shell/clock/index.ts'
 import { SILENT } from '../../src/shell/log/index.ts'
 import { Connections, Listeners } from '../../src/shell/tcp/index.ts'
-import { until } from './support/lab.ts'
+import { labsLeftOut, until } from './support/lab.ts'
 
 const PAIRS = 100
 const PORT = 10_179
@@ -148,7 +148,12 @@ const hex = (text: string): string =>
     .map(octet => Number(octet).toString(16).toUpperCase().padStart(2, '0'))
     .join('')
 
-test('of a hundred pairs that connect at once, each keeps one connection', async t => {
+const leftOut = labsLeftOut()
+if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+
+const lab = leftOut === undefined ? test : test.skip
+
+lab('of a hundred pairs that connect at once, each keeps one connection', async t => {
   const pairs = Array.from({ length: PAIRS }, (_, at) => {
     const [one, other] = [`127.83.${at}.1`, `127.83.${at}.2`]
     // who has the larger identifier decides which connection stays: let it be either

@@ -1,6 +1,7 @@
 /**
  * Mistakes of people, in a directory that agents follow, through `check` and `apply`, and in the
- * configuration of a node: each is told with its place, its field and its reason, and costs nothing.
+ * configuration of a node: each is told with its place, its field and its reason, and costs
+ * nothing.
  */
 import test, { type ExecutionContext } from 'ava'
 import { Lab } from '../../src/shell/lab/index.ts'

@@ -1,6 +1,7 @@
 /**
  * `kill -9` of each process of an agent, and of all of them, while pods ping every 10 ms in both
- * directions: no packet is lost, no route leaves the kernel, and whoever comes adopts what is there.
+ * directions: no packet is lost, no route leaves the kernel, and whoever comes adopts what is
+ * there.
  *
  * A peer of a speaker that died drops its routes with the session, until graceful restart keeps
  * them. To see the deaths' own cost alone, the peers have a static route of a worse metric to the

@@ -259,7 +259,7 @@ export class Pings {
     )
   }
 
-  /** What happened since `begin`, once every ping of before this call is answered or a second old. */
+  /** What happened since `begin`, once all pings of before are answered or a second old. */
   async count(t: ExecutionContext, during: string): Promise<readonly PingCount[]> {
     const before = await this.#counts()
     const after = await until(
