@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { DataplaneConfig } from '../core/dataplane/index.ts'
 import { serveDataplane, serveRoutes, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
@@ -13,21 +14,30 @@ export interface DataplaneProcessOptions {
   readonly log: Log
 }
 
+/** A kernel that cannot be read for so long does not keep a speaker from its sessions. */
+const ADOPTION_PATIENCE_MS = 2_000
+
 /** Starts it. Rejects without CAP_NET_ADMIN, or when another dataplane has the sockets. */
 export async function startDataplane(options: DataplaneProcessOptions): Promise<Running> {
   const { config, log } = options
   const paths = socketPaths(options.runDirectory)
   const dataplane = makeDataplane(config, { log })
-  const routes = await serveRoutes({
-    path: paths.routes,
-    log,
-    deliver: event => dataplane.deliver(event),
-  })
   const control = await serveDataplane({
     path: paths.dataplane,
     log,
     intend: intent => dataplane.deliver({ type: 'Intent', intent }),
     snapshot: () => dataplane.snapshot(),
+  })
+  // a speaker is told at once whether its routes were kept: the kernel is read before
+  await Promise.race([
+    dataplane.adopted,
+    setTimeout(ADOPTION_PATIENCE_MS, undefined, { ref: false }),
+  ])
+  const routes = await serveRoutes({
+    path: paths.routes,
+    log,
+    preserved: () => dataplane.preserved(),
+    deliver: event => dataplane.deliver(event),
   })
   return {
     close: async () => {

@@ -27,6 +27,10 @@ export interface RunningDataplane {
   /** Hands it what the speaker or the controller says. */
   deliver(event: DataplaneEvent): void
   snapshot(): DataplaneSnapshot
+  /** Resolves when the kernel's table is known. */
+  readonly adopted: Promise<void>
+  /** Whether what an earlier speaker wanted is still forwarded; not known before `adopted`. */
+  preserved(): boolean
   /** Stops it. Routes in the kernel stay. */
   close(): Promise<void>
 }
@@ -41,10 +45,14 @@ export function makeDataplane(
 ): RunningDataplane {
   const log = wiring.log ?? SILENT
   const chance = wiring.chance ?? new Prng(randomInt(2 ** 32))
+  const adopted = Promise.withResolvers<void>()
   const kernel = new NetlinkKernel({
     config,
     deliver: event => loop.deliver(event),
-    note: note => logNote(log, note),
+    note: note => {
+      if (note.code === 'KERNEL_ADOPTED') adopted.resolve()
+      logNote(log, note)
+    },
   })
   const engine = new Dataplane(config, kernel, { chance })
   const loop = new Loop<DataplaneEvent>(engine)
@@ -54,6 +62,8 @@ export function makeDataplane(
   return {
     deliver: event => loop.deliver(event),
     snapshot: () => engine.snapshot(now()),
+    adopted: adopted.promise,
+    preserved: () => engine.preserved,
     async close() {
       loop.close()
       kernel.close()

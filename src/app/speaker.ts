@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { Server } from 'node:net'
-import { Prng } from '../core/base/index.ts'
+import { Prng, seconds } from '../core/base/index.ts'
 import {
   Speaker,
   type SpeakerConfig,
@@ -23,6 +23,9 @@ export interface SpeakerOptions {
   bind(at: ListenAddress): Promise<Server>
 }
 
+/** A dataplane that runs answers within milliseconds; sessions can be without one. */
+const FIB_PATIENCE = seconds(3)
+
 /** What peers are told when this process is asked to end. RFC 9003 */
 const STOP_TEXT = 'the agent of this node is stopping'
 
@@ -35,12 +38,13 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
   const fib = new RoutesLink({
     path: paths.routes,
     log,
-    up: () => deliver({ type: 'FibUp' }),
+    up: preserved => deliver({ type: 'FibUp', preserved }),
     down: () => deliver({ type: 'FibDown' }),
     credit: routes => deliver({ type: 'FibCredit', routes }),
   })
   const speaker = new Speaker(outputOf(connections, fib, log), {
     chance: new Prng(randomInt(2 ** 32)),
+    fibPatience: FIB_PATIENCE,
   })
   const loop = new Loop<SpeakerEvent>(speaker)
   const listeners = new Listeners({

@@ -120,7 +120,7 @@ export class Node implements SpeakerOutput {
 
   /** A dataplane attaches; it gives credit as it likes. */
   attachFib(credit = 1 << 20): void {
-    this.deliver({ type: 'FibUp' })
+    this.deliver({ type: 'FibUp', preserved: false })
     this.deliver({ type: 'FibCredit', routes: credit })
   }
 

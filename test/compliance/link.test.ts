@@ -236,14 +236,19 @@ async function routesLink(t: ExecutionContext, options: { split?: boolean } = {}
   const path = paths.routes
   if (options.split) await splitter(t, paths.dataplane, path)
   const events: RouteEvent[] = []
-  const listener = await serveRoutes({ path, log: SILENT, deliver: event => events.push(event) })
+  const listener = await serveRoutes({
+    path,
+    log: SILENT,
+    preserved: () => false,
+    deliver: event => events.push(event),
+  })
   const heard: string[] = []
   let credit = 0
   const link = new RoutesLink({
     path: options.split ? paths.dataplane : path,
     log: SILENT,
-    up: () => {
-      heard.push('up')
+    up: preserved => {
+      heard.push(preserved ? 'up, preserved' : 'up')
       credit = 0
     },
     down: () => heard.push('down'),
@@ -310,8 +315,13 @@ test('a dataplane that comes back is asked anew, and writes meanwhile are not se
   await until(() => heard.includes('down'), 'the speaker hears that it is gone')
   route(link, '10.9.0.0/16', 9)
   const events: RouteEvent[] = []
-  const next = await serveRoutes({ path, log: SILENT, deliver: event => events.push(event) })
-  await until(() => heard.join(' ') === 'up down up', 'the speaker hears of the new one')
+  const next = await serveRoutes({
+    path,
+    log: SILENT,
+    preserved: () => true,
+    deliver: event => events.push(event),
+  })
+  await until(() => heard.join(' ') === 'up down up, preserved', 'the new one says what it kept')
   link.begin(2 as Epoch)
   await until(() => events.some(event => event.type === 'Begin'), 'the new epoch arrived')
   t.deepEqual(

@@ -138,7 +138,7 @@ speaker.handle(
   now,
 )
 if (process.env.FIB !== undefined) {
-  speaker.handle({ type: 'FibUp' }, now)
+  speaker.handle({ type: 'FibUp', preserved: false }, now)
   speaker.handle({ type: 'FibCredit', routes: 1 << 28 }, now)
 }
 for (let at = 0; at < all; at++) {

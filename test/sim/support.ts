@@ -154,6 +154,7 @@ export class Topology {
       passive: false,
       hold: seconds(90),
       connectRetry: seconds(5),
+      restart: seconds(120),
       families: ['ipv4'],
       routeReflectorClient: client === true && place.name === left,
       nextHop: 'auto',

@@ -40,8 +40,16 @@ const session: Required<SessionDocument> = {
     families: ['ipv4', 'ipv6'],
     fourOctetAs: true,
     routeRefresh: false,
+    gracefulRestart: {
+      restartTime: '120s',
+      families: ['ipv4'],
+      forwarding: ['ipv4'],
+      restarting: true,
+      notification: false,
+    },
   },
-  prefixes: [{ family: 'ipv4', received: 2, best: 1, advertised: 0 }],
+  staleUntil: '2026-11-20T10:26:31.000Z',
+  prefixes: [{ family: 'ipv4', received: 2, stale: 1, endOfRib: true, best: 1, advertised: 0 }],
   counters: {
     established: 1,
     messagesReceived: 12,

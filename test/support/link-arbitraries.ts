@@ -26,6 +26,7 @@ import type {
   SpeakerConfig,
   SpeakerSnapshot,
 } from '../../src/core/speaker/index.ts'
+import type { GracefulRestart } from '../../src/core/wire/index.ts'
 import type { SpeakerCommand } from '../../src/shell/link/index.ts'
 
 /** An arbitrary for every field, none forgotten. */
@@ -73,6 +74,7 @@ const peerConfig = record<PeerConfig>(
     passive: fc.boolean(),
     hold: time,
     connectRetry: time,
+    restart: time,
     families: few(family),
     routeReflectorClient: fc.boolean(),
     nextHop: fc.constantFrom('auto', 'self', 'keep'),
@@ -80,7 +82,7 @@ const peerConfig = record<PeerConfig>(
     nextHopIpv4: address,
     nextHopIpv6: address,
   },
-  ['localAddress', 'nextHopIpv4', 'nextHopIpv6'],
+  ['localAddress', 'restart', 'nextHopIpv4', 'nextHopIpv6'],
 )
 
 const speakerConfig = record<SpeakerConfig>(
@@ -153,19 +155,39 @@ const sessionSnapshot = record<SessionSnapshot>(
     localAs: asn,
     state: fc.constantFrom('Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'),
     since: time,
-    negotiated: record<NonNullable<SessionSnapshot['negotiated']>>({
-      routerId: word32,
-      holdSeconds: fc.nat(65535),
-      families: few(family),
-      fourOctetAs: fc.boolean(),
-      routeRefresh: fc.boolean(),
-    }),
+    negotiated: record<NonNullable<SessionSnapshot['negotiated']>>(
+      {
+        routerId: word32,
+        holdSeconds: fc.nat(65535),
+        families: few(family),
+        fourOctetAs: fc.boolean(),
+        routeRefresh: fc.boolean(),
+        gracefulRestart: record<GracefulRestart>({
+          restartSeconds: fc.nat(4095),
+          restarting: fc.boolean(),
+          notification: fc.boolean(),
+          families: few(family),
+          forwarding: few(family),
+        }),
+      },
+      ['gracefulRestart'],
+    ),
+    staleUntil: time,
     counters,
-    prefixes: few(record({ family, received: small, best: small, advertised: small })),
+    prefixes: few(
+      record({
+        family,
+        received: small,
+        stale: small,
+        endOfRib: fc.boolean(),
+        best: small,
+        advertised: small,
+      }),
+    ),
     faults: record({ discarded: count, withdrawn: count, reset: count }),
     lastError: sessionError,
   },
-  ['negotiated', 'lastError'],
+  ['negotiated', 'staleUntil', 'lastError'],
 )
 
 /** What a speaker may hold. */

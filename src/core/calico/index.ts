@@ -30,4 +30,10 @@ export {
   type PasswordSource,
   type Resource,
 } from './kinds.ts'
-export { asNumberOf, type PeerEndpoint, parseNodeAddress, parsePeerEndpoint } from './values.ts'
+export {
+  asNumberOf,
+  type PeerEndpoint,
+  parseDuration,
+  parseNodeAddress,
+  parsePeerEndpoint,
+} from './values.ts'

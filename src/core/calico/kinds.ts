@@ -65,6 +65,7 @@ export interface BgpConfigurationSpec {
   readonly nodeToNodeMeshEnabled?: boolean | undefined
   readonly listenPort?: number | undefined
   readonly nodeMeshPassword?: PasswordSource | undefined
+  readonly nodeMeshMaxRestartTime?: string | undefined
   readonly bindMode?: string | undefined
 }
 

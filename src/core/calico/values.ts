@@ -1,3 +1,4 @@
+import { type Millis, millis } from '../base/index.ts'
 import {
   type Address,
   type Asn,
@@ -33,6 +34,25 @@ export function parsePeerEndpoint(text: string): PeerEndpoint | undefined {
 /** A node's address, written alone or with the length of its network. */
 export const parseNodeAddress = (text: string): Address | undefined =>
   parseNetwork(text)?.address ?? parseAddress(text)
+
+const UNITS: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+}
+
+/** A duration as Go writes it, `90s` or `1h30m`; undefined for anything else. */
+export function parseDuration(text: string): Millis | undefined {
+  if (!/^(\d+(\.\d+)?(h|m|s|ms|us|µs|ns))+$/.test(text)) return undefined
+  let total = 0
+  for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g))
+    total += Number(count) * UNITS[unit!]!
+  return millis(total)
+}
 
 /** An AS number as a number, as text, or as asdot text. */
 export function asNumberOf(value: unknown): Asn | undefined {

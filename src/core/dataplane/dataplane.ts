@@ -71,6 +71,8 @@ export class Dataplane implements Engine<DataplaneEvent> {
    */
   #worse = false
   #blame: Blame = 'stranger'
+  /** routes of ours that the first dump found */
+  #adopted = 0
 
   constructor(config: DataplaneConfig, output: KernelOutput, options: DataplaneOptions) {
     const { chance } = options
@@ -148,6 +150,14 @@ export class Dataplane implements Engine<DataplaneEvent> {
    */
   get idle(): boolean {
     return this.#dumps.completed > 0 && this.#reconciler.idle && !this.#walk.going
+  }
+
+  /**
+   * True when what an earlier speaker wanted has been forwarded all the time: it wanted it of this
+   * dataplane, or of one before, whose routes were found.
+   */
+  get preserved(): boolean {
+    return this.#adopted > 0 || this.#wants.heardSpeaker
   }
 
   /** What it is and holds at `now`. O(rows) when something changed since the last one. */
@@ -248,6 +258,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#walk.ask()
     if (!first) return
     const took = this.#dumps.adoptedIn
+    this.#adopted = this.#shared.present
     this.#output.note({ code: 'KERNEL_ADOPTED', routes: this.#shared.present, took })
     // what is adopted without a speaker is as stale as what a speaker left
     this.#wants.waitForSpeaker(now)

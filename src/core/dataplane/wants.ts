@@ -42,6 +42,8 @@ export interface WantsOptions {
 export class Wants {
   speaker: 'up' | 'down' = 'down'
   inSync = false
+  /** a speaker has said what it wants, in this life */
+  heardSpeaker = false
   /** when stale routes are given up */
   staleAt: Millis = NEVER
   watch = new Watch([])
@@ -73,6 +75,7 @@ export class Wants {
       case 'Begin':
         this.#forgetEpoch()
         this.#epoch = event.epoch
+        this.heardSpeaker = true
         return
       case 'Group':
         this.#name(event.id, event.hops)

@@ -23,6 +23,8 @@ export interface Cluster {
   readonly mesh: boolean
   /** what the mesh's sessions would need and we cannot give: the path of the field */
   readonly meshPassword: boolean
+  /** of the mesh's sessions; absent: not given */
+  readonly meshRestartTime?: string
   /** nodes that speak BGP, by name, in order of name */
   readonly nodes: ReadonlyMap<string, ClusterNode>
 }
@@ -55,6 +57,9 @@ export function clusterOf(snapshot: Snapshot): Cluster {
     asNumber,
     mesh: global.nodeToNodeMeshEnabled ?? true,
     meshPassword: global.nodeMeshPassword?.secretKeyRef !== undefined,
+    ...(global.nodeMeshMaxRestartTime === undefined
+      ? {}
+      : { meshRestartTime: global.nodeMeshMaxRestartTime }),
     nodes,
   }
 }

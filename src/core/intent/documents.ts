@@ -95,12 +95,31 @@ export interface SessionDocument {
     readonly families: readonly string[]
     readonly fourOctetAs: boolean
     readonly routeRefresh: boolean
+    /** what the peer offers; absent where it offers nothing. RFC 4724, RFC 8538 */
+    readonly gracefulRestart?: {
+      /** for how long its routes are kept when it goes away */
+      readonly restartTime: string
+      /** families whose routes are kept */
+      readonly families: readonly string[]
+      /** of those, forwarded through its last restart */
+      readonly forwarding: readonly string[]
+      /** it had just restarted when the session began */
+      readonly restarting: boolean
+      /** routes are kept through a NOTIFICATION too */
+      readonly notification: boolean
+    }
   }
-  /** while Established */
+  /** when routes that the peer has not repeated go; absent while there are none */
+  readonly staleUntil?: Instant
+  /** while Established, and while routes of the peer are kept */
   readonly prefixes: readonly {
     readonly family: string
     /** accepted from the peer */
     readonly received: number
+    /** of those, not repeated since it went away */
+    readonly stale: number
+    /** the peer has said all that it has */
+    readonly endOfRib: boolean
     /** of those, best here */
     readonly best: number
     readonly advertised: number

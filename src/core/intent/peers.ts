@@ -1,4 +1,10 @@
-import { type BgpPeerResource, type BgpPeerSpec, parsePeerEndpoint } from '../calico/index.ts'
+import { type Millis, millis, seconds } from '../base/index.ts'
+import {
+  type BgpPeerResource,
+  type BgpPeerSpec,
+  parseDuration,
+  parsePeerEndpoint,
+} from '../calico/index.ts'
 import { type Address, type Asn, FAMILIES, familyOf, isUnicast, toAsn } from '../net/index.ts'
 import type { PeerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, keyOf } from './cluster.ts'
@@ -23,7 +29,6 @@ const WITHHOLDING = [
 
 /** Fields that only tune a session: it is made without them. */
 const WITHOUT = [
-  'maxRestartTime',
   'keepaliveTime',
   'numAllowedLocalASNumbers',
   'reachableBy',
@@ -127,6 +132,9 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
     passive: scope === 'Global' && node !== undefined && waits(address, localAddress),
     hold: facts.hold,
     connectRetry: facts.connectRetry,
+    ...restartTime(spec.maxRestartTime, reason =>
+      problem(context, resource, 'maxRestartTime', reason),
+    ),
     families: facts.families ?? [familyOf(address)],
     routeReflectorClient: isClient(own, node, peerAs, localAs),
     nextHop: nextHopMode(spec, peerAs !== localAs),
@@ -169,6 +177,13 @@ function meshPeers(context: Context): PeerConfig[] {
     })
     return []
   }
+  const restart = restartTime(cluster.meshRestartTime, reason =>
+    context.problems.push({
+      object: keyOf('BGPConfiguration', 'default'),
+      field: 'spec.nodeMeshMaxRestartTime',
+      reason,
+    }),
+  )
   const peers = new Map<Address, PeerConfig>()
   for (const node of cluster.nodes.values()) {
     if (node.name === own.name || node.clusterId !== undefined) continue
@@ -195,6 +210,7 @@ function meshPeers(context: Context): PeerConfig[] {
         passive: waits(address, localAddress),
         hold: facts.hold,
         connectRetry: facts.connectRetry,
+        ...restart,
         families: facts.families ?? [family],
         routeReflectorClient: false,
         nextHop: 'auto',
@@ -203,6 +219,28 @@ function meshPeers(context: Context): PeerConfig[] {
     }
   }
   return [...peers.values()]
+}
+
+/** BIRD's, which Calico keeps. */
+const RESTART_DEFAULT = seconds(120)
+
+/** What an OPEN can say: twelve bits. RFC 4724 §3 */
+const RESTART_TIME_MAX = seconds(4095)
+
+/**
+ * For how long peers keep our routes when we go away, in whole seconds as Calico rounds it; 0 is not
+ * at all.
+ */
+function restartTime(
+  text: string | undefined,
+  tell: (reason: string) => void,
+): { readonly restart?: Millis } {
+  const given = text === undefined || text === '' ? RESTART_DEFAULT : parseDuration(text)
+  if (given === undefined) return { restart: RESTART_DEFAULT }
+  if (given > RESTART_TIME_MAX)
+    tell(`${text} is longer than BGP can say; ${RESTART_TIME_MAX / 1000}s is used`)
+  const whole = millis(Math.round(Math.min(given, RESTART_TIME_MAX) / 1000) * 1000)
+  return whole === 0 ? {} : { restart: whole }
 }
 
 /**

@@ -144,8 +144,12 @@ export function sessionDocument(
             families: negotiated.families,
             fourOctetAs: negotiated.fourOctetAs,
             routeRefresh: negotiated.routeRefresh,
+            ...gracefulRestart(negotiated),
           },
         }),
+    ...(session.staleUntil === undefined
+      ? {}
+      : { staleUntil: instant(session.staleUntil, epochOffset) }),
     prefixes: session.prefixes,
     counters: {
       established: counters.established,
@@ -164,6 +168,25 @@ export function sessionDocument(
       sessionReset: faults.reset,
     },
     ...(lastError === undefined ? {} : { lastError: errorDocument(lastError, epochOffset) }),
+  }
+}
+
+function gracefulRestart({
+  gracefulRestart: restart,
+}: NonNullable<SessionSnapshot['negotiated']>): Pick<
+  NonNullable<SessionDocument['negotiated']>,
+  'gracefulRestart'
+> {
+  if (restart === undefined) return {}
+  const { restartSeconds, families, forwarding, restarting, notification } = restart
+  return {
+    gracefulRestart: {
+      restartTime: `${restartSeconds}s`,
+      families,
+      forwarding,
+      restarting,
+      notification,
+    },
   }
 }
 

@@ -33,6 +33,8 @@ export class UpdateGroup {
   /** of the members' sessions: octets of a message, header included */
   readonly messageMax: number
   readonly adj: AdjRibOut
+  /** End-of-RIB is owed but not said: we have restarted, and have not heard all. RFC 4724 §4.1 */
+  endOfRibHeld = false
   readonly #tables: GroupTables
   readonly #feeds = new Map<PeerId, Feed>()
   readonly #feedOf: (Feed | undefined)[] = []
@@ -150,7 +152,7 @@ export class UpdateGroup {
    * at; 0 when there was nothing to do or its socket is full.
    */
   pump(feed: Feed, budget: number): number {
-    if (feed.congested || (feed.inStep && !feed.endOfRib)) return 0
+    if (feed.congested || (feed.inStep && !this.owesEndOfRib(feed))) return 0
     const { locRib, packer } = this.#tables
     const most = Math.min(budget, packRowsMax - 1)
     const taken: PrefixId[] = []
@@ -169,17 +171,22 @@ export class UpdateGroup {
     const looked = taken.length < most ? this.#walk(feed, most - taken.length) : 0
     packer.flush(locRib.prefixes, this.messageMax, message => feed.member.send(message))
     for (const each of taken) locRib.drop(each)
-    if (feed.endOfRib && feed.walked && feed.waiting === 0) {
+    if (this.owesEndOfRib(feed) && feed.walked && feed.waiting === 0) {
       feed.endOfRib = false
       feed.member.send(endOfRib(locRib.family))
     }
     return taken.length + looked
   }
 
+  /** True where the end of a member's walk is to be said. */
+  owesEndOfRib(feed: Feed): boolean {
+    return feed.endOfRib && !this.endOfRibHeld
+  }
+
   /** Members that lack something and may be sent it. */
   *behind(): Generator<Feed> {
     for (const feed of this.#feeds.values())
-      if (!feed.congested && (!feed.inStep || feed.endOfRib)) yield feed
+      if (!feed.congested && (!feed.inStep || this.owesEndOfRib(feed))) yield feed
   }
 
   /** Empties the columns of a group without members. True when more is left. */

@@ -3,7 +3,10 @@ import {
   CEASE,
   ERROR_CODES,
   FSM_ERROR,
+  hardReset,
+  insideHardReset,
   MESSAGE_TYPES,
+  type Negotiated,
   type Notification,
   notification,
 } from '../wire/index.ts'
@@ -37,11 +40,42 @@ const LASTING: readonly number[] = [
 ]
 
 /** What a NOTIFICATION, sent or received, says about the next attempt. */
-export function causeOf({ code, subcode }: Notification): EndCause {
+export function causeOf(farewell: Notification): EndCause {
+  const { code, subcode } = insideHardReset(farewell) ?? farewell
   if (code === ERROR_CODES.HOLD_TIMER_EXPIRED) return 'lost'
   if (code !== ERROR_CODES.CEASE) return 'disagreed'
   if (subcode === CEASE.CONNECTION_COLLISION_RESOLUTION) return 'collision'
   return LASTING.includes(subcode) ? 'disagreed' : 'lost'
+}
+
+/** Ceases after which our routes are not to be kept: we do not mean to come back. RFC 8538 §5 */
+const FOR_GOOD: readonly number[] = [CEASE.ADMINISTRATIVE_SHUTDOWN, CEASE.PEER_DECONFIGURED]
+
+/**
+ * What is said for `farewell` where both sides keep routes through a NOTIFICATION: a stop has to say
+ * that it is none of those that are waited for. RFC 8538 §3.1
+ */
+export function worded(farewell: Notification, negotiated: Negotiated | undefined): Notification {
+  const { code, subcode } = farewell
+  const keeps = negotiated?.gracefulRestart?.notification === true
+  const final = code === ERROR_CODES.CEASE && FOR_GOOD.includes(subcode)
+  return keeps && final ? hardReset(farewell) : farewell
+}
+
+/**
+ * Whether the peer's routes are to be kept after an Established session ended so: it was lost
+ * without a word (RFC 4724 §4.2), or by a NOTIFICATION that is no Hard Reset and both sides keep
+ * routes through those (RFC 8538 §4). Our hold timer is such a NOTIFICATION.
+ */
+export function keepsRoutes(
+  { cause, error }: Pick<Ending, 'cause' | 'error'>,
+  negotiated: Negotiated | undefined,
+): boolean {
+  const restart = negotiated?.gracefulRestart
+  if (restart === undefined) return false
+  if (error.direction === 'local') return cause === 'lost'
+  const hard = error.code === ERROR_CODES.CEASE && error.subcode === CEASE.HARD_RESET
+  return restart.notification && !hard
 }
 
 /** A message that not every state expects. */

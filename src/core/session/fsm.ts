@@ -1,4 +1,4 @@
-import { after, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
+import { after, type Millis, millis, NEVER, seconds } from '../base/index.ts'
 import {
   type Capability,
   CEASE,
@@ -22,19 +22,15 @@ import {
   type ConnectionState,
   causeOf,
   type EndCause,
-  type Ending,
+  keepsRoutes,
   type MessageName,
   unexpected,
+  worded,
 } from './ending.ts'
+import type { FsmOwner } from './fsm-owner.ts'
 import { explain, negotiate, offer } from './negotiation.ts'
 import { jittered, Timers } from './timers.ts'
-import type {
-  ConnectionId,
-  SessionConfig,
-  SessionCounters,
-  SessionError,
-  SessionOutput,
-} from './types.ts'
+import type { ConnectionId, SessionError } from './types.ts'
 
 /**
  * The FSM of one connection, from its opening to its end. RFC 4271 §8.
@@ -70,6 +66,11 @@ export class Fsm {
     this.#owner = owner
   }
 
+  /** When the present state was entered. */
+  get enteredAt(): Millis {
+    return this.#enteredAt
+  }
+
   get state(): ConnectionState {
     return this.#state
   }
@@ -100,18 +101,24 @@ export class Fsm {
     this.#end('lost', { direction: 'local', text: why, at: now }, now)
   }
 
-  /** Sends `farewell` where a peer listens, and ends. `why` is for our operator. */
-  fail(farewell: Notification, why: string, now: Millis): void {
+  /** Sends `reason` where a peer listens, and ends. `why` is for our operator. */
+  fail(reason: Notification, why: string, now: Millis): void {
     if (this.#state === 'Idle') return
     if (this.#state === 'Connect') {
       this.lost(why, now)
       return
     }
     this.#owner.counters.notificationsOut++
+    const farewell = this.#state === 'Established' ? worded(reason, this.#negotiated) : reason
     this.#send(encodeNotification(farewell))
     const { code, subcode } = farewell
     const error: SessionError = { direction: 'sent', code, subcode, text: why, at: now }
     this.#end(causeOf(farewell), error, now)
+  }
+
+  /** RFC 4724 §5: the peer has come back on another connection, before this one was seen to go. */
+  superseded(now: Millis): void {
+    this.lost('the peer came back on another connection: it has restarted', now)
   }
 
   /** RFC 4271 §6.8: another connection to the same peer is kept. */
@@ -181,7 +188,7 @@ export class Fsm {
       case 'OpenSent':
         this.#timers.connectRetry = NEVER
         this.#timers.hold = after(now, LONG_HOLD)
-        this.#send(encodeOpen(offer(config)))
+        this.#send(encodeOpen(offer(config, this.#owner.standing())))
         return
       case 'OpenConfirm':
         this.#negotiated = move.negotiated
@@ -196,7 +203,8 @@ export class Fsm {
       case 'Idle':
         this.#timers.clear()
         output.close(connection)
-        if (last === 'Established') output.down(connection, move.error)
+        if (last === 'Established')
+          output.down(connection, move.error, keepsRoutes(move, this.#negotiated))
         this.#owner.ended(this, { ...move, from: last, lasted }, now)
         return
       default:
@@ -378,18 +386,3 @@ type Move =
     }
   | { readonly to: 'Established'; readonly why: string; readonly negotiated: Negotiated }
   | { readonly to: 'Idle'; readonly cause: EndCause; readonly error: SessionError }
-
-/** What an FSM needs of the peer that it belongs to. */
-export interface FsmOwner {
-  readonly config: SessionConfig
-  readonly output: SessionOutput
-  readonly counters: SessionCounters
-  readonly chance: Prng
-  /**
-   * RFC 4271 §6.8, on a valid OPEN: ends the connections that lose against `fsm`; false if it
-   * loses.
-   */
-  prevails(fsm: Fsm, negotiated: Negotiated, now: Millis): boolean
-  /** `fsm` is in Idle, for good. */
-  ended(fsm: Fsm, ending: Ending, now: Millis): void
-}

@@ -8,21 +8,25 @@ import {
   encodeCapabilities,
   type Fault,
   familyOfAfiSafi,
+  type GracefulRestart,
+  type GracefulRestartCapability,
   MESSAGE_MAX,
   type Negotiated,
   type Notification,
   OPEN_ERROR,
   type Open,
+  RESTART_SECONDS_MAX,
   resetFault,
 } from '../wire/index.ts'
-import type { SessionConfig } from './types.ts'
+import type { RestartStanding, SessionConfig } from './types.ts'
 
 /**
- * What we say in our OPEN, and what both OPENs together agree. RFC 4271 §4.2 and §6.2, RFC 5492.
+ * What we say in our OPEN, and what both OPENs together agree. RFC 4271 §4.2 and §6.2, RFC 5492,
+ * RFC 4724 §3.
  */
 
 /** Our OPEN. */
-export function offer(config: SessionConfig): Open {
+export function offer(config: SessionConfig, standing: RestartStanding): Open {
   return {
     type: 'OPEN',
     version: BGP_VERSION,
@@ -33,16 +37,35 @@ export function offer(config: SessionConfig): Open {
     capabilities: [
       ...multiprotocol(config.families),
       { type: 'route-refresh' },
+      gracefulRestart(config, standing),
       { type: 'four-octet-as', asn: config.localAs },
     ],
   }
 }
 
+/** Offered always: it also says that we keep the routes of others, and send End-of-RIB. */
+function gracefulRestart(
+  { families, restart }: SessionConfig,
+  { restarting, forwarding }: RestartStanding,
+): Capability {
+  const kept = restart === undefined ? [] : families
+  return {
+    type: 'graceful-restart',
+    restarting,
+    notification: true,
+    restartSeconds: Math.min(Math.floor((restart ?? 0) / 1000), RESTART_SECONDS_MAX),
+    families: kept.map(family => ({ ...afiSafi(family), forwarding })),
+  }
+}
+
+/** No more than the two numbers. */
+function afiSafi(family: Family): { afi: number; safi: number } {
+  const { afi, safi } = afiSafiOf(family)
+  return { afi, safi }
+}
+
 function multiprotocol(families: readonly Family[]): Capability[] {
-  return families.map(family => {
-    const { afi, safi } = afiSafiOf(family)
-    return { type: 'multiprotocol', afi, safi }
-  })
+  return families.map(family => ({ type: 'multiprotocol', ...afiSafi(family) }))
 }
 
 /**
@@ -56,6 +79,7 @@ export function negotiate(config: SessionConfig, open: Open): Negotiated | Fault
   if (fault !== undefined) return fault
   const families = commonFamilies(config.families, open.capabilities)
   if (families.length === 0) return noFamilyFault(config, open)
+  const restart = restartOf(open.capabilities, families)
   return {
     peerAs,
     peerRouterId: open.routerId,
@@ -64,6 +88,30 @@ export function negotiate(config: SessionConfig, open: Open): Negotiated | Fault
     fourOctetAs: open.capabilities.some(({ type }) => type === 'four-octet-as'),
     routeRefresh: open.capabilities.some(({ type }) => type === 'route-refresh'),
     messageMax: MESSAGE_MAX,
+    ...(restart && { gracefulRestart: restart }),
+  }
+}
+
+/**
+ * How the peer restarts, as far as it concerns the families agreed on. RFC 4724 §3: of several
+ * capabilities the last one counts.
+ */
+function restartOf(
+  offered: readonly Capability[],
+  agreed: readonly Family[],
+): GracefulRestart | undefined {
+  const theirs = offered.findLast(capability => capability.type === 'graceful-restart')
+  if (theirs === undefined) return undefined
+  const named = (all: GracefulRestartCapability['families']): Family[] => {
+    const families = all.map(({ afi, safi }) => familyOfAfiSafi(afi, safi))
+    return agreed.filter(family => families.includes(family))
+  }
+  return {
+    restartSeconds: theirs.restartSeconds,
+    restarting: theirs.restarting,
+    notification: theirs.notification,
+    families: named(theirs.families),
+    forwarding: named(theirs.families.filter(({ forwarding }) => forwarding)),
   }
 }
 

@@ -1,4 +1,4 @@
-import { invariant, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
+import { after, invariant, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
 import {
   describeNotification,
   ERROR_CODES,
@@ -7,10 +7,12 @@ import {
 } from '../wire/index.ts'
 import { BackOff } from './back-off.ts'
 import type { ConnectionState, Ending } from './ending.ts'
-import { Fsm, type FsmOwner } from './fsm.ts'
+import { Fsm } from './fsm.ts'
+import type { FsmOwner } from './fsm-owner.ts'
 import type {
   ConnectionId,
   PeerSessionShape,
+  RestartStanding,
   SessionConfig,
   SessionCounters,
   SessionError,
@@ -21,13 +23,23 @@ import type {
 /** Connections to one peer at a time: our own and the peer's, or an Established one and a newer. */
 export const CONNECTIONS_MAX = 2
 
+/**
+ * A connection that the peer opens so long after the one that is Established is no collision: the
+ * peer knew of that one, and has forgotten it.
+ */
+const COLLIDES_WITHIN = seconds(1)
+
 /** What a `PeerSession` is given besides its configuration. */
 export interface PeerSessionOptions {
   /** for jitter */
   readonly chance: Prng
   /** an id for a connection that this session opens: even, and never used before */
   readonly nextConnection: () => ConnectionId
+  /** what an OPEN says of our own restart; absent: that there was none. RFC 4724 §3 */
+  readonly standing?: () => RestartStanding
 }
+
+const NOT_RESTARTED: RestartStanding = { restarting: false, forwarding: false }
 
 /**
  * One neighbour: its connections, which of them is kept, and when the next is tried. RFC 4271 §6.8
@@ -69,7 +81,7 @@ export class PeerSession implements PeerSessionShape {
   #since: Millis = millis(0)
 
   constructor(config: SessionConfig, output: SessionOutput, options: PeerSessionOptions) {
-    const { chance, nextConnection } = options
+    const { chance, nextConnection, standing = () => NOT_RESTARTED } = options
     this.#config = config
     this.#output = output
     this.#nextConnection = nextConnection
@@ -79,6 +91,7 @@ export class PeerSession implements PeerSessionShape {
       output,
       chance,
       counters: this.#counters,
+      standing,
       prevails: (fsm, negotiated, now) => this.#prevails(fsm, negotiated, now),
       ended: (fsm, ending, now) => this.#ended(fsm, ending, now),
     }
@@ -207,14 +220,19 @@ export class PeerSession implements PeerSessionShape {
   }
 
   /**
-   * RFC 4271 §6.8. An Established connection stays. Of two others, the one that was opened by the
-   * side with the larger BGP Identifier stays. OpenSent is examined too: both sides then decide
-   * alike, from the first OPEN on, and cannot close each other's choice. One that has waited long
-   * for its OPEN does not count.
+   * RFC 4271 §6.8. An Established connection stays, unless the peer has restarted: then it goes
+   * without a word, and its routes are kept (RFC 4724 §4.2, §5). Of two others, the one that was
+   * opened by the side with the larger BGP Identifier stays. OpenSent is examined too: both sides
+   * then decide alike, from the first OPEN on, and cannot close each other's choice. One that has
+   * waited long for its OPEN does not count.
    */
   #prevails(fsm: Fsm, negotiated: Negotiated, now: Millis): boolean {
     const others = this.#fsms.filter(other => other !== fsm)
     const established = others.find(({ state }) => state === 'Established')
+    if (established !== undefined && hasRestarted(fsm, established)) {
+      established.superseded(now)
+      return true
+    }
     if (established !== undefined) {
       established.probe(now)
       return false
@@ -288,6 +306,18 @@ export class PeerSession implements PeerSessionShape {
     this.#seen = state
     this.#since = now
   }
+}
+
+/**
+ * Whether the peer that opened `newer` cannot know of `established` any more. RFC 4724 §4.2 lets a
+ * connection be enough; we wait for its OPEN, which a stranger would have to know how to write.
+ */
+function hasRestarted(newer: Fsm, established: Fsm): boolean {
+  return (
+    newer.incoming &&
+    established.negotiated?.gracefulRestart !== undefined &&
+    newer.enteredAt >= after(established.enteredAt, COLLIDES_WITHIN)
+  )
 }
 
 const PROGRESS: Readonly<Record<ConnectionState, number>> = {

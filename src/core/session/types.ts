@@ -27,6 +27,19 @@ export interface SessionConfig {
   readonly connectRetry: Millis
   /** families offered, at least one */
   readonly families: readonly Family[]
+  /**
+   * for how long the peer is asked to keep our routes when we go away, in whole seconds, at most
+   * 4,095; absent: not at all. RFC 4724 §3
+   */
+  readonly restart?: Millis
+}
+
+/** What our OPEN says of how we came to be here. It may change without a reset. RFC 4724 §3 */
+export interface RestartStanding {
+  /** R: we have restarted, and nobody is to wait for us */
+  readonly restarting: boolean
+  /** F: what the peer keeps of ours is still forwarded */
+  readonly forwarding: boolean
 }
 
 /** How a session ended, or why it could not begin; the last one is kept for the operator. */
@@ -69,8 +82,13 @@ export interface SessionOutput {
   close(connection: ConnectionId): void
   /** Established: routes may be exchanged over `connection`. */
   up(connection: ConnectionId, negotiated: Negotiated, offered: readonly Capability[]): void
-  /** No longer Established, for `error`. Called exactly once for each `up`. */
-  down(connection: ConnectionId, error: SessionError): void
+  /**
+   * No longer Established, for `error`. Called exactly once for each `up`.
+   *
+   * @param kept  the peer may be restarting: its routes are to be kept for a while. RFC 4724 §4.2,
+   *   RFC 8538 §4
+   */
+  down(connection: ConnectionId, error: SessionError, kept: boolean): void
   /** The body of an UPDATE (after the header), valid during the call only. */
   update(connection: ConnectionId, body: Uint8Array): void
   refresh(connection: ConnectionId, message: RouteRefresh): void

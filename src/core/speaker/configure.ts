@@ -20,12 +20,24 @@ export const RESETS: Readonly<Record<keyof PeerConfig, boolean>> = {
   hold: true,
   families: true,
   connectRetry: true,
+  restart: true,
   // changes what the routes of the peer are to all others, not only what it is sent
   routeReflectorClient: true,
   nextHop: false,
   nextHopIpv4: false,
   nextHopIpv6: false,
   export: false,
+}
+
+/** What is said of a speaker before it has a configuration. */
+export const NOT_CONFIGURED: SpeakerConfig = {
+  routerId: 0,
+  localAs: 0 as SpeakerConfig['localAs'],
+  multipathMax: 1,
+  peers: [],
+  originated: [],
+  watched: [],
+  watchedMax: 0,
 }
 
 /** What became of one peer. */

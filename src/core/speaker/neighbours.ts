@@ -1,9 +1,10 @@
-import { Heap, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
+import { Heap, invariant, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
 import type { Address } from '../net/index.ts'
 import { type PeerColumns, type PeerId, peersMax } from '../rib/index.ts'
 import {
   type ConnectionId,
   PeerSession,
+  type RestartStanding,
   type SessionError,
   type SessionOutput,
 } from '../session/index.ts'
@@ -15,13 +16,20 @@ import {
   type RouteRefresh,
 } from '../wire/index.ts'
 import { byAddress, type PeerChange } from './configure.ts'
-import { inboundOctetsMax, Peer, sessionConfig } from './peer.ts'
+import { inboundOctetsMax, type Link, Peer, sessionConfig } from './peer.ts'
 import type { PeerConfig, SpeakerConfig, SpeakerOutput } from './types.ts'
 
 /** What the sessions tell the speaker. */
 export interface NeighbourListener {
-  up(peer: Peer): void
-  down(peer: Peer): void
+  up(peer: Peer, now: Millis): void
+  /** `kept`: it may be restarting. RFC 4724 §4.2 */
+  down(peer: Peer, last: Link, kept: boolean, now: Millis): void
+  /** what it announced before counts no more, whatever was kept of it */
+  forget(peer: Peer): void
+  /** `peer.staleUntil` is over */
+  expired(peer: Peer): void
+  /** what our OPEN to it says of our own restart */
+  standing(peer: Peer): RestartStanding
   /** `peer.inbound` has something */
   queued(peer: Peer): void
   refresh(peer: Peer, message: RouteRefresh): void
@@ -109,6 +117,7 @@ export class Neighbours {
     if (peer === undefined) return undefined
     this.#byName.delete(config.name)
     peer.session.stop(cease(CEASE.PEER_DECONFIGURED), now)
+    this.#listener.forget(peer)
     peer.removed = true
     this.#output.note({ code: 'PEER_REMOVED', peer: config.name, why: 'no longer configured' })
     return peer
@@ -216,6 +225,10 @@ export class Neighbours {
       // another entry of the same peer is the valid one
       if (peer.scheduled !== next.at) continue
       peer.scheduled = NEVER
+      if (peer.staleUntil <= now) {
+        any = true
+        this.#listener.expired(peer)
+      }
       if (peer.session.deadline() <= now) {
         any = true
         peer.session.tick(now)
@@ -233,7 +246,7 @@ export class Neighbours {
   }
 
   #schedule(peer: Peer): void {
-    const at = peer.session.deadline()
+    const at = millis(Math.min(peer.session.deadline(), peer.staleUntil))
     if (at >= peer.scheduled) return
     peer.scheduled = at
     this.#deadlines.push({ at, peer })
@@ -247,6 +260,7 @@ export class Neighbours {
   #restart(peer: Peer, config: PeerConfig, speaker: SpeakerConfig, why: string, now: Millis): void {
     this.#now = now
     peer.session.stop(cease(CEASE.OTHER_CONFIGURATION_CHANGE), now)
+    this.#listener.forget(peer)
     peer.config = config
     peer.session = this.#session(peer, config, speaker)
     this.#output.note({ code: 'PEER_RESET', peer: config.name, why })
@@ -257,6 +271,7 @@ export class Neighbours {
   #session(peer: Peer, config: PeerConfig, speaker: SpeakerConfig): PeerSession {
     return new PeerSession(sessionConfig(config, speaker), this.#sessionOutput(peer), {
       chance: this.#chance,
+      standing: () => this.#listener.standing(peer),
       nextConnection: () => {
         const connection = this.#nextConnection as ConnectionId
         this.#nextConnection += 2
@@ -284,7 +299,7 @@ export class Neighbours {
         this.#unregister(connection)
       },
       up: (connection, negotiated) => this.#up(peer, connection, negotiated),
-      down: (_connection, error) => this.#down(peer, error),
+      down: (_connection, error, kept) => this.#down(peer, error, kept),
       update: (_connection, body) => this.#update(peer, body),
       refresh: (_connection, message) => this.#listener.refresh(peer, message),
       moved: (_connection, from, to, why) =>
@@ -295,17 +310,20 @@ export class Neighbours {
   #up(peer: Peer, connection: ConnectionId, negotiated: Negotiated): void {
     const local = this.#locals.get(connection) ?? peer.config.address
     peer.link = { connection, negotiated, local, since: this.#now, complete: new Set() }
+    peer.local = local
     peer.said.clear()
     this.#output.note({ code: 'SESSION_UP', peer: peer.config.name })
-    this.#listener.up(peer)
+    this.#listener.up(peer, this.#now)
   }
 
-  #down(peer: Peer, error: SessionError): void {
+  #down(peer: Peer, error: SessionError, kept: boolean): void {
+    const { link } = peer
+    invariant(link !== undefined, 'a session that ends was up')
     peer.link = undefined
     peer.inbound.clear()
     peer.paused = false
     this.#output.note({ code: 'SESSION_DOWN', peer: peer.config.name, error })
-    this.#listener.down(peer)
+    this.#listener.down(peer, link, kept, this.#now)
   }
 
   #update(peer: Peer, body: Uint8Array): void {

@@ -3,6 +3,7 @@ import { type Address, type Family, familyOf } from '../net/index.ts'
 import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
 import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
 import type { Negotiated } from '../wire/index.ts'
+import type { Sweep } from './inbound/sweeper.ts'
 import type { PeerConfig, SpeakerConfig } from './types.ts'
 
 /**
@@ -43,8 +44,14 @@ export class Peer {
   readonly inbound = new ByteQueue()
   /** its socket is not read */
   paused = false
-  /** families whose Adj-RIB-In of an earlier session is not empty yet, and how far the sweep is */
-  readonly sweeping = new Map<Family, number>()
+  /** families of whose Adj-RIB-In paths are being taken out: nothing new is let in meanwhile */
+  readonly sweeping = new Map<Family, Sweep>()
+  /** when its stale paths go, repeated or not; NEVER while there are none. RFC 4724 §4.2 */
+  staleUntil: Millis = NEVER
+  /** our end of its last session */
+  local: Address | undefined
+  /** a session with it has been Established in this life: what it may keep of ours is forwarded */
+  met = false
   readonly faults: FaultCounts = { discarded: 0, withdrawn: 0, reset: 0 }
   /** notes that are said once a session */
   readonly said = new Set<string>()
@@ -88,5 +95,6 @@ export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): Session
     hold: peer.hold,
     connectRetry: peer.connectRetry,
     families: peer.families,
+    ...(peer.restart !== undefined && { restart: peer.restart }),
   }
 }

@@ -1,21 +1,17 @@
-import { type Millis, millis, NEVER, seconds } from '../base/index.ts'
-import { FAMILIES, type Family, type PrefixId, prefixTableRowsMax } from '../net/index.ts'
-import { CHANGES, NO_SET } from '../rib/index.ts'
+import { type Millis, NEVER } from '../base/index.ts'
+import { FAMILIES, type Family, prefixTableRowsMax } from '../net/index.ts'
+import { CHANGES } from '../rib/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { FibFeed } from './fib-feed.ts'
-import { Importer, type Verdict } from './import.ts'
+import type { Completion } from './inbound/completion.ts'
+import { Importer, type Verdict } from './inbound/import.ts'
+import { Sweeper } from './inbound/sweeper.ts'
 import type { Neighbours } from './neighbours.ts'
 import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type { SpeakerOutput } from './types.ts'
 
 /** The table work: what becomes of queued UPDATEs, a slice at a time. */
-
-/**
- * A peer that sends no End-of-RIB is taken to have said all when it was up for so long and is
- * quiet.
- */
-const QUIET = seconds(5)
 
 /** Rows that a peer's queue is drained by before the next peer has its turn. */
 const TURN_ROWS = 256
@@ -27,7 +23,7 @@ export interface PipelineParts {
   readonly exports: Readonly<Record<Family, Exports>>
   readonly fib: FibFeed
   readonly neighbours: Neighbours
-  readonly fibDeferral: Millis
+  readonly completion: Completion
 }
 
 /**
@@ -39,23 +35,14 @@ export class Pipeline {
   readonly #importer: Importer
   /** peers whose queue is not empty, whose turn is first first */
   readonly #ready = new Set<Peer>()
-  readonly #sweeping = new Set<Peer>()
+  readonly #sweeper: Sweeper
   /** removed, but still in the tables */
   readonly #leaving = new Set<Peer>()
-  #configuredAt = NEVER
-  /** the first tables are complete: from now on a new dataplane need not wait */
-  #settled = false
-  /** when to ask again whether the first tables are complete */
-  settleAt = NEVER
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
     this.#importer = new Importer(parts.tables)
-  }
-
-  /** There is a configuration: from now on peers are waited for. */
-  configured(now: Millis): void {
-    this.#configuredAt = now
+    this.#sweeper = new Sweeper(parts.tables)
   }
 
   /** A peer's queue has something. */
@@ -63,16 +50,36 @@ export class Pipeline {
     this.#ready.add(peer)
   }
 
-  /** A session is down: its paths count no more, and are swept. O(1). */
-  drop(peer: Peer): void {
+  /** A session is down: paths of `kept` are stale, all others count no more, and are swept. O(1). */
+  lose(peer: Peer, kept: readonly Family[] = []): void {
     this.#ready.delete(peer)
+    for (const family of FAMILIES)
+      if (kept.includes(family)) this.#sweeper.keep(peer, family)
+      else this.#sweeper.drop(peer, family)
+  }
+
+  /**
+   * A session is up. Stale paths of `kept` wait for it to repeat them, all others go at once. RFC
+   * 4724 §4.2
+   */
+  regain(peer: Peer, kept: readonly Family[]): void {
     for (const family of FAMILIES) {
       const adj = this.#parts.tables.locRibs[family].adjRibIn(peer.id)
-      adj.live = false
-      if (adj.size === 0) continue
-      peer.sweeping.set(family, 0)
-      this.#sweeping.add(peer)
+      if (adj.size > 0 && !kept.includes(family)) this.#sweeper.drop(peer, family)
+      if (peer.sweeping.get(family)?.what !== 'all') adj.live = true
     }
+  }
+
+  /** A peer's stale paths have waited for long enough. */
+  expire(peer: Peer): void {
+    for (const family of FAMILIES)
+      if (peer.link === undefined) this.#sweeper.drop(peer, family)
+      else this.#sweeper.finish(peer, family)
+  }
+
+  /** How many paths of a peer wait to be repeated. */
+  stale(peer: Peer): number {
+    return this.#sweeper.stale(peer)
   }
 
   /** A peer was removed: its number is free once nothing refers to it. */
@@ -82,40 +89,21 @@ export class Pipeline {
 
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
-    const { exports, fib, tables } = this.#parts
-    this.#sweep(budget)
+    const { completion, exports, fib, tables } = this.#parts
+    this.#sweeper.work(budget)
     this.#import(budget, now)
     this.#decide(budget)
+    completion.look(now)
     // an UPDATE may have ended a session: what it left is swept in the next slice
-    let more = this.#sweeping.size > 0 || this.#ready.size > 0 || tables.dirty > 0
+    let more = this.#sweeper.busy || this.#ready.size > 0 || tables.dirty > 0
     for (const family of FAMILIES) {
       exports[family].flush()
+      exports[family].holdEndOfRib(completion.restarting)
       more = exports[family].work(budget) || more
     }
-    more = fib.work(budget, now, at => this.#complete(at)) || more
+    more = fib.work(budget, now, at => completion.complete(at)) || more
     this.#retire()
     return more
-  }
-
-  /** Takes the paths of dead sessions out. */
-  #sweep(budget: number): void {
-    let left = budget
-    for (const peer of this.#sweeping) {
-      for (const [family, from] of peer.sweeping) {
-        const locRib = this.#parts.tables.locRibs[family]
-        const adj = locRib.adjRibIn(peer.id)
-        let row = adj.next(from)
-        for (; row >= 0 && left > 0; row = adj.next(row), left--)
-          locRib.put(peer.id, row as PrefixId, NO_SET)
-        if (row >= 0) {
-          peer.sweeping.set(family, row)
-          return
-        }
-        peer.sweeping.delete(family)
-        adj.live = peer.link !== undefined
-      }
-      this.#sweeping.delete(peer)
-    }
   }
 
   /** Applies queued UPDATEs, a turn for each peer. */
@@ -158,7 +146,7 @@ export class Pipeline {
 
   /** False when the session is gone. */
   #judge(peer: Peer, link: Link, verdict: Readonly<Verdict>, now: Millis): boolean {
-    if (verdict.endOfRib !== undefined) link.complete.add(verdict.endOfRib)
+    if (verdict.endOfRib !== undefined) this.#endOfRib(peer, link, verdict.endOfRib)
     if (verdict.full) this.#full(`routes of ${peer.config.name} are left out`)
     for (const fault of verdict.faults) {
       if (fault.remedy === 'attribute-discard') peer.faults.discarded++
@@ -171,6 +159,20 @@ export class Pipeline {
     this.#noteFault(peer, reset.remedy, reset.why)
     this.#parts.neighbours.reset(peer, reset.notification, reset.why, now)
     return false
+  }
+
+  /** RFC 4724 §4.2: what the peer has not said again by now is stale for good. */
+  #endOfRib(peer: Peer, link: Link, family: Family): void {
+    link.complete.add(family)
+    const stale = this.#sweeper.stale(peer)
+    this.#sweeper.finish(peer, family)
+    if (
+      peer.staleUntil === NEVER ||
+      link.negotiated.families.some(each => !link.complete.has(each))
+    )
+      return
+    peer.staleUntil = NEVER
+    this.#parts.output.note({ code: 'PEER_RESTARTED', peer: peer.config.name, swept: stale })
   }
 
   #noteFault(peer: Peer, remedy: string, why: string): void {
@@ -206,29 +208,5 @@ export class Pipeline {
         this.#leaving.delete(peer)
         this.#parts.neighbours.forget(peer)
       }
-  }
-
-  /**
-   * True when the first tables are complete, so that the FIB may be swept: every peer has said all
-   * it has, or has been waited for long enough. Once true it stays true.
-   */
-  #complete(now: Millis): boolean {
-    if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return false
-    if (this.#settled) return true
-    const end = this.#configuredAt + this.#parts.fibDeferral
-    let wait = 0
-    if (now < end)
-      for (const peer of this.#parts.neighbours.all)
-        wait = Math.max(wait, this.#awaited(peer, now, end))
-    this.settleAt = wait > now ? millis(Math.min(wait, end)) : NEVER
-    this.#settled = wait <= now
-    return this.#settled
-  }
-
-  /** Until when a peer's table may still be incomplete. */
-  #awaited({ link, inbound, sweeping }: Peer, now: Millis, end: number): number {
-    if (link === undefined || inbound.size > 0 || sweeping.size > 0) return end
-    if (link.negotiated.families.every(family => link.complete.has(family))) return now
-    return link.since + QUIET
   }
 }

@@ -1,4 +1,4 @@
-import type { Millis } from '../base/index.ts'
+import { type Millis, NEVER } from '../base/index.ts'
 import {
   type Address,
   FAMILIES,
@@ -96,18 +96,30 @@ function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
         families: link.negotiated.families,
         fourOctetAs: link.negotiated.fourOctetAs,
         routeRefresh: link.negotiated.routeRefresh,
+        ...(link.negotiated.gracefulRestart && {
+          gracefulRestart: link.negotiated.gracefulRestart,
+        }),
       },
     }),
+    ...(peer.staleUntil !== NEVER && { staleUntil: peer.staleUntil }),
     counters: { ...session.counters },
-    prefixes: (link?.negotiated.families ?? []).map(family => ({
+    prefixes: familiesOf(peer, tables).map(family => ({
       family,
       received: tables.locRibs[family].adjRibIn(peer.id).size,
+      stale: tables.locRibs[family].adjRibIn(peer.id).stale,
+      endOfRib: link?.complete.has(family) ?? false,
       best: tables.locRibs[family].bestCount(peer.id),
       advertised: exports[family].advertised(peer.id),
     })),
     faults: { ...peer.faults },
     ...(session.lastError && { lastError: session.lastError }),
   }
+}
+
+/** Those of its session; without one, those of which it has routes that are kept. */
+function familiesOf({ id, link }: Peer, tables: Tables): readonly Family[] {
+  if (link !== undefined) return link.negotiated.families
+  return FAMILIES.filter(family => tables.locRibs[family].adjRibIn(id).stale > 0)
 }
 
 /** Best routes inside the watched prefixes, in order. */

@@ -1,4 +1,12 @@
-import { type Engine, type Millis, millis, type Prng, seconds } from '../base/index.ts'
+import {
+  after,
+  type Engine,
+  type Millis,
+  millis,
+  NEVER,
+  type Prng,
+  seconds,
+} from '../base/index.ts'
 import {
   type Address,
   FAMILIES,
@@ -10,10 +18,13 @@ import {
 import { Programs } from '../policy/index.ts'
 import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
 import { familyOfAfiSafi, type RouteRefresh } from '../wire/index.ts'
-import { type ConfigDifference, difference } from './configure.ts'
+import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { Exports } from './export/groups.ts'
-import { type ExportListener, type ExportRules, exportPolicy } from './export/rules.ts'
+import { notesOnExport } from './export/notes.ts'
+import { type ExportRules, exportPolicy } from './export/rules.ts'
 import { FibFeed } from './fib-feed.ts'
+import { Completion } from './inbound/completion.ts'
+import { RESTART_MAX, STALE_MAX } from './inbound/sweeper.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Link, Peer } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
@@ -38,6 +49,11 @@ export interface SpeakerOptions {
   readonly chance: Prng
   /** instead of `FIB_DEFERRAL` */
   readonly fibDeferral?: Millis
+  /**
+   * how long the first configuration waits for a dataplane, which alone knows whether this speaker
+   * has restarted; absent: not at all
+   */
+  readonly fibPatience?: Millis
 }
 
 /**
@@ -54,7 +70,12 @@ export class Speaker implements Engine<SpeakerEvent> {
   readonly #fib: FibFeed
   readonly #neighbours: Neighbours
   readonly #pipeline: Pipeline
+  readonly #completion: Completion
   readonly #programs = new Programs()
+  /** the first configuration, until a dataplane is there or was waited for */
+  #waiting: SpeakerConfig | undefined
+  #patience: Millis
+  #waitsUntil = NEVER
   #config: SpeakerConfig | undefined
   #stopped = false
   #version = 0
@@ -67,12 +88,24 @@ export class Speaker implements Engine<SpeakerEvent> {
       ipv6: new Exports('ipv6', this.#tables),
     }
     this.#fib = new FibFeed(this.#tables, output.fib)
+    this.#patience = options.fibPatience ?? millis(0)
+    this.#completion = new Completion({
+      tables: this.#tables,
+      peers: () => this.#neighbours.all,
+      deferral: options.fibDeferral ?? FIB_DEFERRAL,
+    })
     this.#neighbours = new Neighbours(output, {
       chance: options.chance,
       columns: this.#tables.peers,
       listener: {
-        up: peer => this.#up(peer),
-        down: peer => this.#down(peer),
+        up: (peer, now) => this.#up(peer, now),
+        down: (peer, last, kept, now) => this.#down(peer, last, kept, now),
+        forget: peer => this.#forget(peer),
+        expired: peer => this.#expired(peer),
+        standing: ({ met }) => {
+          const { restarting, forwarding } = this.#completion
+          return { restarting, forwarding: forwarding || met }
+        },
         queued: peer => this.#pipeline.queue(peer),
         refresh: (peer, message) => this.#refresh(peer, message),
       },
@@ -83,7 +116,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       exports: this.#exports,
       fib: this.#fib,
       neighbours: this.#neighbours,
-      fibDeferral: options.fibDeferral ?? FIB_DEFERRAL,
+      completion: this.#completion,
     })
   }
 
@@ -92,7 +125,8 @@ export class Speaker implements Engine<SpeakerEvent> {
     const neighbours = this.#neighbours
     switch (event.type) {
       case 'Configure':
-        if (!this.#stopped) this.#configure(event.config, now)
+        if (this.#patience > 0) this.#wait(event.config, now)
+        else if (!this.#stopped) this.#configure(event.config, now)
         return
       case 'Accepted':
         neighbours.accepted(event.connection, event.remote, event.local, now)
@@ -118,7 +152,9 @@ export class Speaker implements Engine<SpeakerEvent> {
         return
       }
       case 'FibUp':
+        if (event.preserved) this.#completion.preserved()
         this.#fib.begin()
+        this.#waitNoLonger(now)
         return
       case 'FibDown':
         this.#fib.end()
@@ -127,6 +163,7 @@ export class Speaker implements Engine<SpeakerEvent> {
         this.#fib.addCredit(event.routes)
         return
       case 'Tick':
+        if (now >= this.#waitsUntil) this.#waitNoLonger(now)
         if (neighbours.tick(now)) this.#version++
         return
       case 'Stop':
@@ -146,7 +183,8 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   deadline(): Millis {
-    return millis(Math.min(this.#neighbours.deadline, this.#pipeline.settleAt))
+    const { asksAt } = this.#completion
+    return millis(Math.min(this.#neighbours.deadline, asksAt, this.#waitsUntil))
   }
 
   /** What the speaker is and holds. O(rows of the tables); allocates for what it lists. */
@@ -187,9 +225,26 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   // ---- configuration
 
+  /**
+   * Sessions begin when the dataplane has said what it preserved: a peer that were told otherwise
+   * would throw away what it keeps of ours. RFC 4724 §4.2
+   */
+  #wait(config: SpeakerConfig, now: Millis): void {
+    if (this.#waiting === undefined) this.#waitsUntil = after(now, this.#patience)
+    this.#waiting = config
+  }
+
+  #waitNoLonger(now: Millis): void {
+    const config = this.#waiting
+    this.#patience = millis(0)
+    this.#waitsUntil = NEVER
+    this.#waiting = undefined
+    if (config !== undefined && !this.#stopped) this.#configure(config, now)
+  }
+
   #configure(config: SpeakerConfig, now: Millis): void {
     const changes = difference(this.#config, config)
-    if (this.#config === undefined) this.#pipeline.configured(now)
+    if (this.#config === undefined) this.#completion.configured(now)
     this.#config = config
     for (const peer of changes.removed) {
       const gone = this.#neighbours.remove(peer, now)
@@ -251,8 +306,8 @@ export class Speaker implements Engine<SpeakerEvent> {
   /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
   #own(): void {
     const own = new Set<Address>()
-    for (const { link, config } of this.#neighbours.all) {
-      if (link !== undefined) own.add(link.local)
+    for (const { link, local, staleUntil, config } of this.#neighbours.all) {
+      if (local !== undefined && (link !== undefined || staleUntil !== NEVER)) own.add(local)
       for (const address of [config.localAddress, config.nextHopIpv4, config.nextHopIpv6])
         if (address !== undefined) own.add(address)
     }
@@ -262,16 +317,18 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   // ---- sessions
 
-  #up(peer: Peer): void {
+  #up(peer: Peer, now: Millis): void {
     const { link } = peer
     if (link === undefined) return
-    const { peers, locRibs } = this.#tables
+    const { peers } = this.#tables
+    const { gracefulRestart, peerRouterId } = link.negotiated
+    // under another identifier it is another router, and routes are decided anew
+    const same = peers.routerId[peer.id] === peerRouterId
     peers.kind[peer.id] = peer.kind
-    peers.routerId[peer.id] = link.negotiated.peerRouterId
-    for (const family of FAMILIES) {
-      const adj = locRibs[family].adjRibIn(peer.id)
-      adj.live = !peer.sweeping.has(family)
-    }
+    peers.routerId[peer.id] = peerRouterId
+    peer.met = true
+    this.#pipeline.regain(peer, same ? (gracefulRestart?.forwarding ?? []) : [])
+    this.#keep(peer, STALE_MAX, now)
     this.#own()
     const { session } = peer
     const member = {
@@ -280,14 +337,39 @@ export class Speaker implements Engine<SpeakerEvent> {
     }
     for (const family of link.negotiated.families) {
       const rules = this.#rules(peer, link, family)
-      this.#exports[family].join(member, rules, this.#listen(peer, family))
+      const notes = notesOnExport(peer, family, this.#tables, this.#output)
+      this.#exports[family].join(member, rules, notes)
     }
   }
 
-  #down(peer: Peer): void {
+  #down(peer: Peer, { negotiated }: Link, kept: boolean, now: Millis): void {
     for (const family of FAMILIES) this.#exports[family].leave(peer.id)
-    this.#pipeline.drop(peer)
+    const restart = kept ? negotiated.gracefulRestart : undefined
+    this.#pipeline.lose(peer, restart?.families)
+    const keep = millis(Math.min(seconds(restart?.restartSeconds ?? 0), RESTART_MAX))
+    const routes = this.#keep(peer, keep, now)
+    if (routes > 0) this.#output.note({ code: 'ROUTES_KEPT', peer: peer.config.name, routes, keep })
     this.#own()
+  }
+
+  /** Stale routes of a peer, if there are any, stay for `keep` from now. Returns how many. */
+  #keep(peer: Peer, keep: Millis, now: Millis): number {
+    const routes = this.#pipeline.stale(peer)
+    peer.staleUntil = routes > 0 ? after(now, keep) : NEVER
+    return routes
+  }
+
+  #expired(peer: Peer): void {
+    const routes = this.#pipeline.stale(peer)
+    this.#output.note({ code: 'STALE_ROUTES_EXPIRED', peer: peer.config.name, routes })
+    peer.staleUntil = NEVER
+    this.#pipeline.expire(peer)
+    this.#own()
+  }
+
+  #forget(peer: Peer): void {
+    peer.staleUntil = NEVER
+    this.#pipeline.lose(peer)
   }
 
   #refresh(peer: Peer, { afi, safi, subtype }: RouteRefresh): void {
@@ -319,39 +401,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     }
   }
 
-  /** Notes about what cannot be sent: once a session each. */
-  #listen(peer: Peer, family: Family): ExportListener {
-    const { prefixes } = this.#tables.locRibs[family]
-    const once = (key: string): boolean => {
-      if (peer.said.has(key)) return false
-      peer.said.add(key)
-      return true
-    }
-    return {
-      doesNotFit: row => {
-        const name = peer.config.name
-        if (!once(`fit ${family}`)) return
-        this.#output.note({ code: 'ROUTE_DOES_NOT_FIT', peer: name, prefix: prefixes.text(row) })
-      },
-      nextHopMissing: () => {
-        if (!once(`next hop ${family}`)) return
-        this.#output.note({ code: 'NEXT_HOP_MISSING', peer: peer.config.name, family })
-      },
-    }
-  }
-
   #full(why: string): void {
     this.#output.note({ code: 'TABLE_FULL', limit: prefixTableRowsMax, why })
   }
-}
-
-/** What is said of a speaker before it has a configuration. */
-const NOT_CONFIGURED: SpeakerConfig = {
-  routerId: 0,
-  localAs: 0 as SpeakerConfig['localAs'],
-  multipathMax: 1,
-  peers: [],
-  originated: [],
-  watched: [],
-  watchedMax: 0,
 }

@@ -2,6 +2,7 @@ import type { Millis } from '../base/index.ts'
 import type { FibWriter } from '../fib/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { ConnectionId, SessionCounters, SessionError, State } from '../session/index.ts'
+import type { GracefulRestart } from '../wire/index.ts'
 
 /**
  * What goes into the BGP half and what comes out of it: its configuration, events, effects,
@@ -39,6 +40,11 @@ export interface PeerConfig {
   readonly passive: boolean
   readonly hold: Millis
   readonly connectRetry: Millis
+  /**
+   * for how long the peer is asked to keep our routes when we go away, in whole seconds; absent: not
+   * at all. RFC 4724 §3
+   */
+  readonly restart?: Millis
   readonly families: readonly Family[]
   readonly routeReflectorClient: boolean
   /** the next hop that we announce: as RFC 4271 §5.1.3 says, always our own, or as received */
@@ -73,8 +79,11 @@ export type SpeakerEvent =
   /** the socket holds more than its high mark unsent; until `Drained`, tables are not sent to it */
   | { readonly type: 'Congested'; readonly connection: ConnectionId }
   | { readonly type: 'Drained'; readonly connection: ConnectionId }
-  /** a dataplane listens: begin an epoch and say everything */
-  | { readonly type: 'FibUp' }
+  /**
+   * a dataplane listens: begin an epoch and say everything. `preserved`: it goes on forwarding what
+   * an earlier life of the speaker told it
+   */
+  | { readonly type: 'FibUp'; readonly preserved: boolean }
   | { readonly type: 'FibDown' }
   /** the dataplane's credit for further routes */
   | { readonly type: 'FibCredit'; readonly routes: number }
@@ -112,6 +121,17 @@ export type SpeakerNote =
     }
   | { readonly code: 'SESSION_UP'; readonly peer: string }
   | { readonly code: 'SESSION_DOWN'; readonly peer: string; readonly error: SessionError }
+  /** the peer may be restarting: its routes stay for so long. RFC 4724 §4.2 */
+  | {
+      readonly code: 'ROUTES_KEPT'
+      readonly peer: string
+      readonly routes: number
+      readonly keep: Millis
+    }
+  /** it is back and has said all: so many of them it did not say again */
+  | { readonly code: 'PEER_RESTARTED'; readonly peer: string; readonly swept: number }
+  /** it did not come back, or did not say all, in time */
+  | { readonly code: 'STALE_ROUTES_EXPIRED'; readonly peer: string; readonly routes: number }
   | { readonly code: 'CONNECTION_REFUSED'; readonly remote: Address; readonly why: string }
   | {
       readonly code: 'UPDATE_FAULT'
@@ -170,11 +190,20 @@ export interface SessionSnapshot {
     readonly families: readonly Family[]
     readonly fourOctetAs: boolean
     readonly routeRefresh: boolean
+    /** what the peer offers; absent where it offers nothing. RFC 4724 §3 */
+    readonly gracefulRestart?: GracefulRestart
   }
+  /** when its stale routes go, repeated or not; absent while there are none */
+  readonly staleUntil?: Millis
   readonly counters: Readonly<SessionCounters>
+  /** of the families negotiated, and of those that have routes of an earlier session */
   readonly prefixes: readonly {
     readonly family: Family
     readonly received: number
+    /** of those, not repeated since the peer went away */
+    readonly stale: number
+    /** the peer has said all that it has. RFC 4724 §2 */
+    readonly endOfRib: boolean
     readonly best: number
     readonly advertised: number
   }[]

@@ -23,8 +23,10 @@ export const CREDIT_ROUTES_MAX = 65_536
 export interface RoutesLinkOptions {
   readonly path: string
   readonly log: Log
-  /** a dataplane listens: begin an epoch */
-  up(): void
+  /**
+   * a dataplane listens: begin an epoch. `preserved`: it forwards what an earlier speaker told it
+   */
+  up(preserved: boolean): void
   down(): void
   /** so many more routes may be written */
   credit(routes: number): void
@@ -55,12 +57,12 @@ export class RoutesLink implements FibWriter {
           incoming: ToSpeakerSchema,
           hello: create(FromSpeakerSchema, { sequence: 1, body: hello('speaker') }),
           peer: 'dataplane',
-          open: () => {
+          open: ({ preserved }) => {
             tell.greeted()
             this.#wasUp = true
             log.info('DATAPLANE_UP', 'the dataplane is linked')
             this.#stream = new RouteStream(message => channel.send(message))
-            options.up()
+            options.up(preserved)
           },
           message: ({ body }) => {
             if (body.case === 'credit') options.credit(body.value.routes)
@@ -122,6 +124,8 @@ export class RoutesLink implements FibWriter {
 export interface RoutesServerOptions {
   readonly path: string
   readonly log: Log
+  /** whether what an earlier speaker wanted is still forwarded: asked when one connects */
+  preserved(): boolean
   deliver(event: RouteEvent): void
 }
 
@@ -135,7 +139,7 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
     const channel = new Channel(socket, {
       outgoing: ToSpeakerSchema,
       incoming: FromSpeakerSchema,
-      hello: create(ToSpeakerSchema, { body: hello('dataplane') }),
+      hello: create(ToSpeakerSchema, { body: hello('dataplane', options.preserved()) }),
       peer: 'speaker',
       open: () => {
         current?.close(new LinkError('LINK_CLOSED', 'another speaker connected'))
@@ -166,9 +170,9 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
   })
 }
 
-const hello = (role: string) => ({
+const hello = (role: string, preserved = false) => ({
   case: 'hello' as const,
-  value: { version: LINK_VERSION, role },
+  value: { version: LINK_VERSION, role, preserved },
 })
 
 const creditMessage = (routes: number, sequence: number) =>

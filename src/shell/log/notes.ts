@@ -26,6 +26,21 @@ function lineOf(note: SpeakerNote): Line {
       return { level: 'info', text: 'the session is Established', fields: { peer: note.peer } }
     case 'SESSION_DOWN':
       return { level: 'warn', text: describe(note.error), fields: { peer: note.peer } }
+    case 'ROUTES_KEPT': {
+      const { peer, routes, keep } = note
+      const text = 'the peer may be restarting: its routes are kept'
+      return { level: 'info', text, fields: { peer, routes, keepMs: keep } }
+    }
+    case 'PEER_RESTARTED': {
+      const { peer, swept } = note
+      const text = 'the peer is back and has said all; what it did not repeat goes'
+      return { level: 'info', text, fields: { peer, swept } }
+    }
+    case 'STALE_ROUTES_EXPIRED': {
+      const { peer, routes } = note
+      const text = 'routes that the peer did not repeat in time go'
+      return { level: 'warn', text, fields: { peer, routes } }
+    }
     case 'CONNECTION_REFUSED':
       return { level: 'warn', text: note.why, fields: { remote: note.remote } }
     case 'UPDATE_FAULT': {

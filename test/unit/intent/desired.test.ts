@@ -44,6 +44,7 @@ test('by default, every node is in a mesh of AS 64512 on port 179', t => {
     passive: true,
     hold: 90_000 as never,
     connectRetry: 5000 as never,
+    restart: 120_000 as never,
     families: ['ipv4'],
     routeReflectorClient: false,
     nextHop: 'auto',
@@ -265,6 +266,25 @@ test('what Go writes for nothing is nothing', t => {
   t.is(only(found).name, 'Global_10_240_0_1')
   t.deepEqual(found.problems, [])
 })
+
+const restartTimes = test.macro((t, text: string | undefined, expected: number | undefined) => {
+  const given = text === undefined ? {} : { maxRestartTime: text }
+  const bgpPeers = [peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, ...given })]
+  const spec = text === undefined ? {} : { nodeMeshMaxRestartTime: text }
+  const mesh = configuration(spec)
+  const store = snapshot({ nodes: three, bgpConfigurations: [mesh], bgpPeers })
+  const found = desired(store, facts('worker-0'))
+  for (const { restart } of peersOf(found)) t.is(restart as number | undefined, expected)
+  t.is(peersOf(found).length, 3)
+  t.deepEqual(
+    found.problems.map(({ field }) => field),
+    expected === 4_095_000 ? ['spec.nodeMeshMaxRestartTime', 'spec.maxRestartTime'] : [],
+  )
+})
+test('peers are asked to keep routes for 120 s', restartTimes, undefined, 120_000)
+test('a restart time is one of Go, to the second', restartTimes, '1m30.4s', 90_000)
+test('a restart time of nothing asks for nothing', restartTimes, '0s', undefined)
+test('a restart time that BGP cannot say is cut, and reported', restartTimes, '2h', 4_095_000)
 
 test('a field that only tunes is reported, and the session made', t => {
   const bgpPeers = [peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, keepaliveTime: '10s' })]

@@ -69,7 +69,7 @@ const session: SessionSnapshot = {
     routeRefresh: false,
   },
   counters,
-  prefixes: [{ family: 'ipv4', received: 1, best: 1, advertised: 2 }],
+  prefixes: [{ family: 'ipv4', received: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 }],
   faults: { discarded: 1, withdrawn: 2, reset: 3 },
   lastError: {
     direction: 'received',
@@ -205,7 +205,7 @@ test('a session says what was negotiated, what it carried and how it last ended'
       fourOctetAs: true,
       routeRefresh: false,
     },
-    prefixes: [{ family: 'ipv4', received: 1, best: 1, advertised: 2 }],
+    prefixes: [{ family: 'ipv4', received: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 }],
     counters: {
       established: 9,
       messagesReceived: 1,

@@ -57,6 +57,16 @@ test('our OPEN says what we are', t => {
       { type: 'multiprotocol', afi: 1, safi: 1 },
       { type: 'multiprotocol', afi: 2, safi: 1 },
       { type: 'route-refresh' },
+      {
+        type: 'graceful-restart',
+        restarting: false,
+        notification: true,
+        restartSeconds: 120,
+        families: [
+          { afi: 1, safi: 1, forwarding: false },
+          { afi: 2, safi: 1, forwarding: false },
+        ],
+      },
       { type: 'four-octet-as', asn: asn(4200000001) },
     ],
   })

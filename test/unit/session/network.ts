@@ -31,6 +31,7 @@ export const CONFIG: SessionConfig = {
   hold: seconds(90),
   connectRetry: seconds(120),
   families: ['ipv4', 'ipv6'],
+  restart: seconds(120),
 }
 
 /** Ids of one end's own connections: even. */
@@ -52,7 +53,7 @@ export class Recorder implements SessionOutput {
     negotiated: Negotiated
     offered: readonly Capability[]
   }[] = []
-  readonly downs: { connection: ConnectionId; error: SessionError }[] = []
+  readonly downs: { connection: ConnectionId; error: SessionError; kept: boolean }[] = []
   readonly updates: Uint8Array[] = []
   readonly refreshes: RouteRefresh[] = []
   readonly moves: string[] = []
@@ -69,8 +70,8 @@ export class Recorder implements SessionOutput {
   up(connection: ConnectionId, negotiated: Negotiated, offered: readonly Capability[]): void {
     this.ups.push({ connection, negotiated, offered })
   }
-  down(connection: ConnectionId, error: SessionError): void {
-    this.downs.push({ connection, error })
+  down(connection: ConnectionId, error: SessionError, kept: boolean): void {
+    this.downs.push({ connection, error, kept })
   }
   update(_connection: ConnectionId, body: Uint8Array): void {
     this.updates.push(body.slice())

@@ -21,6 +21,13 @@ test('two ends that start together reach Established over one connection', t => 
     fourOctetAs: true,
     routeRefresh: true,
     messageMax: 4096,
+    gracefulRestart: {
+      restartSeconds: 120,
+      restarting: false,
+      notification: true,
+      families: ['ipv4', 'ipv6'],
+      forwarding: [],
+    },
   })
 })
 
@@ -220,8 +227,8 @@ test('a stop says why, and the other end shows it', t => {
   t.like(world.right.session.lastError, {
     direction: 'received',
     code: 6,
-    subcode: 2,
-    text: 'Cease, Administrative Shutdown: maintenance',
+    subcode: 9,
+    text: 'Cease, Hard Reset: Cease, Administrative Shutdown: maintenance',
   })
   t.is(world.left.session.state, 'Idle')
   t.is(world.left.session.deadline(), NEVER)

@@ -216,6 +216,7 @@ export class Bench implements SpeakerOutput {
       passive: true,
       hold: seconds(90),
       connectRetry: seconds(5),
+      restart: seconds(120),
       families: ['ipv4'],
       routeReflectorClient: false,
       nextHop: 'auto',

@@ -340,7 +340,7 @@ test('a snapshot lists the watched routes in order, up to the limit, and counts 
   )
   t.is(snapshot.routesTotal, 3)
   t.deepEqual(snapshot.sessions[1]!.prefixes, [
-    { family: 'ipv4', received: 0, best: 0, advertised: 4 },
+    { family: 'ipv4', received: 0, stale: 0, endOfRib: false, best: 0, advertised: 4 },
   ])
 })
 
@@ -392,6 +392,7 @@ for (const [field, resets] of Object.entries(RESETS).filter(([name]) => name !==
       passive: false,
       hold: seconds(30),
       connectRetry: seconds(50),
+      restart: seconds(60),
       families: ['ipv4', 'ipv6'],
       routeReflectorClient: true,
       nextHop: 'keep',
@@ -440,7 +441,7 @@ test('who we are changes: every session is reset', t => {
 
 test('Stop ends every session with the text, and leaves the FIB as it is', t => {
   const { bench, a, b } = pair()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   a.announce({}, P)
   bench.deliver({ type: 'Stop', text: 'maintenance' })
@@ -454,7 +455,7 @@ test('Stop ends every session with the text, and leaves the FIB as it is', t => 
 test('a dataplane that comes is told everything, then what changes', t => {
   const { bench, a } = pair()
   a.announce({}, P, Q)
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   bench.settle()
   t.deepEqual([...bench.fib.routes.keys()].sort(), [P, Q])
@@ -463,7 +464,7 @@ test('a dataplane that comes is told everything, then what changes', t => {
   t.deepEqual([...bench.fib.routes.keys()].sort(), [Q, R])
   bench.deliver({ type: 'FibDown' })
   a.announce({}, P)
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   bench.settle()
   t.is(bench.fib.epoch as number | undefined, 2)
@@ -473,7 +474,7 @@ test('a dataplane that comes is told everything, then what changes', t => {
 
 test('routes wait for credit, withdrawals do not', t => {
   const { bench, a } = pair()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 1 })
   a.announce({}, P)
   a.announce({}, Q)
@@ -489,7 +490,7 @@ test('equal paths are one route of several next hops, up to the limit', t => {
   const bench = new Bench()
   const peers = ['a', 'b', 'c'].map((name, at) => bench.peer(name, 65001 + at))
   bench.configure({ multipathMax: 2 })
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   for (const peer of peers) peer.up()
   for (const peer of peers) peer.announce({}, P)
@@ -514,7 +515,7 @@ test('what changes while a dataplane is being told all is said once', t => {
   const { bench, a } = pair()
   a.announce({}, ...many(300))
   bench.budget = 20
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 1000 })
   bench.speaker.work(bench.budget, bench.now)
   let said = 0
@@ -534,7 +535,7 @@ test('what changes while a dataplane is being told all is said once', t => {
 
 test('a group of next hops that no route uses any more is dropped', t => {
   const { bench, a } = pair()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 1000 })
   for (const med of [1, 2, 3]) a.announce({ med }, P)
   t.is(bench.fib.groups.size, 1)
@@ -569,7 +570,7 @@ test('a path of a dead session is not chosen while it waits to be swept', t => {
 
 test('in-sync waits for the End-of-RIB of every peer', t => {
   const { bench, a, b } = pair()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   a.announce({}, P)
   a.endOfRib()
@@ -583,7 +584,7 @@ test('in-sync waits for a peer that is not up, but not for ever', t => {
   const a = bench.peer('a', 65001)
   bench.peer('never', 65002)
   bench.configure()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   a.up()
   a.endOfRib()
@@ -598,7 +599,7 @@ test('in-sync waits for a peer that is not up, but not for ever', t => {
 test('a peer that sends no End-of-RIB is waited for until it is quiet', t => {
   const { bench, b } = pair()
   b.endOfRib()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 100 })
   bench.settle()
   t.is(bench.fib.synced, undefined)
@@ -609,11 +610,11 @@ test('a peer that sends no End-of-RIB is waited for until it is quiet', t => {
 test('a dataplane that comes back is in sync as soon as it has been told all', t => {
   const { bench, a, b } = pair()
   for (const peer of [a, b]) peer.endOfRib()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.settle()
   bench.deliver({ type: 'FibDown' })
   b.down()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 10 })
   bench.settle()
   t.is(bench.fib.synced as number | undefined, 2)
@@ -621,7 +622,7 @@ test('a dataplane that comes back is in sync as soon as it has been told all', t
 
 test('a speaker without a configuration is never in sync', t => {
   const bench = new Bench()
-  bench.deliver({ type: 'FibUp' })
+  bench.deliver({ type: 'FibUp', preserved: false })
   bench.deliver({ type: 'FibCredit', routes: 10 })
   bench.settle()
   bench.pass(seconds(1000))

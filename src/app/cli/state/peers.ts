@@ -64,6 +64,7 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
       facts([
         ['Name', `${session.name} (${peerType(session.name)})`],
         ['State', `${state} since ${moment(session.since, now)}`],
+        ['Routes kept', session.staleUntil && `until ${moment(session.staleUntil, now)}`],
         ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
         ['Established', `${count(session.counters.established, 'time')} since it was configured`],
         ['Last error', session.lastError?.text ?? 'none'],
@@ -98,7 +99,25 @@ function negotiatedFacts({ negotiated }: SessionDocument): string {
     ['Families', negotiated.families.join(', ')],
     ['Four-octet AS', yes(negotiated.fourOctetAs)],
     ['Route refresh', yes(negotiated.routeRefresh)],
+    ['Graceful restart', restartText(negotiated.gracefulRestart)],
   ])
+}
+
+/** RFC 4724, RFC 8538: what becomes of the peer's routes when it goes away. */
+function restartText(
+  restart: NonNullable<SessionDocument['negotiated']>['gracefulRestart'],
+): string {
+  if (restart === undefined) return 'no'
+  const { families, restartTime, notification, restarting } = restart
+  const kept =
+    families.length === 0
+      ? 'its routes are not kept, it keeps ours'
+      : `its ${families.join(', ')} routes are kept for ${restartTime}`
+  return [
+    kept,
+    ...(families.length > 0 && notification ? ['through a NOTIFICATION too'] : []),
+    ...(restarting ? ['it had just restarted'] : []),
+  ].join(', ')
 }
 
 function prefixTable(terminal: Terminal, { prefixes }: SessionDocument): string {
@@ -108,6 +127,8 @@ function prefixTable(terminal: Terminal, { prefixes }: SessionDocument): string 
     [
       { heading: 'FAMILY', text: row => row.family },
       { heading: 'RECEIVED', text: row => String(row.received) },
+      { heading: 'STALE', text: row => String(row.stale) },
+      { heading: 'COMPLETE', text: row => (row.endOfRib ? 'yes' : 'no') },
       { heading: 'BEST', text: row => String(row.best) },
       { heading: 'ADVERTISED', text: row => String(row.advertised) },
     ],

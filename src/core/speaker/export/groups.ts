@@ -35,6 +35,7 @@ export class Exports {
   readonly #moving = new Set<Place>()
   /** groups that the last member has left */
   readonly #ended = new Set<UpdateGroup>()
+  #endOfRibHeld = false
   /** whose turn is next when the budget ends before the members do */
   #turn = 0
 
@@ -86,6 +87,12 @@ export class Exports {
   congest(peer: PeerId, congested: boolean): void {
     const feed = this.#feed(peer)
     if (feed !== undefined) feed.congested = congested
+  }
+
+  /** While `held`, nobody is told that all has been said. RFC 4724 §4.1 */
+  holdEndOfRib(held: boolean): void {
+    this.#endOfRibHeld = held
+    for (const group of this.#byRules.values()) group.endOfRibHeld = held
   }
 
   /** The member asked for everything again. RFC 2918 §4 */
@@ -149,7 +156,7 @@ export class Exports {
       left -= Math.max(1, group.pump(feed, share))
       this.#turn = start + at + 1
     }
-    return feeds.some(({ feed }) => !feed.inStep || feed.endOfRib)
+    return feeds.some(({ group, feed }) => !feed.inStep || group.owesEndOfRib(feed))
   }
 
   #move(): void {
@@ -190,6 +197,7 @@ export class Exports {
       nextHopMissing: source => each(source, listener => listener.nextHopMissing(source)),
     })
     const group: UpdateGroup = new UpdateGroup(tables, exporter, rules.messageMax)
+    group.endOfRibHeld = this.#endOfRibHeld
     this.#byRules.set(text, group)
     return group
   }

@@ -93,10 +93,16 @@ function toSession(session: SessionSnapshot) {
     localAs: session.localAs,
     state: session.state,
     since: session.since,
-    ...optional('negotiated', session.negotiated, negotiated => ({
+    ...optional('negotiated', session.negotiated, ({ gracefulRestart, ...negotiated }) => ({
       ...negotiated,
       families: [...negotiated.families],
+      ...optional('gracefulRestart', gracefulRestart, restart => ({
+        ...restart,
+        families: [...restart.families],
+        forwarding: [...restart.forwarding],
+      })),
     })),
+    ...optional('staleUntil', session.staleUntil, same),
     counters: { ...session.counters },
     prefixes: session.prefixes.map(counts => ({ ...counts })),
     faults: { ...session.faults },
@@ -115,10 +121,13 @@ function fromSession(message: SessionMessage): SessionSnapshot {
     state: word(STATES, message.state),
     since: time(message.since),
     ...optional('negotiated', message.negotiated, fromNegotiated),
+    ...optional('staleUntil', message.staleUntil, time),
     counters: fromCounters(message),
     prefixes: message.prefixes.map(counts => ({
       family: family(counts.family),
       received: counts.received,
+      stale: counts.stale,
+      endOfRib: counts.endOfRib,
       best: counts.best,
       advertised: counts.advertised,
     })),
@@ -134,6 +143,13 @@ function fromNegotiated(message: NegotiatedSnapshot): NonNullable<SessionSnapsho
     families: message.families.map(family),
     fourOctetAs: message.fourOctetAs,
     routeRefresh: message.routeRefresh,
+    ...optional('gracefulRestart', message.gracefulRestart, restart => ({
+      restartSeconds: restart.restartSeconds,
+      restarting: restart.restarting,
+      notification: restart.notification,
+      families: restart.families.map(family),
+      forwarding: restart.forwarding.map(family),
+    })),
   }
 }
 

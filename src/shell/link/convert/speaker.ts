@@ -81,6 +81,7 @@ function toPeer(peer: PeerConfig) {
     export: peer.export,
     ...optional('nextHopIpv4', peer.nextHopIpv4, same),
     ...optional('nextHopIpv6', peer.nextHopIpv6, same),
+    ...optional('restartMs', peer.restart, same),
   }
 }
 
@@ -101,5 +102,6 @@ function fromPeer(message: PeerConfigMessage): PeerConfig {
     export: word(['originated', 'all'], message.export),
     ...optional('nextHopIpv4', message.nextHopIpv4, address),
     ...optional('nextHopIpv6', message.nextHopIpv6, address),
+    ...optional('restart', message.restartMs, time),
   }
 }

@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiJgoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJIuACCgtGcm9tU3BlYWtlchIQCghzZXF1ZW5jZRgBIAEoDRInCgVoZWxsbxgCIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEicKBWJlZ2luGAMgASgLMhYubWFydGxldC5saW5rLnYxLkJlZ2luSAASKQoGZ3JvdXBzGAQgASgLMhcubWFydGxldC5saW5rLnYxLkdyb3Vwc0gAEikKBnJvdXRlcxgFIAEoCzIXLm1hcnRsZXQubGluay52MS5Sb3V0ZXNIABIvCgl3aXRoZHJhd3MYBiABKAsyGi5tYXJ0bGV0LmxpbmsudjEuV2l0aGRyYXdzSAASMgoLZHJvcF9ncm91cHMYByABKAsyGy5tYXJ0bGV0LmxpbmsudjEuRHJvcEdyb3Vwc0gAEioKB2luX3N5bmMYCCABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW5TeW5jSABCBgoEYm9keSIWCgVCZWdpbhINCgVlcG9jaBgBIAEoDSIXCgZJblN5bmMSDQoFZXBvY2gYASABKA0iMAoGR3JvdXBzEiYKBmdyb3VwcxgBIAMoCzIWLm1hcnRsZXQubGluay52MS5Hcm91cCI7CgVHcm91cBIKCgJpZBgBIAEoDRImCgRob3BzGAIgAygLMhgubWFydGxldC5saW5rLnYxLk5leHRIb3AiPQoHTmV4dEhvcBIPCgdhZGRyZXNzGAEgASgMEhEKCWludGVyZmFjZRgCIAEoCRIOCgZ3ZWlnaHQYAyABKA0iGQoKRHJvcEdyb3VwcxILCgNpZHMYASADKA0iMwoGUm91dGVzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMEg4KBmdyb3VwcxgDIAMoDSImCglXaXRoZHJhd3MSCwoDYWZpGAEgASgNEgwKBG5scmkYAiABKAwiZwoJVG9TcGVha2VyEicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASKQoGY3JlZGl0GAIgASgLMhcubWFydGxldC5saW5rLnYxLkNyZWRpdEgAQgYKBGJvZHkiKgoGQ3JlZGl0Eg4KBnJvdXRlcxgBIAEoDRIQCghzZXF1ZW5jZRgCIAEoDSLaAQoOU3BlYWtlclJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIvCgljb25maWd1cmUYAiABKAsyGi5tYXJ0bGV0LmxpbmsudjEuQ29uZmlndXJlSAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SAASMAoGbG9va3VwGAQgASgLMh4ubWFydGxldC5saW5rLnYxLkxvb2t1cFJlcXVlc3RIAEIGCgRib2R5ItYBCgxTcGVha2VyUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI0CghzbmFwc2hvdBgCIAEoCzIgLm1hcnRsZXQubGluay52MS5TcGVha2VyU25hcHNob3RIABIvCgl1bmNoYW5nZWQYAyABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVW5jaGFuZ2VkSAASLgoGbG9va3VwGAQgASgLMhwubWFydGxldC5saW5rLnYxLkxvb2t1cFJlcGx5SABCBgoEYm9keSIzCg9TbmFwc2hvdFJlcXVlc3QSFAoHdmVyc2lvbhgBIAEoAUgAiAEBQgoKCF92ZXJzaW9uIgsKCVVuY2hhbmdlZCJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNItkBCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDUINCgtfY2x1c3Rlcl9pZCL2AgoKUGVlckNvbmZpZxIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIPCgdwZWVyX2FzGAQgASgNEhAKCGxvY2FsX2FzGAUgASgNEhoKDWxvY2FsX2FkZHJlc3MYBiABKAlIAIgBARIPCgdwYXNzaXZlGAcgASgIEg8KB2hvbGRfbXMYCCABKAESGAoQY29ubmVjdF9yZXRyeV9tcxgJIAEoARIQCghmYW1pbGllcxgKIAMoCRIeChZyb3V0ZV9yZWZsZWN0b3JfY2xpZW50GAsgASgIEhAKCG5leHRfaG9wGAwgASgJEg4KBmV4cG9ydBgNIAEoCRIaCg1uZXh0X2hvcF9pcHY0GA4gASgJSAGIAQESGgoNbmV4dF9ob3BfaXB2NhgPIAEoCUgCiAEBQhAKDl9sb2NhbF9hZGRyZXNzQhAKDl9uZXh0X2hvcF9pcHY0QhAKDl9uZXh0X2hvcF9pcHY2IisKDUxvb2t1cFJlcXVlc3QSCgoCaWQYASABKA0SDgoGdGFyZ2V0GAIgASgJIkkKC0xvb2t1cFJlcGx5EgoKAmlkGAEgASgNEi4KBnJvdXRlcxgCIAMoCzIeLm1hcnRsZXQubGluay52MS5Sb3V0ZVNuYXBzaG90Iv0BCg9TcGVha2VyU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARIRCglyb3V0ZXJfaWQYAyABKA0SEAoIbG9jYWxfYXMYBCABKA0SMgoIc2Vzc2lvbnMYBSADKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvblNuYXBzaG90Ei4KBnRhYmxlcxgGIAMoCzIeLm1hcnRsZXQubGluay52MS5UYWJsZVNuYXBzaG90Ei4KBnJvdXRlcxgHIAMoCzIeLm1hcnRsZXQubGluay52MS5Sb3V0ZVNuYXBzaG90EhQKDHJvdXRlc190b3RhbBgIIAEoDSJECg1UYWJsZVNuYXBzaG90Eg4KBmZhbWlseRgBIAEoCRIUCgxkZXN0aW5hdGlvbnMYAiABKA0SDQoFcGF0aHMYAyABKA0i/gIKD1Nlc3Npb25TbmFwc2hvdBIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIPCgdwZWVyX2FzGAQgASgNEhAKCGxvY2FsX2FzGAUgASgNEg0KBXN0YXRlGAYgASgJEg0KBXNpbmNlGAcgASgBEjcKCm5lZ290aWF0ZWQYCCABKAsyIy5tYXJ0bGV0LmxpbmsudjEuTmVnb3RpYXRlZFNuYXBzaG90EjIKCGNvdW50ZXJzGAkgASgLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25Db3VudGVycxIvCghwcmVmaXhlcxgKIAMoCzIdLm1hcnRsZXQubGluay52MS5QcmVmaXhDb3VudHMSLAoGZmF1bHRzGAsgASgLMhwubWFydGxldC5saW5rLnYxLkZhdWx0Q291bnRzEjEKCmxhc3RfZXJyb3IYDCABKAsyHS5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkVycm9yIn0KEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCCLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEiUgoMUHJlZml4Q291bnRzEg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0iQgoLRmF1bHRDb3VudHMSEQoJZGlzY2FyZGVkGAEgASgBEhEKCXdpdGhkcmF3bhgCIAEoARINCgVyZXNldBgDIAEoASJ5CgxTZXNzaW9uRXJyb3ISEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoAUIHCgVfY29kZUIKCghfc3ViY29kZSJNCg1Sb3V0ZVNuYXBzaG90Eg4KBnByZWZpeBgBIAEoCRIsCgVwYXRocxgCIAMoCzIdLm1hcnRsZXQubGluay52MS5QYXRoU25hcHNob3Qi+QEKDFBhdGhTbmFwc2hvdBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJQgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQipAEKEERhdGFwbGFuZVJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIpCgZpbnRlbnQYAiABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW50ZW50SAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SABCBgoEYm9keSKqAQoORGF0YXBsYW5lUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI2CghzbmFwc2hvdBgCIAEoCzIiLm1hcnRsZXQubGluay52MS5EYXRhcGxhbmVTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIAEIGCgRib2R5IkIKBkludGVudBISCgpibGFja2hvbGVzGAEgAygJEg8KB3dhdGNoZWQYAiADKAkSEwoLd2F0Y2hlZF9tYXgYAyABKA0ihAMKEURhdGFwbGFuZVNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESDQoFdGFibGUYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SDgoGbWV0cmljGAUgASgNEg8KB3NwZWFrZXIYBiABKAkSDwoHaW5fc3luYxgHIAEoCBIOCgZ3YW50ZWQYCCABKA0SEQoJaW5zdGFsbGVkGAkgASgNEg8KB3BlbmRpbmcYCiABKA0SDgoGZmFpbGVkGAsgASgNEg0KBXN0YWxlGAwgASgNEhAKCHJlcGFpcmVkGA0gASgBEhAKCGZhaWx1cmVzGA4gASgBEhYKCWxhc3Rfc3luYxgPIAEoAUgAiAEBEjQKDGxhc3RfZmFpbHVyZRgQIAEoCzIeLm1hcnRsZXQubGluay52MS5LZXJuZWxGYWlsdXJlEiwKBnJvdXRlcxgRIAMoCzIcLm1hcnRsZXQubGluay52MS5LZXJuZWxSb3V0ZUIMCgpfbGFzdF9zeW5jIjoKDUtlcm5lbEZhaWx1cmUSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgBIkoKC0tlcm5lbFJvdXRlEg4KBnByZWZpeBgBIAEoCRINCgVzdGF0ZRgCIAEoCRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvcmIGcHJvdG8z");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLZAQoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA1CDQoLX2NsdXN0ZXJfaWQingMKClBlZXJDb25maWcSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRIaCg1sb2NhbF9hZGRyZXNzGAYgASgJSACIAQESDwoHcGFzc2l2ZRgHIAEoCBIPCgdob2xkX21zGAggASgBEhgKEGNvbm5lY3RfcmV0cnlfbXMYCSABKAESEAoIZmFtaWxpZXMYCiADKAkSHgoWcm91dGVfcmVmbGVjdG9yX2NsaWVudBgLIAEoCBIQCghuZXh0X2hvcBgMIAEoCRIOCgZleHBvcnQYDSABKAkSGgoNbmV4dF9ob3BfaXB2NBgOIAEoCUgBiAEBEhoKDW5leHRfaG9wX2lwdjYYDyABKAlIAogBARIXCgpyZXN0YXJ0X21zGBAgASgBSAOIAQFCEAoOX2xvY2FsX2FkZHJlc3NCEAoOX25leHRfaG9wX2lwdjRCEAoOX25leHRfaG9wX2lwdjZCDQoLX3Jlc3RhcnRfbXMiKwoNTG9va3VwUmVxdWVzdBIKCgJpZBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkiSQoLTG9va3VwUmVwbHkSCgoCaWQYASABKA0SLgoGcm91dGVzGAIgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3Qi/QEKD1NwZWFrZXJTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEhEKCXJvdXRlcl9pZBgDIAEoDRIQCghsb2NhbF9hcxgEIAEoDRIyCghzZXNzaW9ucxgFIAMoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uU25hcHNob3QSLgoGdGFibGVzGAYgAygLMh4ubWFydGxldC5saW5rLnYxLlRhYmxlU25hcHNob3QSLgoGcm91dGVzGAcgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3QSFAoMcm91dGVzX3RvdGFsGAggASgNIkQKDVRhYmxlU25hcHNob3QSDgoGZmFtaWx5GAEgASgJEhQKDGRlc3RpbmF0aW9ucxgCIAEoDRINCgVwYXRocxgDIAEoDSKoAwoPU2Vzc2lvblNuYXBzaG90EgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SDQoFc3RhdGUYBiABKAkSDQoFc2luY2UYByABKAESNwoKbmVnb3RpYXRlZBgIIAEoCzIjLm1hcnRsZXQubGluay52MS5OZWdvdGlhdGVkU25hcHNob3QSMgoIY291bnRlcnMYCSABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkNvdW50ZXJzEi8KCHByZWZpeGVzGAogAygLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeENvdW50cxIsCgZmYXVsdHMYCyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRmF1bHRDb3VudHMSMQoKbGFzdF9lcnJvchgMIAEoCzIdLm1hcnRsZXQubGluay52MS5TZXNzaW9uRXJyb3ISGAoLc3RhbGVfdW50aWwYDSABKAFIAIgBAUIOCgxfc3RhbGVfdW50aWwiuQEKEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCBI6ChBncmFjZWZ1bF9yZXN0YXJ0GAYgASgLMiAubWFydGxldC5saW5rLnYxLkdyYWNlZnVsUmVzdGFydCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBInUKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgiQgoLRmF1bHRDb3VudHMSEQoJZGlzY2FyZGVkGAEgASgBEhEKCXdpdGhkcmF3bhgCIAEoARINCgVyZXNldBgDIAEoASJ5CgxTZXNzaW9uRXJyb3ISEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoAUIHCgVfY29kZUIKCghfc3ViY29kZSJNCg1Sb3V0ZVNuYXBzaG90Eg4KBnByZWZpeBgBIAEoCRIsCgVwYXRocxgCIAMoCzIdLm1hcnRsZXQubGluay52MS5QYXRoU25hcHNob3Qi+QEKDFBhdGhTbmFwc2hvdBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJQgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQipAEKEERhdGFwbGFuZVJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIpCgZpbnRlbnQYAiABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW50ZW50SAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SABCBgoEYm9keSKqAQoORGF0YXBsYW5lUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI2CghzbmFwc2hvdBgCIAEoCzIiLm1hcnRsZXQubGluay52MS5EYXRhcGxhbmVTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIAEIGCgRib2R5IkIKBkludGVudBISCgpibGFja2hvbGVzGAEgAygJEg8KB3dhdGNoZWQYAiADKAkSEwoLd2F0Y2hlZF9tYXgYAyABKA0ihAMKEURhdGFwbGFuZVNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESDQoFdGFibGUYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SDgoGbWV0cmljGAUgASgNEg8KB3NwZWFrZXIYBiABKAkSDwoHaW5fc3luYxgHIAEoCBIOCgZ3YW50ZWQYCCABKA0SEQoJaW5zdGFsbGVkGAkgASgNEg8KB3BlbmRpbmcYCiABKA0SDgoGZmFpbGVkGAsgASgNEg0KBXN0YWxlGAwgASgNEhAKCHJlcGFpcmVkGA0gASgBEhAKCGZhaWx1cmVzGA4gASgBEhYKCWxhc3Rfc3luYxgPIAEoAUgAiAEBEjQKDGxhc3RfZmFpbHVyZRgQIAEoCzIeLm1hcnRsZXQubGluay52MS5LZXJuZWxGYWlsdXJlEiwKBnJvdXRlcxgRIAMoCzIcLm1hcnRsZXQubGluay52MS5LZXJuZWxSb3V0ZUIMCgpfbGFzdF9zeW5jIjoKDUtlcm5lbEZhaWx1cmUSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgBIkoKC0tlcm5lbFJvdXRlEg4KBnByZWZpeBgBIAEoCRINCgVzdGF0ZRgCIAEoCRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvcmIGcHJvdG8z");
 
 /**
  * The first message of either side.
@@ -46,6 +46,13 @@ export type Hello = Message<"martlet.link.v1.Hello"> & {
    * @generated from field: string role = 2;
    */
   role: string;
+
+  /**
+   * of the dataplane to a speaker: what an earlier speaker wanted is still forwarded
+   *
+   * @generated from field: bool preserved = 3;
+   */
+  preserved: boolean;
 };
 
 /**
@@ -664,6 +671,13 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
    * @generated from field: optional string next_hop_ipv6 = 15;
    */
   nextHopIpv6?: string | undefined;
+
+  /**
+   * for how long the peer is asked to keep our routes when we go away; absent: not at all
+   *
+   * @generated from field: optional double restart_ms = 16;
+   */
+  restartMs?: number | undefined;
 };
 
 /**
@@ -863,6 +877,13 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
    * @generated from field: martlet.link.v1.SessionError last_error = 12;
    */
   lastError?: SessionError | undefined;
+
+  /**
+   * when its stale routes go; absent while there are none
+   *
+   * @generated from field: optional double stale_until = 13;
+   */
+  staleUntil?: number | undefined;
 };
 
 /**
@@ -900,6 +921,13 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
    * @generated from field: bool route_refresh = 5;
    */
   routeRefresh: boolean;
+
+  /**
+   * what the peer offers; absent where it offers nothing
+   *
+   * @generated from field: martlet.link.v1.GracefulRestart graceful_restart = 6;
+   */
+  gracefulRestart?: GracefulRestart | undefined;
 };
 
 /**
@@ -908,6 +936,43 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
   messageDesc(file_link, 25);
+
+/**
+ * @generated from message martlet.link.v1.GracefulRestart
+ */
+export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
+  /**
+   * @generated from field: uint32 restart_seconds = 1;
+   */
+  restartSeconds: number;
+
+  /**
+   * @generated from field: bool restarting = 2;
+   */
+  restarting: boolean;
+
+  /**
+   * @generated from field: bool notification = 3;
+   */
+  notification: boolean;
+
+  /**
+   * @generated from field: repeated string families = 4;
+   */
+  families: string[];
+
+  /**
+   * @generated from field: repeated string forwarding = 5;
+   */
+  forwarding: string[];
+};
+
+/**
+ * Describes the message martlet.link.v1.GracefulRestart.
+ * Use `create(GracefulRestartSchema)` to create a new message.
+ */
+export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
+  messageDesc(file_link, 26);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -966,7 +1031,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 26);
+  messageDesc(file_link, 27);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -991,6 +1056,20 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
    * @generated from field: uint32 advertised = 4;
    */
   advertised: number;
+
+  /**
+   * of those received, not repeated since the peer went away
+   *
+   * @generated from field: uint32 stale = 5;
+   */
+  stale: number;
+
+  /**
+   * the peer has said all that it has
+   *
+   * @generated from field: bool end_of_rib = 6;
+   */
+  endOfRib: boolean;
 };
 
 /**
@@ -998,7 +1077,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 27);
+  messageDesc(file_link, 28);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1025,7 +1104,7 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 28);
+  messageDesc(file_link, 29);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -1064,7 +1143,7 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 29);
+  messageDesc(file_link, 30);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -1086,7 +1165,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 30);
+  messageDesc(file_link, 31);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -1150,7 +1229,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 31);
+  messageDesc(file_link, 32);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -1185,7 +1264,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 32);
+  messageDesc(file_link, 33);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -1220,7 +1299,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 33);
+  messageDesc(file_link, 34);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -1249,7 +1328,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 34);
+  messageDesc(file_link, 35);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -1348,7 +1427,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 35);
+  messageDesc(file_link, 36);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -1375,7 +1454,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 36);
+  messageDesc(file_link, 37);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -1404,5 +1483,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 37);
+  messageDesc(file_link, 38);
 

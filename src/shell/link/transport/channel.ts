@@ -30,8 +30,8 @@ export interface ChannelOptions<Out extends Message, In extends Envelope> {
   readonly hello: Out
   /** who the other side has to be */
   readonly peer: string
-  /** both said Hello */
-  open(): void
+  /** both said Hello; `hello` is the other side's */
+  open(hello: Hello): void
   /** a message after Hello; what it throws closes the connection */
   message(message: In): void
   /** called exactly once */
@@ -109,7 +109,7 @@ export class Channel<Out extends Message, In extends Envelope> {
     if (role !== this.#options.peer)
       throw new LinkError('LINK_MESSAGE', `"${role}" is not the ${this.#options.peer}`)
     this.#greeted = true
-    this.#options.open()
+    this.#options.open(body.value)
   }
 
   #end(why: LinkError): void {

@@ -1,5 +1,5 @@
-import { Writer } from '../base/index.ts'
-import type { Family } from '../net/index.ts'
+import { Writer } from '../../base/index.ts'
+import type { Family } from '../../net/index.ts'
 import {
   type AttributeSetId,
   attributeContext,
@@ -7,7 +7,7 @@ import {
   NO_SET,
   type PeerId,
   recordOctetsMax,
-} from '../rib/index.ts'
+} from '../../rib/index.ts'
 import {
   type AttributeContext,
   checkNlri,
@@ -27,8 +27,8 @@ import {
   type Update,
   unreachAt,
   updateFault,
-} from '../wire/index.ts'
-import type { Tables } from './tables.ts'
+} from '../../wire/index.ts'
+import type { Tables } from '../tables.ts'
 
 /**
  * UPDATEs into the Adj-RIBs-In.

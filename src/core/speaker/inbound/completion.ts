@@ -1,0 +1,113 @@
+import { type Millis, millis, NEVER, seconds } from '../../base/index.ts'
+import type { Peer } from '../peer.ts'
+import type { Tables } from '../tables.ts'
+
+/** Whether all has come that is to come, after a start. */
+
+/**
+ * A peer that sends no End-of-RIB is taken to have said all when it was up for so long and is
+ * quiet.
+ */
+const QUIET = seconds(5)
+
+/** What a `Completion` looks at. */
+export interface CompletionParts {
+  readonly tables: Tables
+  readonly peers: () => Iterable<Peer>
+  /** longest wait, from the first configuration on */
+  readonly deferral: Millis
+}
+
+/**
+ * The first tables of a speaker's life. Two things wait for them: the FIB, which may be swept once
+ * they are complete, and, where the speaker has restarted, its own End-of-RIB, by which its peers
+ * sweep what it did not repeat (RFC 4724 §4.1).
+ *
+ * A peer has said all with its End-of-RIB; one that does not know of it when it is quiet; none of
+ * them is waited for longer than the deferral. Two that restart at once would wait for each other:
+ * for our End-of-RIB, one that says R is not waited for.
+ */
+export class Completion {
+  readonly #parts: CompletionParts
+  #configuredAt = NEVER
+  #forwarding = false
+  #restarting = false
+  #complete = false
+  #restartAsksAt = NEVER
+  #completeAsksAt = NEVER
+
+  constructor(parts: CompletionParts) {
+    this.#parts = parts
+  }
+
+  /** There is a configuration: from now on peers are waited for. */
+  configured(now: Millis): void {
+    this.#configuredAt = now
+  }
+
+  /** The dataplane went on forwarding what an earlier life of this speaker told it. */
+  preserved(): void {
+    this.#forwarding = true
+    this.#restarting = !this.#complete
+  }
+
+  /** F: what peers keep of ours was forwarded all the time. RFC 4724 §3 */
+  get forwarding(): boolean {
+    return this.#forwarding
+  }
+
+  /** R: this speaker has restarted, and has not heard all yet. RFC 4724 §4.1 */
+  get restarting(): boolean {
+    return this.#restarting
+  }
+
+  /** When to ask again. */
+  get asksAt(): Millis {
+    return millis(Math.min(this.#restartAsksAt, this.#completeAsksAt))
+  }
+
+  /** Looks whether the restart is over. O(peers) while it is not. */
+  look(now: Millis): void {
+    this.#completeAsksAt = NEVER
+    if (!this.#restarting) return
+    const until = this.#until(now, peer =>
+      peer.link?.negotiated.gracefulRestart?.restarting === true && peer.inbound.size === 0
+        ? now
+        : undefined,
+    )
+    this.#restarting = until > now
+    this.#restartAsksAt = this.#restarting ? until : NEVER
+  }
+
+  /**
+   * True when the first tables are complete, so that the FIB may be swept. Once true it stays true.
+   * O(peers) until then.
+   */
+  complete(now: Millis): boolean {
+    if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return false
+    if (this.#complete) return true
+    const until = this.#until(now, () => undefined)
+    this.#complete = until <= now
+    this.#completeAsksAt = this.#complete ? NEVER : until
+    return this.#complete
+  }
+
+  /** Until when a table may still be incomplete; `now` or before when it is not. */
+  #until(now: Millis, excused: (peer: Peer) => Millis | undefined): Millis {
+    if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return NEVER
+    const end = this.#configuredAt + this.#parts.deferral
+    if (now >= end) return now
+    let until = 0
+    for (const peer of this.#parts.peers())
+      until = Math.max(until, excused(peer) ?? awaited(peer, now, end))
+    return millis(Math.min(until, end))
+  }
+}
+
+/** Until when a peer's table may still be incomplete. */
+function awaited({ link, inbound, sweeping }: Peer, now: Millis, end: number): number {
+  if (link === undefined || inbound.size > 0 || sweeping.size > 0) return end
+  const { families, gracefulRestart } = link.negotiated
+  if (families.every(family => link.complete.has(family))) return now
+  return gracefulRestart === undefined ? link.since + QUIET : end
+}
