@@ -33,12 +33,19 @@ export async function runController(configPath: string | undefined): Promise<voi
     import('./version.ts'),
   ])
   const configuration = loadConfig(configPath)
+  const supervisor = parent()
   await live({
     name: 'controller',
     level: configuration.log.level,
-    supervisor: parent(),
+    supervisor,
     allowed: NEEDED.controller,
-    start: log => startController({ configuration, version: VERSION, log }),
+    start: log =>
+      startController({
+        configuration,
+        version: VERSION,
+        log,
+        allowPorts: ports => supervisor?.allow(ports),
+      }),
   })
 }
 
@@ -54,7 +61,7 @@ export async function runSpeaker(configPath: string | undefined): Promise<void> 
     name: 'speaker',
     level: settings.logLevel,
     supervisor,
-    // alone it opens port 179 by itself
+    // alone it opens its ports by itself
     allowed: supervisor === undefined ? ['NET_BIND_SERVICE'] : NEEDED.speaker,
     start: log =>
       startSpeaker({

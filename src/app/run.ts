@@ -19,7 +19,9 @@ import { settingsOf } from './settings.ts'
 
 /**
  * The supervisor: starts the three processes with the least that each works with, starts again what
- * ends, and opens port 179 for the speaker, which may not. It holds no state.
+ * ends, and opens the ports below 1024 that the speaker listens on, which it may not itself: 179,
+ * and any other that the store names as this node's, by the controller's word. It holds no state
+ * but that word, which each controller gives again.
  */
 
 /** What the supervisor is started with. */
@@ -30,11 +32,9 @@ export interface SupervisorOptions {
   readonly log: Log
 }
 
-/**
- * The privileged port that the speaker may have: that of BGP. Others below 1024 are not its
- * business.
- */
+/** BGP's own port: the speaker may always have it. RFC 4271 §8 */
 const BGP_PORT = 179
+/** From here on any process may listen. */
 const UNPRIVILEGED_PORT_MIN = 1_024
 
 /** In this order they end: the speaker says goodbye while the dataplane still listens. */
@@ -49,7 +49,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   const identities = planIdentities(thisMachine(ownPrivileges()), filesOf(configuration))
   for (const shortfall of identities.shortfalls) log.warn('PRIVILEGES_SHARED', shortfall)
   makeSocketDirectories(directoriesOf(configuration.runDirectory, identities))
-  const children = CHILDREN.map(name => startChild(name, options, identities))
+  const ports = new Ports(log)
+  const children = CHILDREN.map(name => startChild(name, options, identities, ports))
   return {
     close: async () => {
       for (const child of children) await child.stop()
@@ -57,7 +58,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   }
 }
 
-function startChild(name: ChildName, options: SupervisorOptions, identities: Identities): Child {
+function startChild(
+  name: ChildName,
+  options: SupervisorOptions,
+  identities: Identities,
+  ports: Ports,
+): Child {
   const { configuration, configPath, log } = options
   const { uid } = identities.of[name]
   const child = log.child({ child: name })
@@ -76,33 +82,59 @@ function startChild(name: ChildName, options: SupervisorOptions, identities: Ide
     environment: name === 'controller' ? process.env : harmless(process.env),
     message: (message, send) => {
       const asked = question(message)
-      if (asked === undefined) child.warn('QUESTION', `the ${name} asked what nobody answers`)
-      else if (asked.ask === 'settings') send({ settings: settingsOf(configuration) })
-      else if (name === 'speaker') void answerListen(asked, asked.id, send)
+      if (asked?.ask === 'settings') send({ settings: settingsOf(configuration) })
+      else if (asked?.ask === 'listen' && name === 'speaker') void ports.open(asked, asked.id, send)
+      else if (asked?.ask === 'allow' && name === 'controller') ports.allow(asked.ports)
+      else child.warn('QUESTION', `the ${name} asked for what it is not given`)
     },
   })
 }
 
-async function answerListen(
-  at: ListenAddress,
-  id: number,
-  send: Parameters<ConstructorParameters<typeof Child>[0]['message']>[1],
-): Promise<void> {
-  if (at.port !== BGP_PORT && at.port < UNPRIVILEGED_PORT_MIN) {
-    const text = `listenPort is ${BGP_PORT}, or ${UNPRIVILEGED_PORT_MIN} and above`
-    send({ listen: id, code: 'EPERM', text })
-    return
+/**
+ * Listeners for the speaker: TCP only, and below 1024 only at the ports that BGP has here. Nothing
+ * else of the supervisor's privileges can be had by asking.
+ */
+class Ports {
+  readonly #log: Log
+  #allowed: ReadonlySet<number> = new Set([BGP_PORT])
+
+  constructor(log: Log) {
+    this.#log = log
   }
-  try {
-    const server = await listenHere(at)
-    // one that connects before the speaker has the listener: it will try again
-    server.on('connection', socket => socket.destroy())
-    send({ listen: id }, server)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error
-    send({ listen: id, code: error.code, text: explain(error) })
+
+  /** The controller alone reads the store: where it names a port, the operator has. */
+  allow(ports: readonly number[]): void {
+    this.#allowed = new Set([BGP_PORT, ...ports])
+  }
+
+  async open(at: ListenAddress, id: number, send: Answer): Promise<void> {
+    const { family, port } = at
+    if (port < UNPRIVILEGED_PORT_MIN && !this.#allowed.has(port)) {
+      const text = `port ${port} is not a listenPort of this node as the controller last read it`
+      this.#log.warn('PORT_REFUSED', `the speaker may not have ${family} port ${port}`, {
+        family,
+        port,
+      })
+      send({ listen: id, code: 'EPERM', text })
+      return
+    }
+    try {
+      const server = await listenHere(at)
+      // one that connects before the speaker has the listener: it will try again
+      server.on('connection', socket => socket.destroy())
+      this.#log.info('PORT_OPENED', `opened ${family} port ${port} for the speaker`, {
+        family,
+        port,
+      })
+      send({ listen: id }, server)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error
+      send({ listen: id, code: error.code, text: explain(error) })
+    }
   }
 }
+
+type Answer = Parameters<ConstructorParameters<typeof Child>[0]['message']>[1]
 
 /** What the controller has to be able to use, the store first. */
 const filesOf = ({ store, source }: NodeConfiguration): string[] => [

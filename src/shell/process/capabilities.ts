@@ -5,21 +5,53 @@ import { readFileSync } from 'node:fs'
  * capabilities(7).
  */
 
-/** The capabilities that anything here asks about, by their bit. */
-const BITS = {
-  CHOWN: 0,
-  DAC_OVERRIDE: 1,
-  SETGID: 6,
-  SETUID: 7,
-  SETPCAP: 8,
-  NET_BIND_SERVICE: 10,
-  NET_ADMIN: 12,
-  NET_RAW: 13,
-  SYS_ADMIN: 21,
-} as const
+/** All capabilities in the order of their bits. capabilities(7), Linux 6.18 */
+const NAMES = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'SETPCAP',
+  'LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE',
+  'NET_BROADCAST',
+  'NET_ADMIN',
+  'NET_RAW',
+  'IPC_LOCK',
+  'IPC_OWNER',
+  'SYS_MODULE',
+  'SYS_RAWIO',
+  'SYS_CHROOT',
+  'SYS_PTRACE',
+  'SYS_PACCT',
+  'SYS_ADMIN',
+  'SYS_BOOT',
+  'SYS_NICE',
+  'SYS_RESOURCE',
+  'SYS_TIME',
+  'SYS_TTY_CONFIG',
+  'MKNOD',
+  'LEASE',
+  'AUDIT_WRITE',
+  'AUDIT_CONTROL',
+  'SETFCAP',
+  'MAC_OVERRIDE',
+  'MAC_ADMIN',
+  'SYSLOG',
+  'WAKE_ALARM',
+  'BLOCK_SUSPEND',
+  'AUDIT_READ',
+  'PERFMON',
+  'BPF',
+  'CHECKPOINT_RESTORE',
+] as const
 
 /** A capability by the name that it has without `CAP_`. */
-export type Capability = keyof typeof BITS
+export type Capability = (typeof NAMES)[number]
 
 /** What a process may do. */
 export interface Privileges {
@@ -56,7 +88,7 @@ export function parsePrivileges(status: string): Privileges {
 export const has = (privileges: Privileges, capability: Capability): boolean =>
   (privileges.effective & bit(capability)) !== 0n
 
-/** What of `privileges` is beyond `allowed`, for people: `CAP_NET_RAW`, or `capability 37`. */
+/** What of `privileges` is beyond `allowed`, for people: `CAP_NET_RAW`, or `capability 41`. */
 export function excess(privileges: Privileges, allowed: readonly Capability[]): string[] {
   let rest = privileges.effective
   for (const capability of allowed) rest &= ~bit(capability)
@@ -65,9 +97,9 @@ export function excess(privileges: Privileges, allowed: readonly Capability[]): 
   return names
 }
 
-const bit = (capability: Capability): bigint => 1n << BigInt(BITS[capability])
+const bit = (capability: Capability): bigint => 1n << BigInt(NAMES.indexOf(capability))
 
-function nameOf(at: number): string {
-  const found = Object.entries(BITS).find(([, position]) => position === at)
-  return found === undefined ? `capability ${at}` : `CAP_${found[0]}`
+const nameOf = (at: number): string => {
+  const name = NAMES[at]
+  return name === undefined ? `capability ${at}` : `CAP_${name}`
 }

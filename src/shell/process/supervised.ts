@@ -7,6 +7,10 @@ import { Server } from 'node:net'
  *   { ask: 'settings' }                      { settings }
  *   { ask: 'listen', family, port, id }      { listen: id } with the listener,
  *                                            or { listen: id, code, text }
+ *   { ask: 'allow', ports }                  nothing
+ *
+ * The speaker asks for listeners, and the controller says which ports the store names: a speaker
+ * that a peer has taken over cannot have the port of the machine's ssh opened for it.
  */
 
 /** What a child asks. */
@@ -18,6 +22,7 @@ export type Question =
       readonly family: 'ipv4' | 'ipv6'
       readonly port: number
     }
+  | { readonly ask: 'allow'; readonly ports: readonly number[] }
 
 /** The variable that a supervisor sets: the channel is its, not that of another program. */
 export const SUPERVISED = 'MARTLET_SUPERVISED'
@@ -31,6 +36,8 @@ export interface Parent {
   settings(): Promise<unknown>
   /** A listener that the parent opened. Rejects with an error that has the system's `code`. */
   listen(at: { readonly family: 'ipv4' | 'ipv6'; readonly port: number }): Promise<Server>
+  /** Says that these ports, and no others of before, may be opened for the speaker. */
+  allow(ports: readonly number[]): void
   /** Calls `run` when the parent has gone. */
   onGone(run: () => void): void
 }
@@ -53,6 +60,11 @@ export function parent(): Parent | undefined {
       if (handle instanceof Server) return handle
       const text = String(Reflect.get(message, 'text') ?? 'no listener came')
       throw Object.assign(new Error(text), { code: Reflect.get(message, 'code') })
+    },
+    allow: ports => {
+      const asked: Question = { ask: 'allow', ports }
+      // without a channel the parent has gone, and this process ends too
+      if (process.connected) process.send?.(asked)
     },
     onGone: run => {
       process.once('disconnect', run)
@@ -87,11 +99,19 @@ function ask(
 export function question(message: unknown): Question | undefined {
   if (typeof message !== 'object' || message === null || !('ask' in message)) return undefined
   if (message.ask === 'settings') return { ask: 'settings' }
+  if (message.ask === 'allow') return allowQuestion(message)
   if (message.ask !== 'listen' || !('id' in message && 'family' in message && 'port' in message))
     return undefined
   const { id, family, port } = message
   if (typeof id !== 'number' || (family !== 'ipv4' && family !== 'ipv6')) return undefined
-  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
-    return undefined
+  if (!isPort(port)) return undefined
   return { ask: 'listen', id, family, port }
 }
+
+function allowQuestion(message: object): Question | undefined {
+  const ports: unknown = Reflect.get(message, 'ports')
+  return Array.isArray(ports) && ports.every(isPort) ? { ask: 'allow', ports } : undefined
+}
+
+const isPort = (port: unknown): port is number =>
+  typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535
