@@ -17,7 +17,7 @@ import type { Log } from '../shell/log/index.ts'
 import { openStore } from '../shell/store/index.ts'
 import { answersOf } from './answers.ts'
 import type { Running } from './process.ts'
-import { Reporter } from './reporter.ts'
+import { PublishedPodCidrs, Reporter } from './reporter.ts'
 
 /**
  * The controller's process: from the store to both halves, and from both halves to the store and to
@@ -33,6 +33,8 @@ export interface ControllerOptions {
   readonly configuration: NodeConfiguration
   readonly version: string
   readonly log: Log
+  /** tells the supervisor, where there is one, at which ports the speaker is to listen */
+  allowPorts?(ports: readonly number[]): void
 }
 
 /** Between two rounds of asking both halves: the bound of all writing, too. */
@@ -73,6 +75,7 @@ export class Controller {
   readonly #entries = new Map<string, Entry>()
   readonly #reader = new SnapshotReader()
   readonly #reporter: Reporter
+  readonly #podCidrs: PublishedPodCidrs
   readonly #speaker: SpeakerLink
   readonly #dataplane: DataplaneLink
   readonly #watch: { close(): void }
@@ -95,6 +98,7 @@ export class Controller {
     const { configuration, log } = options
     const paths = socketPaths(configuration.runDirectory)
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
+    this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
     this.#speaker = new SpeakerLink({
       path: paths.speaker,
       log,
@@ -186,6 +190,9 @@ export class Controller {
     const next = desired({ ...snapshot, problems }, this.#options.configuration.facts)
     this.#desired = next
     this.#logProblems(next.problems)
+    // before the speaker hears of them, and asks for them
+    if (differ(before?.listen, next.listen))
+      this.#options.allowPorts?.(next.listen.map(({ port }) => port))
     if (differ(before?.speaker, next.speaker) || differ(before?.listen, next.listen))
       this.#tellSpeaker()
     if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
@@ -215,6 +222,8 @@ export class Controller {
       ...(dataplane.status === 'fulfilled' && { dataplane: dataplane.value }),
     }
     this.#reporter.report(this.#facts)
+    // before the first snapshot nobody knows what the store holds
+    if (this.#desired !== undefined && this.#lost === undefined) this.#podCidrs.keep(this.#entries)
   }
 
   #factsNow(): StatusFacts {

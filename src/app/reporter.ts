@@ -1,10 +1,14 @@
 import {
   type AgentMode,
   documentText,
+  type Entry,
   type LeasedKeys,
   lastDocument,
   lastKey,
+  type NodeFacts,
   nodeStateRoot,
+  podCidrsDocument,
+  podCidrsKey,
   type StatusFacts,
   type Store,
   stateDocuments,
@@ -13,9 +17,8 @@ import { now } from '../shell/clock/index.ts'
 import type { Log } from '../shell/log/index.ts'
 
 /**
- * Writes what this node is and holds to the store, under a lease: `report` says what is so, and
- * what differs from what was said before is set. The store's side bounds the rate of each key;
- * counters, which change all the time, are bounded further.
+ * What a node writes to the store of its own accord: what it is and holds, for operators, and the
+ * pod CIDRs of its configuration, for the other nodes.
  */
 
 /** A document of which only counters changed is written again after this long. */
@@ -34,7 +37,11 @@ interface Said {
   readonly at: number
 }
 
-/** The state of one node in the store. */
+/**
+ * The state of one node in the store, under a lease: `report` says what is so, and what differs
+ * from what was said before is set. The store's side bounds the rate of each key; counters, which
+ * change all the time, are bounded further.
+ */
 export class Reporter {
   readonly #store: Store
   readonly #keys: LeasedKeys
@@ -98,7 +105,11 @@ export class Reporter {
       },
       (error: unknown) => {
         this.#lastWriting = false
-        if (!this.#lastFailed) this.#log.warn('STATE_NOT_WRITTEN', describe(error))
+        if (!this.#lastFailed)
+          this.#log.warn(
+            'STATE_NOT_WRITTEN',
+            `the last-known copy is not written: ${sentenceOf(error)}`,
+          )
         this.#lastFailed = true
       },
     )
@@ -117,5 +128,59 @@ function isUnknown(key: string, facts: StatusFacts): boolean {
 
 const sessionsAreOver = (mode: AgentMode): boolean => mode === 'idle'
 
-const describe = (error: unknown): string =>
-  `the last-known copy is not written: ${error instanceof Error ? error.message : String(error)}`
+const sentenceOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
+
+/** Between two writes of pod CIDRs, whoever else writes the same key. */
+const POD_CIDRS_MS = 1_000
+
+/**
+ * The pod CIDRs of this node's configuration, at POD_CIDRS_ROOT. Level-triggered: what the store
+ * holds is compared with what it should hold, whenever either may have changed.
+ */
+export class PublishedPodCidrs {
+  readonly #store: Store
+  readonly #key: string
+  /** undefined: no such document */
+  readonly #wanted: string | undefined
+  readonly #log: Log
+  #writing = false
+  #wroteAt = Number.NEGATIVE_INFINITY
+  #failed = false
+
+  constructor(store: Store, facts: NodeFacts, log: Log) {
+    this.#store = store
+    this.#log = log
+    this.#key = podCidrsKey(facts.node)
+    const document = podCidrsDocument(facts)
+    this.#wanted = document === undefined ? undefined : documentText(document)
+  }
+
+  /** Writes where `entries`, the store as it was last seen, differ. At most once a second. */
+  keep(entries: ReadonlyMap<string, Entry>): void {
+    const found = entries.get(this.#key)?.value
+    const time = now()
+    if (found === this.#wanted || this.#writing || time - this.#wroteAt < POD_CIDRS_MS) return
+    this.#wroteAt = time
+    this.#writing = true
+    const written =
+      this.#wanted === undefined
+        ? this.#store.delete(this.#key)
+        : this.#store.put(this.#key, this.#wanted)
+    written.then(
+      () => this.#done(undefined),
+      (error: unknown) => this.#done(error),
+    )
+  }
+
+  #done(error: unknown): void {
+    this.#writing = false
+    if (error !== undefined && !this.#failed)
+      this.#log.warn(
+        'POD_CIDRS_NOT_WRITTEN',
+        'the other nodes do not learn the pod CIDRs of this node’s configuration: ' +
+          sentenceOf(error),
+      )
+    this.#failed = error !== undefined
+  }
+}

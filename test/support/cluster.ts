@@ -42,6 +42,7 @@ export function snapshot(parts: Partial<Snapshot>): Snapshot {
     bgpConfigurations: [],
     bgpPeers: [],
     blockAffinities: [],
+    podCidrs: [],
     problems: [],
   }
   return { ...nothing, ...parts }

@@ -1,6 +1,12 @@
 import type { Command } from 'commander'
 import { kindNamed, type Resource, resourceKey } from '../../core/calico/index.ts'
-import { desired, type NodeFacts, type Problem, type Snapshot } from '../../core/intent/index.ts'
+import {
+  desired,
+  type NodeFacts,
+  type Problem,
+  podCidrsKey,
+  type Snapshot,
+} from '../../core/intent/index.ts'
 import {
   ConfigurationError,
   formatProblem,
@@ -171,7 +177,9 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
       problems.push({ object: source, field: 'metadata.name', reason })
     }
   }
-  const snapshot = snapshotOf(unique)
+  for (const { configuration } of configurations)
+    places.set(podCidrsKey(configuration.node), configuration.source)
+  const snapshot = snapshotOf(unique, configurations)
   for (const facts of viewpoints(snapshot, configurations))
     for (const problem of desired(snapshot, facts).problems)
       problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })
@@ -207,13 +215,19 @@ function keyOf(resource: Resource): string {
   return resourceKey({ kind, name: resource.metadata.name })
 }
 
-const snapshotOf = (resources: readonly Resource[]): Snapshot => {
+const snapshotOf = (
+  resources: readonly Resource[],
+  configurations: readonly CheckedConfiguration[],
+): Snapshot => {
   const inOrder = resources.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   return {
     nodes: inOrder.filter(resource => resource.kind === 'Node'),
     bgpConfigurations: inOrder.filter(resource => resource.kind === 'BGPConfiguration'),
     bgpPeers: inOrder.filter(resource => resource.kind === 'BGPPeer'),
     blockAffinities: [],
+    podCidrs: configurations
+      .filter(({ namesNode }) => namesNode)
+      .map(({ configuration }) => configuration.facts),
     problems: [],
   }
 }

@@ -9,8 +9,10 @@
  *   /martlet/v1/nodes/<node>/routes-summary              RoutesSummaryDocument
  *   /martlet/v1/nodes/<node>/kernel                      KernelDocument
  *   /martlet/v1/last/<node>                              LastDocument
+ *   /martlet/v1/pod-cidrs/<node>                         PodCidrsDocument
  *
- * All but the last are under a lease: they go with the node, and the last one stays.
+ * What is under `nodes` is under a lease and goes with the node; the other two stay. Nodes read
+ * each other's pod CIDRs, and nothing else of this.
  *
  * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what
  * does not apply is absent, never null. A field is added freely; one that changes its meaning makes
@@ -20,10 +22,24 @@
 /** Under which all state of Martlet lies. */
 export const STATE_ROOT = '/martlet/v1/'
 
+/** Under which each node says the pod CIDRs of its own configuration. */
+export const POD_CIDRS_ROOT = `${STATE_ROOT}pod-cidrs/`
+
 /**
  * Most routes of one node that have an object of their own; `routes-summary` counts all of them.
  */
 export const ROUTES_STATUS_MAX = 1000
+
+/**
+ * Pod CIDRs that a node's own configuration names, for the other nodes, who do not see that file.
+ * They count while the node has a Node object; not leased, so that the death of an agent does not
+ * give its pods' addresses away.
+ */
+export interface PodCidrsDocument {
+  readonly node: string
+  /** sorted, at least one: a node without any writes no such document */
+  readonly podCIDRs: readonly string[]
+}
 
 /** An instant: `2026-11-20T10:20:30.123Z`. */
 export type Instant = string

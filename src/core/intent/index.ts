@@ -1,8 +1,9 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
 export { desired } from './desired.ts'
 export type * from './documents.ts'
-export { ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
+export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
 export { instant } from './instant.ts'
+export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export {
   agentDocument,

@@ -1,4 +1,4 @@
-import { affinityKey, isConfirmed } from '../calico/index.ts'
+import { affinityKey, escapeName, isConfirmed } from '../calico/index.ts'
 import {
   compareBytes,
   formatPrefix,
@@ -8,6 +8,7 @@ import {
   prefixParts,
 } from '../net/index.ts'
 import { keyOf } from './cluster.ts'
+import { POD_CIDRS_ROOT, type PodCidrsDocument } from './documents.ts'
 import type { NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**
@@ -19,7 +20,7 @@ interface Claim {
   readonly node: string
   readonly prefix: Prefix
   readonly parts: PrefixParts
-  /** the key that says so, and the field in it */
+  /** the key that says so to all nodes, and the field in it */
   readonly object: string
   readonly field: string
 }
@@ -37,8 +38,10 @@ export interface PodCidrs {
  * Finds this node's pod CIDRs and everybody's.
  *
  * A node has those of its own configuration, else of its Node's status, else its confirmed block
- * affinities. Of two nodes whose pod CIDRs overlap, the one whose name is lower keeps its own, so
- * that all nodes decide alike without asking each other.
+ * affinities. The configuration of another node is known by what it published, and counts while it
+ * has a Node object: who is no member of the cluster claims nothing. Of two nodes whose pod CIDRs
+ * overlap, the one whose name is lower keeps its own, so that all nodes decide alike without asking
+ * each other.
  *
  * O(claims · lengths that this node's prefixes have).
  */
@@ -65,10 +68,24 @@ export function podCidrsOf(snapshot: Snapshot, facts: NodeFacts): PodCidrs {
   return { own: inOrder(kept).map(claim => claim.prefix), all: outermost(claims), problems }
 }
 
+/** Where a node says the pod CIDRs of its own configuration. */
+export const podCidrsKey = (node: string): string => `${POD_CIDRS_ROOT}${escapeName(node)}`
+
+/** What is to be there: nothing where the configuration names none, so that the store's count. */
+export function podCidrsDocument(facts: NodeFacts): PodCidrsDocument | undefined {
+  const { node, podCidrs } = facts
+  return podCidrs.length === 0 ? undefined : { node, podCIDRs: podCidrs }
+}
+
 function claimsOf(snapshot: Snapshot, facts: NodeFacts): Claim[] {
   const claims = facts.podCidrs.map(prefix =>
-    claimOf(facts.node, prefix, keyOf('Node', facts.node), 'podCIDRs'),
+    claimOf(facts.node, prefix, podCidrsKey(facts.node), 'podCIDRs'),
   )
+  const members = new Set(snapshot.nodes.map(({ metadata }) => metadata.name))
+  for (const { node, podCidrs } of snapshot.podCidrs)
+    if (node !== facts.node && members.has(node))
+      for (const prefix of podCidrs)
+        claims.push(claimOf(node, prefix, podCidrsKey(node), 'podCIDRs'))
   const settled = new Set(claims.map(claim => claim.node))
   for (const { metadata, status } of snapshot.nodes) {
     const cidrs = status?.podCIDRs ?? []

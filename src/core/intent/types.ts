@@ -48,6 +48,12 @@ export interface NodeFacts {
   readonly families?: readonly Family[]
 }
 
+/** The pod CIDRs that a node's own configuration names, as it published them. */
+export interface NodePodCidrs {
+  readonly node: string
+  readonly podCidrs: readonly Prefix[]
+}
+
 /**
  * What the store held at one revision, decoded: each list in order of name, each object valid by
  * itself.
@@ -57,6 +63,8 @@ export interface Snapshot {
   readonly bgpConfigurations: readonly BgpConfigurationResource[]
   readonly bgpPeers: readonly BgpPeerResource[]
   readonly blockAffinities: readonly BlockAffinity[]
+  /** what nodes say of themselves, for what only their own configuration holds */
+  readonly podCidrs: readonly NodePodCidrs[]
   /** of objects that could not be decoded, or not wholly */
   readonly problems: readonly Problem[]
 }

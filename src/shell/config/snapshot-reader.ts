@@ -7,7 +7,15 @@ import {
   RESOURCES_ROOT,
   type Resource,
 } from '../../core/calico/index.ts'
-import type { Entry, Problem, Snapshot } from '../../core/intent/index.ts'
+import {
+  type Entry,
+  type NodePodCidrs,
+  POD_CIDRS_ROOT,
+  type Problem,
+  podCidrsKey,
+  type Snapshot,
+} from '../../core/intent/index.ts'
+import { parsePrefix } from '../../core/net/index.ts'
 import { fieldOf } from './issues.ts'
 import { isReadKind } from './resource-schemas.ts'
 import { decodeResource } from './resources.ts'
@@ -18,12 +26,14 @@ import { decodeResource } from './resources.ts'
  */
 
 /**
- * What a controller watches: the kinds that are read, and whose blocks are whose. Not
- * RESOURCES_ROOT as a whole: a cluster's workload endpoints and policies are there too, thousands
- * of them, changing all the time.
+ * What a controller watches: the kinds that are read, whose blocks are whose, and which pod CIDRs
+ * nodes have by their own configuration. Not the rest of nodes' state, which changes every second,
+ * and not RESOURCES_ROOT as a whole: a cluster's workload endpoints and policies are there too,
+ * thousands of them, changing all the time.
  */
 export const WATCHED_ROOTS: readonly string[] = [
   AFFINITIES_ROOT,
+  POD_CIDRS_ROOT,
   ...KINDS.filter(({ kind }) => isReadKind(kind)).map(
     ({ plural }) => `${RESOURCES_ROOT}${plural}/`,
   ),
@@ -36,6 +46,7 @@ interface Read {
   /** of the entry that `resource` was read from */
   readonly revision?: number
   readonly affinity?: BlockAffinity
+  readonly podCidrs?: NodePodCidrs
   readonly problems: readonly Problem[]
 }
 
@@ -74,6 +85,7 @@ function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
     bgpConfigurations: resources.filter(resource => resource.kind === 'BGPConfiguration'),
     bgpPeers: resources.filter(resource => resource.kind === 'BGPPeer'),
     blockAffinities: reads.flatMap(read => read.affinity ?? []),
+    podCidrs: reads.flatMap(read => read.podCidrs ?? []),
     problems: reads.flatMap(read => read.problems),
   }
 }
@@ -82,6 +94,7 @@ function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
 function readEntry(entry: Entry, known: Read | undefined): Read | undefined {
   const name = parseResourceKey(entry.key)
   if (name !== undefined) return isReadKind(name.kind.kind) ? readResource(entry, known) : undefined
+  if (entry.key.startsWith(POD_CIDRS_ROOT)) return readPodCidrs(entry)
   return parseAffinityKey(entry.key) === undefined ? undefined : readAffinity(entry)
 }
 
@@ -140,6 +153,20 @@ function readAffinity({ key, value, source }: Entry): Read | undefined {
     deleted: deleted === true || deleted === 'true',
   }
   return { value, source, affinity, problems: [] }
+}
+
+/** Written by agents, not by people: fields of a later release are no fault. */
+function readPodCidrs({ key, value, source }: Entry): Read {
+  const json = parseJson(value)
+  const found = typeof json.value === 'object' && json.value !== null ? json.value : {}
+  const node: unknown = Reflect.get(found, 'node')
+  const listed: unknown = Reflect.get(found, 'podCIDRs')
+  const texts = Array.isArray(listed) ? listed : []
+  const podCidrs = texts.flatMap(text => parsePrefix(String(text)) ?? [])
+  if (typeof node === 'string' && podCidrsKey(node) === key && podCidrs.length === texts.length)
+    return { value, source, podCidrs: { node, podCidrs }, problems: [] }
+  const reason = json.fault ?? 'does not say pod CIDRs of the node in its name; remove it'
+  return { value, source, problems: [{ object: source ?? key, field: '', reason }] }
 }
 
 function parseJson(text: string): { value?: unknown; fault?: string } {

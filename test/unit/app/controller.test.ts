@@ -24,6 +24,7 @@ class Told implements Store {
   readonly set = new Map<string, string>()
   readonly sets: string[] = []
   readonly puts = new Map<string, string>()
+  readonly deletes: string[] = []
   say: (event: WatchEvent) => void = () => {}
 
   async get(): Promise<undefined> {}
@@ -37,7 +38,8 @@ class Told implements Store {
     return { done: true as const, revision: 1 }
   }
 
-  async delete() {
+  async delete(key: string) {
+    this.deletes.push(key)
     return { done: true as const, revision: 1 }
   }
 
@@ -139,15 +141,21 @@ class Stage {
   readonly paths
   readonly controller: Controller
   speaker: SpeakerSnapshot = SPEAKER
+  readonly allowed: (readonly number[])[] = []
   #speakerListener: Listener | undefined
   #dataplaneListener: Listener | undefined
 
-  constructor(t: ExecutionContext) {
+  constructor(t: ExecutionContext, more = 'podCIDRs: [10.99.1.0/24]') {
     const directory = mkdtempSync(join(tmpdir(), 'martlet-app-'))
     this.paths = socketPaths(directory)
-    const text = `node: left\nstore: { directory: ${directory} }\npodCIDRs: [10.99.1.0/24]\n`
+    const text = `node: left\nstore: { directory: ${directory} }\n${more}\n`
     const configuration = parseConfig(`${text}runDirectory: ${directory}\n`, '/martlet.yaml')
-    const options = { configuration, version: '0', log: SILENT }
+    const options = {
+      configuration,
+      version: '0',
+      log: SILENT,
+      allowPorts: (ports: readonly number[]) => void this.allowed.push(ports),
+    }
     this.controller = new Controller(options, this.store)
     t.teardown(async () => {
       await this.controller.close()
@@ -309,4 +317,56 @@ test('the last-known copy is written beside the leased state, and stays after th
   await stage.controller.close()
   t.is(stage.store.set.size, 0)
   t.is(JSON.parse(stage.store.puts.get('/martlet/v1/last/left') ?? '{}').node, 'left')
+})
+
+const PUBLISHED = '/martlet/v1/pod-cidrs/left'
+
+test('pod CIDRs of the configuration are published once, and not before the store answers', async t => {
+  const stage = new Stage(t)
+  await stage.speakerUp()
+  stage.store.say({ type: 'lost', why: 'no answer' })
+  await stage.report(() => stage.agent().mode === 'starting', 'it says that it is starting')
+  t.false(stage.store.puts.has(PUBLISHED))
+  stage.store.say({ type: 'snapshot', entries: [LEFT, RIGHT], revision: 2 })
+  await stage.report(() => stage.store.puts.has(PUBLISHED), 'they are published')
+  const value = stage.store.puts.get(PUBLISHED) ?? ''
+  t.deepEqual(JSON.parse(value), { node: 'left', podCIDRs: ['10.99.1.0/24'] })
+  stage.store.puts.delete(PUBLISHED)
+  const entry = { key: PUBLISHED, value, revision: 3 }
+  stage.store.say({ type: 'changes', puts: [entry], deletes: [], revision: 3 })
+  stage.speaker = { ...SPEAKER, version: 2, routesTotal: 3 }
+  await stage.report(
+    () => (stage.store.set.get(SUMMARY) ?? '').includes('"total": 3'),
+    'rounds go by',
+  )
+  t.false(stage.store.puts.has(PUBLISHED))
+})
+
+test('what an earlier configuration published is taken away', async t => {
+  const stage = new Stage(t, 'podCIDRs: []')
+  await stage.speakerUp()
+  const entry = { key: PUBLISHED, value: '{"node":"left","podCIDRs":["10.9.0.0/24"]}', revision: 1 }
+  stage.store.say({ type: 'snapshot', entries: [LEFT, entry], revision: 2 })
+  await stage.report(() => stage.store.deletes.includes(PUBLISHED), 'it is deleted')
+  t.deepEqual(stage.commands[0]?.speaker?.originated, [])
+})
+
+test('the supervisor is told at which port the speaker is to listen, when that changes', async t => {
+  const stage = new Stage(t)
+  await stage.speakerUp()
+  stage.store.say({ type: 'snapshot', entries: [LEFT, RIGHT], revision: 2 })
+  await until(() => stage.commands.length === 1, 'the speaker is told')
+  t.deepEqual(stage.allowed, [[179]])
+  const spec = { listenPort: 180 }
+  const value = JSON.stringify({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec,
+  })
+  const key = '/calico/resources/v3/projectcalico.org/bgpconfigurations/default'
+  const put = { key, value, revision: 3 }
+  stage.store.say({ type: 'changes', puts: [put], deletes: [], revision: 3 })
+  await until(() => stage.commands.length === 2, 'the speaker is told again')
+  t.deepEqual(stage.allowed, [[179], [180]])
 })

@@ -1,6 +1,7 @@
 /** Resources as people write them, strictly, and as the store has them, tolerantly. */
 import test from 'ava'
 import type { Entry, Snapshot } from '../../../src/core/intent/index.ts'
+import { parsePrefix } from '../../../src/core/net/index.ts'
 import { parseResources, SnapshotReader } from '../../../src/shell/config/index.ts'
 
 const HEAD = 'apiVersion: projectcalico.org/v3\n'
@@ -258,3 +259,20 @@ for (const [value, expected] of [
     t.deepEqual(found.blockAffinities, [expected])
     t.deepEqual(found.problems, [])
   })
+
+test('pod CIDRs that nodes published are read, and a document that is none is reported', t => {
+  const key = (name: string): string => `/martlet/v1/pod-cidrs/${name}`
+  const found = read(
+    entry(key('a'), '{"node": "a", "podCIDRs": ["10.9.0.0/24", "fd09::/64"], "later": 1}'),
+    entry(key('b'), '{"node": "a", "podCIDRs": []}'),
+    entry(key('c'), '{"node": "c", "podCIDRs": ["10.9.0.1/24", "10.9.1.0/24"]}'),
+    entry(key('d'), '{'),
+  )
+  t.deepEqual(found.podCidrs, [
+    { node: 'a', podCidrs: [parsePrefix('10.9.0.0/24')!, parsePrefix('fd09::/64')!] },
+  ])
+  t.deepEqual(
+    found.problems.map(problem => problem.object),
+    ['b', 'c', 'd'].map(key),
+  )
+})

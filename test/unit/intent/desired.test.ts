@@ -408,6 +408,34 @@ test('own pod CIDRs are blackholes, everybody’s are watched', t => {
   t.deepEqual(found.speaker?.watched, all)
 })
 
+test('pod CIDRs of another node’s configuration are watched, before those of its status', t => {
+  const podCidrs = [
+    { node: 'worker-2', podCidrs: [prefix('10.7.2.0/24')] },
+    { node: 'gone', podCidrs: [prefix('10.7.9.0/24')] },
+    // what this node itself published in an earlier life
+    { node: 'worker-1', podCidrs: [prefix('10.7.1.0/24')] },
+  ]
+  const found = desired(snapshot({ nodes: three, podCidrs }), facts('worker-1'))
+  const all = ['10.7.2.0/24', '10.200.0.0/24', '10.200.1.0/24'].map(prefix)
+  t.deepEqual(found.dataplane.watched, all)
+  t.deepEqual(found.speaker?.watched, all)
+  t.deepEqual(found.speaker?.originated, [prefix('10.200.1.0/24')])
+  t.deepEqual(found.problems, [])
+})
+
+test('pod CIDRs of configurations that overlap are told alike on both nodes', t => {
+  const nodes = [node('a', '10.0.0.1'), node('b', '10.0.0.2')]
+  const podCidrs = ['a', 'b'].map(name => ({ node: name, podCidrs: [prefix('10.9.0.0/24')] }))
+  const seen = (name: string) =>
+    desired(snapshot({ nodes, podCidrs }), facts(name, { podCidrs: [prefix('10.9.0.0/24')] }))
+  t.deepEqual(seen('a').speaker?.originated, [prefix('10.9.0.0/24')])
+  t.deepEqual(seen('b').speaker?.originated, [])
+  t.deepEqual(
+    ['a', 'b'].map(name => seen(name).problems.map(({ object, field }) => `${object} ${field}`)),
+    [['/martlet/v1/pod-cidrs/a podCIDRs'], ['/martlet/v1/pod-cidrs/b podCIDRs']],
+  )
+})
+
 test('of overlapping pod CIDRs the lower name keeps its own, and both keys are named', t => {
   const nodes = [
     node('a', '10.0.0.1', ['10.200.0.0/16']),
