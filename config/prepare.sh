@@ -72,6 +72,11 @@ export PATH
 case $command in
 build) build ;;
 lab)
+  # what the options ask for besides
+  case " $* " in *--router?bird\ *) tools="$tools birdc:bird2" ;; esac
+  case " $* " in *--router?frr\ *) tools="$tools vtysh:frr" ;; esac
+  case " $* " in *--router?gobgp\ *) tools="$tools gobgpd:gobgpd" ;; esac
+  case " $* " in *--store?etcd\ *) tools="$tools etcd:etcd-server etcdctl:etcd-client" ;; esac
   # shellcheck disable=SC2086
   debian $tools
   build

@@ -9,6 +9,9 @@ import { join } from 'node:path'
  * carries data only.
  */
 
+/** Characters a line where nobody knows better. */
+const COLUMNS_DEFAULT = 80
+
 /** What a command prints to and reads from. */
 export interface Terminal {
   /** characters a line: of the terminal, or 80 where the output is not one */
@@ -38,7 +41,8 @@ export function processTerminal(): Terminal {
   })
   const isTerminal = process.stdout.isTTY === true
   return {
-    columns: isTerminal ? process.stdout.columns : 80,
+    // a terminal that was never told its size says 0
+    columns: (isTerminal && process.stdout.columns) || COLUMNS_DEFAULT,
     colour: isTerminal && colourAllowed(process.env),
     print: text => void process.stdout.write(withNewline(text)),
     remark: text => void process.stderr.write(withNewline(text)),

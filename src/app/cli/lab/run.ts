@@ -37,6 +37,9 @@ const SESSIONS_EVERY = 1000
 /** A program that dies again and again is told of this often. */
 const ENDED_MAX = 2
 
+/** As shells say of a program that Ctrl-C ended. */
+const EXIT_INTERRUPTED = 130
+
 /**
  * Runs the lab; with a command, that runs in the sandbox instead of the wait and its exit code
  * counts.
@@ -51,11 +54,19 @@ export async function runLab(
   const { router, store } = options
   progress.say(`bringing up ${relative('.', options.file) || options.file}`)
   const deaths = new Deaths(progress)
-  const lab = await Lab.up(options.file, {
-    variables: { ROUTER: router, STORE: store },
-    ...(options.name === undefined ? {} : { name: options.name }),
-    onEvent: event => deaths.see(event),
-  })
+  const lab = await Promise.race([
+    Lab.up(options.file, {
+      variables: { ROUTER: router, STORE: store },
+      ...(options.name === undefined ? {} : { name: options.name }),
+      onEvent: event => deaths.see(event),
+    }),
+    interrupted,
+  ])
+  if (lab === undefined) {
+    // half a lab goes as a whole one does: its sandbox dies with this process
+    progress.end()
+    throw new CommandFailure(EXIT_INTERRUPTED, '')
+  }
   try {
     if (command.length > 0) {
       const code = await attend(lab.enter(command))
@@ -63,10 +74,7 @@ export async function runLab(
       return
     }
     const roles = rolesOf(lab)
-    const report = await Promise.race([
-      observe(lab, roles, options, progress),
-      interrupted.then(() => undefined),
-    ])
+    const report = await Promise.race([observe(lab, roles, options, progress), interrupted])
     if (report === undefined) return
     progress.end()
     printAs(terminal, options.output, report, () => describeRun(terminal, report, roles.pods))
@@ -177,15 +185,16 @@ export function attend(command: readonly string[]): Promise<number> {
   const child = spawn(program, rest, { stdio: 'inherit' })
   return new Promise<number>((resolve, reject) => {
     child.on('error', reject)
-    child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 130))
+    child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : EXIT_INTERRUPTED))
   }).finally(() => process.off('SIGINT', ignore))
 }
 
-function untilInterrupted(): Promise<void> {
+/** Resolves at the first signal; those that follow do not cut the lab's end short. */
+function untilInterrupted(): Promise<undefined> {
   return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => resolve())
-    }
+    // npm passes Ctrl-C on to us, who have had it from the terminal already
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => resolve(undefined))
   })
 }
 
