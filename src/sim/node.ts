@@ -21,7 +21,10 @@ import type { World } from './world.ts'
 /** Rows of table work a turn: small, so that turns and events interleave. */
 const BUDGET = 64
 
-/** What a dataplane would hold: what the speaker said in this epoch. */
+/**
+ * What a dataplane would hold: what the speaker said in this epoch, and what the kernel has of it
+ * and of epochs before.
+ */
 export class FibRecord implements FibWriter {
   readonly groups = new Map<GroupId, NextHopGroup>()
   readonly routes = new Map<Prefix, GroupId>()
@@ -29,6 +32,15 @@ export class FibRecord implements FibWriter {
   synced: Epoch | undefined
   /** things said that contradict what was said before */
   readonly faults: string[] = []
+  /** the kernel's routes with their next hops: those that are not said again go at in-sync */
+  readonly kernel: Map<Prefix, string>
+  /** routes that were said or taken back */
+  told = 0
+
+  /** @param kernel  what an earlier speaker left */
+  constructor(kernel: ReadonlyMap<Prefix, string> = new Map()) {
+    this.kernel = new Map(kernel)
+  }
 
   begin(epoch: Epoch): void {
     this.epoch = epoch
@@ -48,17 +60,24 @@ export class FibRecord implements FibWriter {
 
   route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void {
     if (!this.groups.has(id)) this.faults.push(`group ${id} is used before it is named`)
-    this.routes.set(prefixAt(family, bytes, offset, length), id)
+    const prefix = prefixAt(family, bytes, offset, length)
+    this.routes.set(prefix, id)
+    this.kernel.set(prefix, this.hopsOf(prefix).join(' '))
+    this.told++
   }
 
   withdraw(family: Family, bytes: Uint8Array, offset: number, length: number): void {
     const prefix = prefixAt(family, bytes, offset, length)
     if (!this.routes.delete(prefix)) this.faults.push(`${prefix} was never said`)
+    this.kernel.delete(prefix)
+    this.told++
   }
 
   inSync(epoch: Epoch): void {
     if (epoch !== this.epoch) this.faults.push(`epoch ${epoch} is not the present one`)
     this.synced = epoch
+    for (const prefix of this.kernel.keys())
+      if (!this.routes.has(prefix)) this.kernel.delete(prefix)
   }
 
   /** The next hops of a prefix, as text. */
@@ -87,6 +106,8 @@ export class Node implements SpeakerOutput {
   /** when a connection was last heard */
   readonly heard = new Map<ConnectionId, Millis>()
   #nextAccepted = 1
+  /** a speaker has told a dataplane of this kernel something */
+  #preserved = false
   /** rises when the node is killed: what was under way for the last life is not heard */
   #life = 0
   #alive = true
@@ -120,7 +141,8 @@ export class Node implements SpeakerOutput {
 
   /** A dataplane attaches; it gives credit as it likes. */
   attachFib(credit = 1 << 20): void {
-    this.deliver({ type: 'FibUp', preserved: false })
+    this.deliver({ type: 'FibUp', preserved: this.#preserved })
+    this.#preserved = true
     this.deliver({ type: 'FibCredit', routes: credit })
   }
 
@@ -136,10 +158,14 @@ export class Node implements SpeakerOutput {
     this.#wakesAt = NEVER
   }
 
-  /** A new process; it has no configuration yet. */
-  restart(): void {
+  /**
+   * A new process; it has no configuration yet. The kernel forwards as before, or, if the whole
+   * machine went down, has forgotten everything.
+   */
+  restart({ rebooted = false }: { readonly rebooted?: boolean } = {}): void {
     this.#alive = true
-    this.fib = new FibRecord()
+    if (rebooted) this.#preserved = false
+    this.fib = new FibRecord(rebooted ? new Map() : this.fib.kernel)
     this.speaker = this.#newSpeaker()
     this.#listen()
   }

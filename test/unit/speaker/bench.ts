@@ -18,16 +18,20 @@ import {
   type SpeakerOutput,
 } from '../../../src/core/speaker/index.ts'
 import {
+  type Capability,
   checkNlri,
   decodeAttributes,
+  decodeOpen,
   encodeAttributes,
   encodeKeepalive,
   encodeOpen,
   endOfRib,
   FAMILY_SPECS,
   familyOfAfiSafi,
+  type GracefulRestartCapability,
   HEADER_OCTETS,
   MESSAGE_TYPES,
+  type Open,
   type PathAttributes,
   splitUpdate,
   UpdateBuilder,
@@ -52,6 +56,23 @@ export type Told =
   | { readonly withdrawn: Prefix }
   | { readonly endOfRib: Family }
 
+/** What a scripted peer says of itself in its OPEN. */
+export interface Offer {
+  readonly fourOctetAs?: boolean
+  /** instead of its own */
+  readonly routerId?: number
+  /** graceful restart, for all its families; absent: not offered */
+  readonly restart?: {
+    readonly restarting?: boolean
+    readonly notification?: boolean
+    readonly restartSeconds?: number
+    /** families with the F bit */
+    readonly forwarding?: readonly Family[]
+    /** instead of all */
+    readonly families?: GracefulRestartCapability['families']
+  }
+}
+
 /** A peer that does what the test says. */
 export class Scripted {
   readonly config: PeerConfig
@@ -62,6 +83,8 @@ export class Scripted {
   /** since `tell` was last asked */
   told: Told[] = []
   notifications: (readonly [number, number])[] = []
+  /** the last OPEN that it was sent */
+  opened: Open | undefined
   /** UPDATE messages as they were sent: shared ones are one object for all peers */
   updates: Uint8Array[] = []
   closed = false
@@ -73,7 +96,8 @@ export class Scripted {
   }
 
   /** Connects, and exchanges OPEN and KEEPALIVE. */
-  up({ fourOctetAs = true }: { readonly fourOctetAs?: boolean } = {}): this {
+  up(offer: Offer = {}): this {
+    const { fourOctetAs = true, restart, routerId = this.routerId } = offer
     this.connection = this.#bench.nextConnection()
     this.closed = false
     this.#fourOctetAs = fourOctetAs
@@ -90,10 +114,11 @@ export class Scripted {
         version: 4,
         asn: this.config.peerAs > 65535 ? 23456 : this.config.peerAs,
         holdSeconds: 90,
-        routerId: this.routerId,
+        routerId,
         capabilities: [
           ...families.map(({ afi, safi }) => ({ type: 'multiprotocol' as const, afi, safi })),
           { type: 'route-refresh' },
+          ...(restart === undefined ? [] : [this.#restart(restart)]),
           ...(fourOctetAs ? [{ type: 'four-octet-as' as const, asn: this.config.peerAs }] : []),
         ],
       }),
@@ -101,6 +126,21 @@ export class Scripted {
     this.send(encodeKeepalive())
     this.#bench.settle()
     return this
+  }
+
+  #restart({ forwarding = [], ...flags }: NonNullable<Offer['restart']>): Capability {
+    const families = this.config.families.map(family => {
+      const { afi, safi } = FAMILY_SPECS[family]
+      return { afi, safi, forwarding: forwarding.includes(family) }
+    })
+    return {
+      type: 'graceful-restart',
+      restarting: false,
+      notification: false,
+      restartSeconds: 120,
+      families,
+      ...flags,
+    }
   }
 
   down(why = 'connection reset'): void {
@@ -158,6 +198,7 @@ export class Scripted {
     const body = bytes.subarray(HEADER_OCTETS)
     if (bytes[18] === MESSAGE_TYPES.NOTIFICATION)
       this.notifications.push([body[0] ?? 0, body[1] ?? 0])
+    if (bytes[18] === MESSAGE_TYPES.OPEN) this.opened = openIn(body)
     if (bytes[18] !== MESSAGE_TYPES.UPDATE) return
     this.updates.push(bytes)
     this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS, this.#fourOctetAs))
@@ -179,8 +220,8 @@ export class Bench implements SpeakerOutput {
   budget = 1000
   #connection = -1
 
-  constructor(fibDeferral: Millis = seconds(120)) {
-    this.speaker = new Speaker(this, { chance: new Prng(1), fibDeferral })
+  constructor(fibDeferral: Millis = seconds(120), fibPatience: Millis = millis(0)) {
+    this.speaker = new Speaker(this, { chance: new Prng(1), fibDeferral, fibPatience })
   }
 
   nextConnection(): ConnectionId {
@@ -295,6 +336,12 @@ export function updateOf(
     if (!builder.add(bytes, 0, length)) throw new Error('an UPDATE of a test fits a message')
   }
   return builder.finish()
+}
+
+function openIn(body: Uint8Array): Open {
+  const open = decodeOpen(body)
+  if ('remedy' in open) throw new Error(open.why)
+  return open
 }
 
 function toldBy(body: Uint8Array, external: boolean, fourOctetAs: boolean): Told[] {
