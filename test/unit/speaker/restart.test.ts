@@ -187,7 +187,7 @@ test('a peer is not waited for longer than RESTART_MAX', waits, 4000, RESTART_MA
 test('a peer that is back and does not say all is not waited for longer than STALE_MAX', t => {
   const { bench, a, b } = helping()
   a.down()
-  bench.pass(seconds(60))
+  pass(bench, seconds(60), b)
   a.up(FORWARDING)
   a.announce({}, P)
   pass(bench, millis(STALE_MAX - 1), a, b)
