@@ -1,8 +1,15 @@
 /** System calls that the runtime does not have, over koffi: no compiler on the user's machine. */
+export { domainOf, linkIndex, SOCKADDR_STORAGE_OCTETS, socketAddress } from './address.ts'
 export { errnoName, PosixError } from './error.ts'
 export {
   enterNewNetwork,
   forbidNewPrivileges,
   inNetwork,
 } from './privilege.ts'
-export { openPipe, PosixSocket, setSocketOption, socketOption } from './socket.ts'
+export {
+  openPipe,
+  PosixSocket,
+  setSocketOption,
+  socketOption,
+  socketStructure,
+} from './socket.ts'

@@ -36,6 +36,8 @@ export interface Libc {
   prctl(option: number, second: number, third: number, fourth: number, fifth: number): number
   unshare(flags: number): number
   setns(fd: number, kind: number): number
+  /** 0 where there is no such link, with errno beside it */
+  if_nametoindex(name: string): number
   errno(): number
 }
 
@@ -97,6 +99,7 @@ function load(): Libc {
     ),
     unshare: library.func('int unshare(int)'),
     setns: library.func('int setns(int, int)'),
+    if_nametoindex: library.func('uint32_t if_nametoindex(const char *)'),
     errno: () => koffi.errno(),
   }
 }

@@ -112,9 +112,19 @@ export function setSocketOption(
 
 /** An option of any socket that is an `int`. */
 export function socketOption(fd: number, level: number, option: number): number {
-  const bytes = new Uint8Array(4)
-  checked('getsockopt', libc().getsockopt(fd, level, option, bytes, Int32Array.of(4)))
-  return new DataView(bytes.buffer).getInt32(0, true)
+  return socketStructure(fd, level, option, 4).getInt32(0, true)
+}
+
+/** An option of any socket that is a structure: its first `octets`, zeros where it is shorter. */
+export function socketStructure(
+  fd: number,
+  level: number,
+  option: number,
+  octets: number,
+): DataView {
+  const bytes = new Uint8Array(octets)
+  checked('getsockopt', libc().getsockopt(fd, level, option, bytes, Int32Array.of(octets)))
+  return new DataView(bytes.buffer)
 }
 
 function intBytes(value: number): Uint8Array {

@@ -1,7 +1,18 @@
 import { Socket, type SocketConstructorOpts } from 'node:net'
-import { type Address, parseAddress } from '../../core/net/index.ts'
+import { type Address, hostPrefix, isLinkLocal } from '../../core/net/index.ts'
 import type { ConnectionId } from '../../core/session/index.ts'
 import type { Endpoint, SpeakerEvent, SpeakerOutput } from '../../core/speaker/index.ts'
+import { type Log, SILENT } from '../log/index.ts'
+import { openFor, setAccepted, setKey } from './options.ts'
+import {
+  canonical,
+  handleOf,
+  ownSocket,
+  ownsBuffer,
+  RUNTIME_WHOLE,
+  type Runtime,
+} from './runtime.ts'
+import { AllowedPeers, TRANSPORT_DEFAULT, type Transport } from './transport.ts'
 import { explain } from './why.ts'
 
 /**
@@ -31,9 +42,19 @@ export type ConnectionOutput = Pick<
   'connect' | 'send' | 'close' | 'pause' | 'resume'
 >
 
+/** What connections need of their process. */
+export interface ConnectionsOptions {
+  readonly log?: Log
+  /** what this release of Node.js can do */
+  readonly runtime?: Runtime
+}
+
 interface Connection {
   readonly id: ConnectionId
   readonly socket: Socket
+  /** the other end */
+  readonly remote: Address
+  password: string | undefined
   connected: boolean
   queue: Uint8Array[]
   congested: boolean
@@ -46,19 +67,31 @@ export class Connections implements ConnectionOutput {
   /** one for each connection that was closed and has something to say yet */
   readonly #lingering = new Set<Promise<void>>()
   readonly #buffer = Buffer.allocUnsafe(READ_OCTETS)
+  readonly #log: Log
+  readonly #runtime: Runtime
+  #peers = new AllowedPeers()
   #accepted = 1
 
   /** @param deliver  hands an event to the speaker */
-  constructor(deliver: (event: SpeakerEvent) => void) {
+  constructor(deliver: (event: SpeakerEvent) => void, options: ConnectionsOptions = {}) {
     this.#deliver = deliver
+    this.#log = options.log ?? SILENT
+    this.#runtime = options.runtime ?? RUNTIME_WHOLE
   }
 
-  connect(id: ConnectionId, endpoint: Endpoint): void {
-    const socket = new Socket(this.#options(id))
-    this.#add(id, socket, false)
+  connect(id: ConnectionId, endpoint: Endpoint & { readonly transport?: Transport }): void {
+    const { address, port, transport = TRANSPORT_DEFAULT } = endpoint
+    let socket: Socket
+    try {
+      socket = this.#open(id, endpoint, transport)
+    } catch (error) {
+      // told later, as every failure: never from inside a call
+      socket = new Socket().destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+    this.#add(id, socket, { remote: address, password: transport.password, connected: false })
+    if (socket.destroyed) return
     socket.once('connect', () => this.#connected(id))
-    const { address, port, localAddress } = endpoint
-    socket.connect({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
+    socket.connect({ host: zoned(address, transport), port, ...this.#source(endpoint) })
   }
 
   /** Takes a connection that a listener accepted. */
@@ -71,9 +104,29 @@ export class Connections implements ConnectionOutput {
       socket.destroy()
       return
     }
+    const transport = this.#peers.of(remote)
+    if (transport !== undefined && !this.#prepared(socket, remote, transport)) {
+      socket.destroy()
+      return
+    }
     this.#accepted += 2
-    this.#add(id, this.#adopt(id, socket), true)
+    const password = transport?.password
+    this.#add(id, this.#adopt(id, socket), { remote, password, connected: true })
     this.#deliver({ type: 'Accepted', connection: id, remote, local })
+  }
+
+  /**
+   * Says how connections that peers open are to be, from now on. A password that changed is changed
+   * on connections that are open, too: when the other end changes it within the hold time, the
+   * session does not notice.
+   */
+  allow(peers: AllowedPeers): void {
+    this.#peers = peers
+    for (const connection of this.#connections.values()) {
+      const transport = peers.of(connection.remote)
+      // nobody's any more: it is closed by whoever knows why
+      if (transport !== undefined) this.#rekey(connection, transport.password)
+    }
   }
 
   send(id: ConnectionId, bytes: Uint8Array): void {
@@ -105,6 +158,47 @@ export class Connections implements ConnectionOutput {
     while (this.#lingering.size > 0) await Promise.all(this.#lingering)
   }
 
+  /** A socket with all that `transport` asks for; throws where it cannot have it. */
+  #open(id: ConnectionId, endpoint: Endpoint, transport: Transport): Socket {
+    if (this.#runtime.ownSockets) return ownSocket(openFor(endpoint, transport), this.#options(id))
+    if (needsOptions(transport)) throw new Error(NEEDS_OPTIONS)
+    return new Socket(this.#options(id))
+  }
+
+  /** The source address, where the socket is not bound to it already. */
+  #source({ localAddress }: Endpoint): { localAddress?: Address } {
+    return this.#runtime.ownSockets || localAddress === undefined ? {} : { localAddress }
+  }
+
+  /** Whether an accepted socket is what its session is to have. */
+  #prepared(socket: Socket, remote: Address, transport: Transport): boolean {
+    try {
+      if (!this.#runtime.descriptors) {
+        if (needsOptions(transport)) throw new Error(NEEDS_OPTIONS)
+        return true
+      }
+      setAccepted(handleOf(socket), remote, transport)
+      return true
+    } catch (error) {
+      const text = `a connection of ${remote} is closed: ${explain(error)}`
+      this.#log.error('TCP_OPTION_REFUSED', text, { remote })
+      return false
+    }
+  }
+
+  #rekey(connection: Connection, password: string | undefined): void {
+    const { remote, socket, id } = connection
+    if (connection.password === password) return
+    connection.password = password
+    try {
+      setKey(handleOf(socket), hostPrefix(remote), password)
+    } catch (error) {
+      const why = `its password could not be changed: ${explain(error)}`
+      // not from inside a call
+      setImmediate(() => this.#ended(id, why))
+    }
+  }
+
   #options(id: ConnectionId): SocketConstructorOpts & { writableHighWaterMark: number } {
     return {
       onread: {
@@ -120,18 +214,22 @@ export class Connections implements ConnectionOutput {
 
   /** The same connection reading into our buffer; where the runtime does not let us, as it came. */
   #adopt(id: ConnectionId, accepted: Socket): Socket {
-    const handle: unknown = Reflect.get(accepted, '_handle')
-    if (typeof handle !== 'object' || handle === null || !('useUserBuffer' in handle)) {
+    if (!ownsBuffer(accepted)) {
       accepted.on('data', bytes => this.#received(id, bytes))
       accepted.resume()
       return accepted
     }
+    const handle: unknown = Reflect.get(accepted, '_handle')
     Reflect.set(accepted, '_handle', null)
     return new Socket(Object.assign(this.#options(id), { handle }))
   }
 
-  #add(id: ConnectionId, socket: Socket, connected: boolean): void {
-    this.#connections.set(id, { id, socket, connected, queue: [], congested: false })
+  #add(
+    id: ConnectionId,
+    socket: Socket,
+    fields: Pick<Connection, 'remote' | 'password' | 'connected'>,
+  ): void {
+    this.#connections.set(id, { id, socket, ...fields, queue: [], congested: false })
     socket.setNoDelay(true)
     socket.on('error', error => this.#ended(id, explain(error)))
     socket.on('end', () => this.#ended(id, 'the peer closed the connection'))
@@ -204,6 +302,12 @@ export class Connections implements ConnectionOutput {
   }
 }
 
-/** An address as the runtime gives it: with a zone where it is link-local. */
-const canonical = (text: string | undefined): Address | undefined =>
-  text === undefined ? undefined : parseAddress(text.replace(/%.*$/, ''))
+const NEEDS_OPTIONS =
+  'this release of Node.js cannot give it the password, ttlSecurity or interface that it needs'
+
+const needsOptions = ({ password, ttlSecurity, interface: link }: Transport): boolean =>
+  password !== undefined || ttlSecurity !== undefined || link !== undefined
+
+/** The address as it is connected to: with a zone where it is link-local. */
+const zoned = (address: Address, { interface: link }: Transport): string =>
+  isLinkLocal(address) && link !== undefined ? `${address}%${link}` : address

@@ -3,6 +3,7 @@ export {
   CONNECTIONS_MAX,
   type ConnectionOutput,
   Connections,
+  type ConnectionsOptions,
   UNSENT_OCTETS_MAX,
 } from './connections.ts'
 export {
@@ -11,4 +12,17 @@ export {
   type ListenersOptions,
   listenHere,
 } from './listeners.ts'
+export { PASSWORD_OCTETS_MAX } from './options.ts'
+export { examineRuntime, RUNTIME_WHOLE, type Runtime } from './runtime.ts'
+export {
+  describeSignatures,
+  readSignatureCounters,
+  type SignatureCounters,
+} from './signatures.ts'
+export {
+  type AllowedPeer,
+  AllowedPeers,
+  TRANSPORT_DEFAULT,
+  type Transport,
+} from './transport.ts'
 export { explain } from './why.ts'

@@ -1,5 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Log } from '../log/index.ts'
+import { ListeningKeys } from './listening-keys.ts'
+import { canonical } from './runtime.ts'
+import { AllowedPeers } from './transport.ts'
 import { explain } from './why.ts'
 
 /**
@@ -33,6 +36,7 @@ const BACKLOG = 128
 export class Listeners {
   readonly #options: ListenersOptions
   readonly #open = new Map<string, Port>()
+  #peers = new AllowedPeers()
 
   constructor(options: ListenersOptions) {
     this.#options = options
@@ -47,7 +51,17 @@ export class Listeners {
       this.#open.delete(key)
     }
     for (const at of wanted)
-      if (!this.#open.has(keyOf(at))) this.#open.set(keyOf(at), new Port(at, this.#options))
+      if (!this.#open.has(keyOf(at)))
+        this.#open.set(keyOf(at), new Port(at, this.#options, this.#peers))
+  }
+
+  /**
+   * Says who may connect, and with which password: keys change on the sockets that are open, and
+   * those that are opened later get them before anybody is accepted. Accepted connections stay.
+   */
+  allow(peers: AllowedPeers): void {
+    this.#peers = peers
+    for (const port of this.#open.values()) port.allow(peers)
   }
 
   /** Stops listening; accepted connections stay. */
@@ -61,14 +75,22 @@ class Port {
   readonly #at: ListenAddress
   readonly #options: ListenersOptions
   #server: Server | undefined
+  #keys: ListeningKeys | undefined
+  #peers: AllowedPeers
   #timer: NodeJS.Timeout | undefined
   #closed = false
   #retryMs = RETRY_MIN_MS
 
-  constructor(at: ListenAddress, options: ListenersOptions) {
+  constructor(at: ListenAddress, options: ListenersOptions, peers: AllowedPeers) {
     this.#at = at
     this.#options = options
+    this.#peers = peers
     this.#try()
+  }
+
+  allow(peers: AllowedPeers): void {
+    this.#peers = peers
+    this.#keys?.keep(peers)
   }
 
   close(): void {
@@ -93,18 +115,30 @@ class Port {
     this.#retryMs = RETRY_MIN_MS
     // before a connection is accepted its bytes wait in the kernel
     Reflect.set(server, 'pauseOnConnect', true)
-    server.on('connection', socket => this.#options.accepted(socket))
-    server.on('error', error => this.#failed(error))
     const { family, port } = this.#at
+    this.#keys = new ListeningKeys(server, family, this.#options.log)
+    this.#keys.keep(this.#peers)
+    server.on('connection', socket => this.#accepted(socket))
+    server.on('error', error => this.#failed(error))
     this.#options.log.info('LISTENING', `listening on ${family} port ${port}`, { family, port })
+  }
+
+  #accepted(socket: Socket): void {
+    const remote = canonical(socket.remoteAddress)
+    const password = remote && this.#peers.of(remote)?.password
+    // where it has gone already, whoever takes it finds out
+    if (remote === undefined || this.#keys?.proves(remote, password) !== false)
+      this.#options.accepted(socket)
+    else socket.destroy()
   }
 
   #failed(error: unknown): void {
     this.#server?.close()
     this.#server = undefined
+    this.#keys = undefined
     if (this.#closed) return
     const { family, port } = this.#at
-    const why = error instanceof Error ? explain(error) : String(error)
+    const why = explain(error)
     this.#options.log.error(
       'LISTEN_FAILED',
       `cannot listen on ${family} port ${port}: ${why}; peers cannot connect to this node until ` +

@@ -20,7 +20,9 @@ const id = (value: number): ConnectionId => value as ConnectionId
 class Ear {
   readonly events: SpeakerEvent[] = []
   readonly connections = new Connections(event => {
-    this.events.push(event.type === 'Received' ? { ...event, bytes: event.bytes.slice() } : event)
+    this.events.push(
+      event.type === 'Received' ? { ...event, bytes: new Uint8Array(event.bytes) } : event,
+    )
   })
 
   types(): string[] {
