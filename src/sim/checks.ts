@@ -205,6 +205,9 @@ export function checkFib({ speaker, fib }: Node): string[] {
       wrong.push(`${prefix} goes through ${fib.hopsOf(prefix).join(' ')}, should through ${hops}`)
   for (const prefix of fib.routes.keys())
     if (!wanted.has(prefix)) wrong.push(`${prefix} is in the FIB, but is not wanted`)
+  if (fib.epoch === undefined || fib.synced !== fib.epoch) return wrong
+  for (const prefix of fib.kernel.keys())
+    if (!wanted.has(prefix)) wrong.push(`${prefix} is in the kernel, but is not wanted`)
   return wrong
 }
 

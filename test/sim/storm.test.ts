@@ -57,6 +57,7 @@ class Storm {
     const acts: readonly (() => void)[] = [
       () => topology.network.reset(topology.addressOf(edge.left), topology.addressOf(edge.right)),
       () => this.#kill(place.name),
+      () => this.#flick(place.name),
       () => this.#reviveAll(),
       () => this.#originate(place),
       () => this.#originate(place),
@@ -81,9 +82,17 @@ class Storm {
     this.topology.node(name).kill()
   }
 
+  /** It dies and is back before anybody has noticed much. */
+  #flick(name: string): void {
+    if (this.#dead.has(name)) return
+    this.#kill(name)
+    this.topology.world.run(this.#chance.below(500))
+    this.#reviveAll()
+  }
+
   #reviveAll(): void {
     for (const name of this.#dead) {
-      this.topology.node(name).restart()
+      this.topology.node(name).restart({ rebooted: this.#chance.next() < 0.3 })
       this.topology.configure(name)
       this.topology.node(name).attachFib()
     }
@@ -188,6 +197,10 @@ const row = (asns: readonly number[], count: number): Place[] =>
   }))
 
 test(weathers, 'two nodes of two ASes', row([1, 2], 60), mesh(['a', 'b']), { network: NETWORK })
+test(weathers, 'a triangle that wants nothing kept', row([1, 2, 3], 20), mesh(['a', 'b', 'c']), {
+  network: NETWORK,
+  peer: ({ restart: _restart, ...peer }) => peer,
+})
 test(weathers, 'a triangle', row([1, 2, 3], 20), mesh(['a', 'b', 'c']), { network: NETWORK })
 test(
   weathers,

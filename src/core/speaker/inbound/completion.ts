@@ -4,10 +4,7 @@ import type { Tables } from '../tables.ts'
 
 /** Whether all has come that is to come, after a start. */
 
-/**
- * A peer that sends no End-of-RIB is taken to have said all when it was up for so long and is
- * quiet.
- */
+/** A peer that may send no End-of-RIB has said all when it was up for so long and is quiet. */
 const QUIET = seconds(5)
 
 /** What a `Completion` looks at. */
@@ -23,9 +20,13 @@ export interface CompletionParts {
  * they are complete, and, where the speaker has restarted, its own End-of-RIB, by which its peers
  * sweep what it did not repeat (RFC 4724 §4.1).
  *
- * A peer has said all with its End-of-RIB; one that does not know of it when it is quiet; none of
- * them is waited for longer than the deferral. Two that restart at once would wait for each other:
- * for our End-of-RIB, one that says R is not waited for.
+ * A peer has said all with its End-of-RIB; one that does not know of it when it was up for QUIET;
+ * none of them is waited for longer than the deferral.
+ *
+ * Two that restart at once would wait for each other's End-of-RIB. Departs from RFC 4724 §4.1, by
+ * which one that says R is not waited for at all: we give it QUIET, in which its routes come. A
+ * router whose neighbours all restart with it would else tell each of them that it has no routes of
+ * the others.
  */
 export class Completion {
   readonly #parts: CompletionParts
@@ -70,11 +71,7 @@ export class Completion {
   look(now: Millis): void {
     this.#completeAsksAt = NEVER
     if (!this.#restarting) return
-    const until = this.#until(now, peer =>
-      peer.link?.negotiated.gracefulRestart?.restarting === true && peer.inbound.size === 0
-        ? now
-        : undefined,
-    )
+    const until = this.#until(now, { mutual: false })
     this.#restarting = until > now
     this.#restartAsksAt = this.#restarting ? until : NEVER
   }
@@ -86,28 +83,37 @@ export class Completion {
   complete(now: Millis): boolean {
     if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return false
     if (this.#complete) return true
-    const until = this.#until(now, () => undefined)
+    const until = this.#until(now, { mutual: true })
     this.#complete = until <= now
     this.#completeAsksAt = this.#complete ? NEVER : until
     return this.#complete
   }
 
-  /** Until when a table may still be incomplete; `now` or before when it is not. */
-  #until(now: Millis, excused: (peer: Peer) => Millis | undefined): Millis {
+  /**
+   * Until when a table may still be incomplete; `now` or before when it is not.
+   *
+   * @param mutual  also those are waited for who may be waiting for us
+   */
+  #until(now: Millis, { mutual }: { readonly mutual: boolean }): Millis {
     if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return NEVER
     const end = this.#configuredAt + this.#parts.deferral
     if (now >= end) return now
     let until = 0
     for (const peer of this.#parts.peers())
-      until = Math.max(until, excused(peer) ?? awaited(peer, now, end))
+      until = Math.max(until, awaited(peer, now, { end, mutual }))
     return millis(Math.min(until, end))
   }
 }
 
 /** Until when a peer's table may still be incomplete. */
-function awaited({ link, inbound, sweeping }: Peer, now: Millis, end: number): number {
+function awaited(
+  { link, inbound, sweeping }: Peer,
+  now: Millis,
+  { end, mutual }: { readonly end: number; readonly mutual: boolean },
+): number {
   if (link === undefined || inbound.size > 0 || sweeping.size > 0) return end
   const { families, gracefulRestart } = link.negotiated
   if (families.every(family => link.complete.has(family))) return now
-  return gracefulRestart === undefined ? link.since + QUIET : end
+  const willSay = gracefulRestart !== undefined && (mutual || !gracefulRestart.restarting)
+  return willSay ? end : link.since + QUIET
 }
