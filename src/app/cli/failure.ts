@@ -19,7 +19,7 @@ export const EXIT = {
   failed: 1,
   /** the command line cannot be understood */
   usage: 2,
-  /** no such resource, node, peer or route */
+  /** no such resource, node, peer, route or file */
   notFound: 3,
   /** it exists already, or somebody else changed it meanwhile */
   conflict: 4,
@@ -35,7 +35,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   0  done
   1  done, and something is wrong (status, check); or failed otherwise
   2  the command line cannot be understood
-  3  there is no such resource, node, peer or route
+  3  there is no such resource, node, peer, route or file
   4  it exists already, or was changed by somebody else meanwhile
   5  the store or the agent does not answer`
 

@@ -265,9 +265,10 @@ async function plainly(world: World, act: () => Promise<void>): Promise<void> {
     await act()
   } catch (thrown) {
     if (!(thrown instanceof LabError)) throw thrown
+    if (thrown.code === 'LAB_UNKNOWN')
+      throw new CommandFailure(EXIT.notFound, thrown.message, { cause: thrown })
     world.terminal.remark(thrown.message)
-    const code = thrown.code === 'LAB_UNKNOWN' ? EXIT.notFound : EXIT.failed
-    throw new CommandFailure(code, '', { cause: thrown })
+    throw new CommandFailure(EXIT.failed, '', { cause: thrown })
   }
 }
 

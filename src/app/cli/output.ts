@@ -167,4 +167,10 @@ export function since(instant: string, now: Date): string {
 
 /** An instant in full, with its age. */
 export const moment = (instant: string, now: Date): string =>
-  `${instant.slice(0, 19).replace('T', ' ')} UTC (${age(instant, now)} ago)`
+  `${inFull(instant)} (${age(instant, now)} ago)`
+
+/** An instant to come in full, with how long it is until then. */
+export const deadline = (instant: string, now: Date): string =>
+  `${inFull(instant)} (in ${age(now.toISOString(), new Date(instant))})`
+
+const inFull = (instant: string): string => `${instant.slice(0, 19).replace('T', ' ')} UTC`

@@ -233,7 +233,7 @@ function spawnSandbox(options: SandboxOptions): ChildProcess {
   ]
   return spawn(program, rest, {
     detached: true,
-    env: options.variables,
+    env: { ...options.variables, PATH: searchPath() },
     stdio: [options.detached ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
 }
@@ -255,6 +255,12 @@ function canMapAll(): boolean {
   return existsSync('/usr/bin/newuidmap') && existsSync('/etc/subuid')
 }
 
+/** Where programs are: an ordinary user's own path on Debian leaves out those of administrators. */
+const searchPath = (): string =>
+  [...(process.env.PATH ?? '').split(':').filter(Boolean), '/usr/local/sbin', '/usr/sbin', '/sbin']
+    .filter((folder, at, all) => all.indexOf(folder) === at)
+    .join(':')
+
 /** What this machine lacks for this topology, one sentence each. */
 async function missingHere(topology: Topology): Promise<readonly string[]> {
   const missing: string[] = []
@@ -266,7 +272,7 @@ async function missingHere(topology: Topology): Promise<readonly string[]> {
     ['mount', 'mount'],
     ['ip', 'iproute2'],
   ] as const
-  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`.split(':')
+  const path = searchPath().split(':')
   for (const [tool, name] of tools) {
     if (path.some(folder => existsSync(join(folder, tool)))) continue
     missing.push(`${tool} is not installed: apt-get install ${name}`)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { describeFailure, EXIT } from '../../../src/app/cli/failure.ts'
 import { program } from '../../../src/app/cli/index.ts'
-import { age, count, facts, since, table } from '../../../src/app/cli/output.ts'
+import { age, count, deadline, facts, since, table } from '../../../src/app/cli/output.ts'
 import { MemoryStore, NOW, run } from './world.ts'
 
 const commands = program().commands.map(command => command.name())
@@ -129,6 +129,11 @@ for (const [seconds, asAge, asSince] of AGES)
 
 test('a clock that runs ahead gives no negative age', t => {
   t.is(age('2026-11-20T10:16:00.000Z', NOW), '0s')
+})
+
+test('what is to come is told with how long it is until then', t => {
+  const at = new Date(NOW.getTime() + 110_000).toISOString()
+  t.is(deadline(at, NOW), '2026-11-20 10:17:23 UTC (in 1m50s)')
 })
 
 test('facts without a value are left out, counts agree with their noun', t => {

@@ -127,6 +127,22 @@ test('routes that the kernel refuses are told with the last one’s reason', asy
   t.regex(printed, /1 problem\n {2}the kernel refuses 2 routes, last 10\.9\.0\.0\/24: EEXIST/)
 })
 
+test('sessions of a dead node are not none, but unknown, and it is said', async t => {
+  const { code, printed, remarks } = await run(['peers', '--node', 'worker-9'], {
+    store: cluster(),
+  })
+  t.is(code, 0)
+  t.regex(printed, /No IPv4 peers found/)
+  t.regex(remarks, /^worker-9: no agent is alive, .*; last heard 2026-11-20T/)
+})
+
+test('without its speaker a node knows no sessions and no routes, and says so', async t => {
+  const processes = { speaker: 'down', dataplane: 'up' } as const
+  const agent = agentOf({ agent: agentDocument({ processes }) })
+  for (const command of ['peers', 'routes'])
+    t.regex((await run([command], { agent })).remarks, /^worker-0: its speaker does not answer now/)
+})
+
 test('every node on one line, the dead ones too, within 80 columns', async t => {
   const { code, printed } = await run(['status', '-A'], { store: cluster(), agent: healthy })
   t.is(code, 1)

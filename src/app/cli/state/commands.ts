@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { SessionDocument } from '../../../core/intent/index.ts'
 import { type Address, type Prefix, parseAddress, parseNetwork } from '../../../core/net/index.ts'
+import type { Terminal } from '../../../shell/terminal/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { describedCommand, withConfig } from '../options.ts'
 import { type Format, printAs, withOutput } from '../output.ts'
@@ -94,6 +95,7 @@ async function peers(
       ? tabulateSessions(terminal, found, { now: now(), wide, severalNodes: node === 'all' })
       : found.map(session => describeSession(terminal, session, now())).join('\n\n'),
   )
+  remarkSilence(terminal, states)
 }
 
 const isCalled = (session: SessionDocument, asked: string): boolean =>
@@ -127,8 +129,10 @@ async function routes(
 ): Promise<void> {
   const asked = text === undefined ? undefined : parseAsked(text)
   const found = await source.routes(node, asked)
-  if (asked === undefined && found.length === 0)
-    requireNodes(await source.nodes(node), node, source.where)
+  const states =
+    asked === undefined && found.length === 0
+      ? requireNodes(await source.nodes(node), node, source.where)
+      : []
   if (asked !== undefined && found.length === 0)
     throw new CommandFailure(EXIT.notFound, `no route to ${asked} at ${whose(node)}`, {
       remedy:
@@ -141,6 +145,18 @@ async function routes(
       ? tabulateRoutes(terminal, found, { wide, severalNodes: node === 'all' })
       : found.map(route => describeRoute(terminal, route)).join('\n\n'),
   )
+  remarkSilence(terminal, states)
+}
+
+/** An empty table is not the whole truth of a node that does not say what it has. */
+function remarkSilence(terminal: Terminal, states: readonly NodeState[]): void {
+  for (const { node, agent, last } of states) {
+    const heard = last === undefined ? '' : `; last heard ${last.at}`
+    if (agent === undefined)
+      terminal.remark(`${node}: no agent is alive, so that nobody knows what it has${heard}`)
+    else if (agent.processes.speaker === 'down')
+      terminal.remark(`${node}: its speaker does not answer now, so that nobody knows what it has`)
+  }
 }
 
 /** Host bits are forgiven: who writes 10.200.1.7/24 means the network. */

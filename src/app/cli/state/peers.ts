@@ -1,6 +1,6 @@
 import type { SessionDocument } from '../../../core/intent/index.ts'
 import type { Terminal } from '../../../shell/terminal/index.ts'
-import { age, type Column, count, facts, moment, paint, since, table } from '../output.ts'
+import { age, type Column, count, deadline, facts, moment, paint, since, table } from '../output.ts'
 import { peerType, sessionInfo, sessionMood, sessionSummary } from './health.ts'
 
 /**
@@ -64,7 +64,7 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
       facts([
         ['Name', `${session.name} (${peerType(session.name)})`],
         ['State', `${state} since ${moment(session.since, now)}`],
-        ['Routes kept', session.staleUntil && `until ${moment(session.staleUntil, now)}`],
+        ['Routes kept', session.staleUntil && `until ${deadline(session.staleUntil, now)}`],
         ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
         ['Established', `${count(session.counters.established, 'time')} since it was configured`],
         ['Last error', session.lastError?.text ?? 'none'],
