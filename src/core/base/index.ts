@@ -7,6 +7,6 @@ export { grownInt32, grownLength, grownUint8, grownUint16, grownUint32 } from '.
 export type { Engine } from './engine.ts'
 export { Heap } from './heap.ts'
 export { after, type Brand, type Millis, millis, NEVER, seconds } from './ids.ts'
-export { Interner, internerRowsMax } from './interner.ts'
+export { INTERNER_ROWS_MAX, Interner } from './interner.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { Prng } from './prng.ts'

@@ -14,7 +14,7 @@ const CHUNK_OCTETS_MIN = 1 << 12
 const ROWS_MIN = 32
 
 /** Most rows of an `Interner`; beyond it `add` returns -1. */
-export const internerRowsMax = 1 << 24
+export const INTERNER_ROWS_MAX = 1 << 24
 
 /**
  * Counts references to byte strings, each kept once.
@@ -29,7 +29,7 @@ export const internerRowsMax = 1 << 24
  * megabyte. A string goes when its last reference does; when more octets are dead than live, the
  * arena is rewritten. Row numbers are used again, so whoever keeps one keeps a reference.
  *
- * Limit: `internerRowsMax` (docs/LIMITS.md).
+ * Limit: `INTERNER_ROWS_MAX` (docs/LIMITS.md).
  */
 export class Interner {
   readonly #seed: number
@@ -166,7 +166,7 @@ export class Interner {
       this.#free = this.#hashes[row]!
       return row
     }
-    if (this.#rows === internerRowsMax) return EMPTY
+    if (this.#rows === INTERNER_ROWS_MAX) return EMPTY
     if (this.#rows === this.#counts.length) this.#grow()
     return this.#rows++
   }

@@ -2,7 +2,7 @@
 export { PrefixSet } from './prefix-set.ts'
 export {
   canonicalText,
-  outcomesMax,
+  OUTCOMES_MAX,
   Program,
   Programs,
   REJECTED,

@@ -14,7 +14,7 @@ import { type Action, applyAction, type Match, type Policy, type Term } from './
  * Most different outcomes of one program; a policy that has more ends in a rejection of what is
  * beyond.
  */
-export const outcomesMax = 4_096
+export const OUTCOMES_MAX = 4_096
 
 /** What a program looks at. One object may be used for many routes. */
 export interface RouteView {
@@ -79,7 +79,7 @@ export class Program {
     const key = JSON.stringify(actions)
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
-    if (this.#outcomes.length >= outcomesMax) return REJECTED
+    if (this.#outcomes.length >= OUTCOMES_MAX) return REJECTED
     this.#outcomes.push(actions)
     this.#numbers.set(key, this.#outcomes.length - 1)
     return this.#outcomes.length - 1

@@ -78,7 +78,7 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
  * plain, never.
  *
  * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set
- * goes with the last. Limits: `internerRowsMax`, `aliasesMax` (docs/LIMITS.md).
+ * goes with the last. Limits: `INTERNER_ROWS_MAX`, `aliasesMax` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
