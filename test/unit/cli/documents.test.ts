@@ -113,6 +113,6 @@ test('configuration.md shows every key of martlet.yaml with its default', t => {
 
 test('the examples of state.md are JSON', t => {
   const examples = codeOf('docs/state.md', 'json')
-  t.is(examples.length, 6)
+  t.is(examples.length, 7)
   for (const example of examples) t.is(typeof JSON.parse(example).node, 'string')
 })
