@@ -6,6 +6,7 @@ import type { Log } from '../shell/log/index.ts'
 import {
   Child,
   type ChildName,
+  GrantedPorts,
   type Identities,
   makeSocketDirectories,
   ownPrivileges,
@@ -13,7 +14,7 @@ import {
   question,
   thisMachine,
 } from '../shell/process/index.ts'
-import { explain, type ListenAddress, listenHere } from '../shell/tcp/index.ts'
+import { explain, listenHere } from '../shell/tcp/index.ts'
 import type { Running } from './process.ts'
 import { settingsOf } from './settings.ts'
 
@@ -32,11 +33,6 @@ export interface SupervisorOptions {
   readonly log: Log
 }
 
-/** BGP's own port: the speaker may always have it. RFC 4271 §8 */
-const BGP_PORT = 179
-/** From here on any process may listen. */
-const UNPRIVILEGED_PORT_MIN = 1_024
-
 /** In this order they end: the speaker says goodbye while the dataplane still listens. */
 const CHILDREN: readonly ChildName[] = ['speaker', 'controller', 'dataplane']
 
@@ -49,7 +45,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   const identities = planIdentities(thisMachine(ownPrivileges()), filesOf(configuration))
   for (const shortfall of identities.shortfalls) log.warn('PRIVILEGES_SHARED', shortfall)
   makeSocketDirectories(directoriesOf(configuration.runDirectory, identities))
-  const ports = new Ports(log)
+  const ports = new GrantedPorts({ log, listen: listenHere, explain })
   const children = CHILDREN.map(name => startChild(name, options, identities, ports))
   return {
     close: async () => {
@@ -62,7 +58,7 @@ function startChild(
   name: ChildName,
   options: SupervisorOptions,
   identities: Identities,
-  ports: Ports,
+  ports: GrantedPorts,
 ): Child {
   const { configuration, configPath, log } = options
   const { uid } = identities.of[name]
@@ -89,52 +85,6 @@ function startChild(
     },
   })
 }
-
-/**
- * Listeners for the speaker: TCP only, and below 1024 only at the ports that BGP has here. Nothing
- * else of the supervisor's privileges can be had by asking.
- */
-class Ports {
-  readonly #log: Log
-  #allowed: ReadonlySet<number> = new Set([BGP_PORT])
-
-  constructor(log: Log) {
-    this.#log = log
-  }
-
-  /** The controller alone reads the store: where it names a port, the operator has. */
-  allow(ports: readonly number[]): void {
-    this.#allowed = new Set([BGP_PORT, ...ports])
-  }
-
-  async open(at: ListenAddress, id: number, send: Answer): Promise<void> {
-    const { family, port } = at
-    if (port < UNPRIVILEGED_PORT_MIN && !this.#allowed.has(port)) {
-      const text = `port ${port} is not a listenPort of this node as the controller last read it`
-      this.#log.warn('PORT_REFUSED', `the speaker may not have ${family} port ${port}`, {
-        family,
-        port,
-      })
-      send({ listen: id, code: 'EPERM', text })
-      return
-    }
-    try {
-      const server = await listenHere(at)
-      // one that connects before the speaker has the listener: it will try again
-      server.on('connection', socket => socket.destroy())
-      this.#log.info('PORT_OPENED', `opened ${family} port ${port} for the speaker`, {
-        family,
-        port,
-      })
-      send({ listen: id }, server)
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error)) throw error
-      send({ listen: id, code: error.code, text: explain(error) })
-    }
-  }
-}
-
-type Answer = Parameters<ConstructorParameters<typeof Child>[0]['message']>[1]
 
 /** What the controller has to be able to use, the store first. */
 const filesOf = ({ store, source }: NodeConfiguration): string[] => [

@@ -229,6 +229,28 @@ lab('a port in use is told with its remedy, and taken as soon as it is free', as
   t.pass()
 })
 
+lab('the speaker listens at a low port that the store names, through its supervisor', async t => {
+  const { left, right, store } = both()
+  const from = left.lines.length
+  const file = join(store, 'port.yaml')
+  const port = [
+    'kind: BGPConfiguration',
+    'metadata: { name: node.left }',
+    'spec: { listenPort: 180 }',
+  ]
+  writeFileSync(file, ['apiVersion: projectcalico.org/v3', ...port, ''].join('\n'))
+  const opened = await until(
+    () => left.lines.slice(from).find(line => line.code === 'PORT_OPENED'),
+    'the supervisor opens it',
+  )
+  t.deepEqual([opened.process, opened.family, opened.port], ['supervisor', 'ipv4', 180])
+  await until(() => said(left, from, 'LISTENING'), 'the speaker has it')
+  t.regex(left.exec('ss', '-Hltn'), /0\.0\.0\.0:180 /)
+  rmSync(file)
+  await Promise.all([left.established(), right.established()])
+  await until(() => !left.exec('ss', '-Hltn').includes('0.0.0.0:180 '), 'it listens at 179 again')
+})
+
 lab('the children of a supervisor that is killed end with it', async t => {
   const { left, right } = both()
   const pids = PROCESSES.map(name => right.childPid(name))

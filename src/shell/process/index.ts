@@ -10,6 +10,7 @@ export {
   parsePrivileges,
 } from './capabilities.ts'
 export { Child, type ChildOptions } from './child.ts'
+export { GrantedPorts, type GrantedPortsOptions } from './granted-ports.ts'
 export {
   type ChildName,
   type Identities,
