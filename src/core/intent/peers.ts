@@ -5,7 +5,15 @@ import {
   parseDuration,
   parsePeerEndpoint,
 } from '../calico/index.ts'
-import { type Address, type Asn, FAMILIES, familyOf, isUnicast, toAsn } from '../net/index.ts'
+import {
+  type Address,
+  type Asn,
+  FAMILIES,
+  type Family,
+  familyOf,
+  isUnicast,
+  toAsn,
+} from '../net/index.ts'
 import type { PeerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, keyOf } from './cluster.ts'
 import type { NodeFacts, Problem } from './types.ts'
@@ -136,6 +144,7 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
       problem(context, resource, 'maxRestartTime', reason),
     ),
     families: facts.families ?? [familyOf(address)],
+    ...otherNextHop(own, familyOf(address), facts),
     routeReflectorClient: isClient(own, node, peerAs, localAs),
     nextHop: nextHopMode(spec, peerAs !== localAs),
     export: exportMode(own, facts),
@@ -212,6 +221,7 @@ function meshPeers(context: Context): PeerConfig[] {
         connectRetry: facts.connectRetry,
         ...restart,
         families: facts.families ?? [family],
+        ...otherNextHop(own, family, facts),
         routeReflectorClient: false,
         nextHop: 'auto',
         export: exportMode(own, facts),
@@ -266,6 +276,21 @@ function nextHopMode(spec: BgpPeerSpec, external: boolean): PeerConfig['nextHop'
   if (spec.nextHopMode === 'Self') return 'self'
   if (spec.nextHopMode === 'Keep') return 'keep'
   return spec.keepOriginalNextHop === true && external ? 'keep' : 'auto'
+}
+
+/**
+ * Our next hop for the routes of the family that a session is not over: its own ends cannot say.
+ * RFC 4760 §3
+ */
+function otherNextHop(
+  own: ClusterNode,
+  transport: Family,
+  { families = [] }: NodeFacts,
+): Pick<PeerConfig, 'nextHopIpv4' | 'nextHopIpv6'> {
+  const { ipv4, ipv6 } = own.addresses
+  if (transport === 'ipv4')
+    return ipv6 !== undefined && families.includes('ipv6') ? { nextHopIpv6: ipv6 } : {}
+  return ipv4 !== undefined && families.includes('ipv4') ? { nextHopIpv4: ipv4 } : {}
 }
 
 /** A node announces its own pods; a router and a reflector pass on what they learned. */

@@ -101,6 +101,23 @@ test('the node says which families its sessions carry, if it wants to', t => {
   t.deepEqual(peersOf(found)[0]?.families, ['ipv4', 'ipv6'])
 })
 
+test('a session that carries both families names our next hop of the one that it is not over', t => {
+  const both = { ipv4Address: '10.0.0.1/24', ipv6Address: 'fd00::1/64' }
+  const nodes = [node('a', both), node('b', { ipv4Address: '10.0.0.2/24' })]
+  const bgpPeers = [peer('six', { peerIP: 'fd00::9', asNumber: 64_999 })]
+  const store = snapshot({ nodes, bgpPeers })
+  const hops = (found: Desired) =>
+    peersOf(found).map(({ name, nextHopIpv4, nextHopIpv6 }) => [name, nextHopIpv4, nextHopIpv6])
+  t.deepEqual(hops(desired(store, facts('a', { families: ['ipv4', 'ipv6'] }))), [
+    ['Mesh_10_0_0_2', undefined, address('fd00::1')],
+    ['Global_fd00__9', address('10.0.0.1'), undefined],
+  ])
+  t.deepEqual(hops(desired(store, facts('a'))), [
+    ['Mesh_10_0_0_2', undefined, undefined],
+    ['Global_fd00__9', undefined, undefined],
+  ])
+})
+
 test('a mesh that is switched off has no sessions', t => {
   const found = desired(snapshot({ nodes: three, bgpConfigurations: [noMesh] }), facts('worker-0'))
   t.deepEqual(names(found), [])
