@@ -36,7 +36,7 @@ const PROCESSES: readonly {
     text:
       'Starts the controller, the speaker and the dataplane, each with the least privileges ' +
       'that it works with, and starts again what ends. Stays in the foreground; SIGTERM ends ' +
-      'the sessions and leaves the routes in the kernel for kernel.staleSeconds.',
+      'the sessions and leaves the routes in the kernel for the next start to take over.',
     example: 'As root, or with CAP_NET_ADMIN and CAP_NET_BIND_SERVICE',
   },
   {
