@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Server } from 'node:net'
 import { Prng, seconds } from '../core/base/index.ts'
+import { hostPrefix } from '../core/net/index.ts'
 import {
   Speaker,
   type SpeakerConfig,
@@ -10,7 +11,14 @@ import {
 import { Loop, now } from '../shell/clock/index.ts'
 import { RoutesLink, type SpeakerCommand, serveSpeaker, socketPaths } from '../shell/link/index.ts'
 import { type Log, logNote } from '../shell/log/index.ts'
-import { Connections, type ListenAddress, Listeners } from '../shell/tcp/index.ts'
+import {
+  AllowedPeers,
+  Connections,
+  examineRuntime,
+  type ListenAddress,
+  Listeners,
+  securedTransport,
+} from '../shell/tcp/index.ts'
 import type { Running } from './process.ts'
 
 /** The speaker's process: one engine between TCP, the dataplane's socket and the controller's. */
@@ -34,7 +42,9 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
   const { log } = options
   const paths = socketPaths(options.runDirectory)
   const deliver = (event: SpeakerEvent): void => loop.deliver(event)
-  const connections = new Connections(deliver)
+  const runtime = await examineRuntime()
+  for (const lost of runtime.missing) log.warn('RUNTIME_LACKS', lost)
+  const connections = new Connections(deliver, { log, runtime })
   const fib = new RoutesLink({
     path: paths.routes,
     log,
@@ -52,7 +62,7 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     bind: options.bind,
     accepted: socket => connections.accept(socket),
   })
-  const configurer = new Configurer(deliver, listeners)
+  const configurer = new Configurer(deliver, { connections, listeners })
   const server = await serveSpeaker({
     path: paths.speaker,
     log,
@@ -84,26 +94,40 @@ function outputOf(connections: Connections, fib: RoutesLink, log: Log): SpeakerO
   }
 }
 
-/** Tells the engine and the listeners what the controller said. */
+interface Sockets {
+  readonly connections: Connections
+  readonly listeners: Listeners
+}
+
+/** Tells the engine, the sockets and the listeners what the controller said. */
 class Configurer {
   readonly #deliver: (event: SpeakerEvent) => void
-  readonly #listeners: Listeners
+  readonly #sockets: Sockets
   #last: SpeakerConfig | undefined
 
-  constructor(deliver: (event: SpeakerEvent) => void, listeners: Listeners) {
+  constructor(deliver: (event: SpeakerEvent) => void, sockets: Sockets) {
     this.#deliver = deliver
-    this.#listeners = listeners
+    this.#sockets = sockets
   }
 
   configure({ speaker, listen }: SpeakerCommand): void {
     if (speaker !== undefined) this.#tell(speaker)
     // this node is not to speak BGP any more: its sessions end and its routes go
     else if (this.#last !== undefined) this.#tell({ ...this.#last, peers: [], originated: [] })
-    this.#listeners.set(listen)
+    this.#sockets.listeners.set(listen)
   }
 
   #tell(config: SpeakerConfig): void {
     this.#last = config
+    // first: a session may connect at once, and a peer may be faster
+    const allowed = new AllowedPeers(
+      config.peers.map(peer => ({
+        remote: hostPrefix(peer.address),
+        transport: securedTransport(peer),
+      })),
+    )
+    this.#sockets.connections.allow(allowed)
+    this.#sockets.listeners.allow(allowed)
     this.#deliver({ type: 'Configure', config })
   }
 }

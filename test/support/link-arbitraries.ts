@@ -25,6 +25,7 @@ import type {
   SessionSnapshot,
   SpeakerConfig,
   SpeakerSnapshot,
+  Transport,
 } from '../../src/core/speaker/index.ts'
 import type { GracefulRestart } from '../../src/core/wire/index.ts'
 import type { SpeakerCommand } from '../../src/shell/link/index.ts'
@@ -63,6 +64,12 @@ const small = fc.nat(0xffffffff)
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 const few = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> => fc.array(of, { maxLength: 5 })
 
+const octet = fc.integer({ min: 1, max: 255 })
+const transport = record<Transport>(
+  { ttlSecurity: octet, ttl: octet, interface: text, trafficClass: fc.nat(255) },
+  ['ttlSecurity', 'interface'],
+)
+
 const peerConfig = record<PeerConfig>(
   {
     name: text,
@@ -71,6 +78,8 @@ const peerConfig = record<PeerConfig>(
     peerAs: asn,
     localAs: asn,
     localAddress: address,
+    transport,
+    password: text,
     passive: fc.boolean(),
     hold: time,
     connectRetry: time,
@@ -82,7 +91,7 @@ const peerConfig = record<PeerConfig>(
     nextHopIpv4: address,
     nextHopIpv6: address,
   },
-  ['localAddress', 'restart', 'nextHopIpv4', 'nextHopIpv6'],
+  ['localAddress', 'transport', 'password', 'restart', 'nextHopIpv4', 'nextHopIpv6'],
 )
 
 const speakerConfig = record<SpeakerConfig>(

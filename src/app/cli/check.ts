@@ -5,6 +5,7 @@ import {
   type NodeFacts,
   type Problem,
   podCidrsKey,
+  type Secrets,
   type Snapshot,
 } from '../../core/intent/index.ts'
 import {
@@ -54,6 +55,9 @@ export function checkCommand(surroundings: Surroundings): Command {
     check(surroundings, files, options),
   )
 }
+
+/** Secrets are on the nodes: here each of them is taken to be there. */
+const ELSEWHERE: Secrets = { read: () => ({ text: 'on the node' }) }
 
 interface CheckOptions {
   readonly output: Format
@@ -181,7 +185,7 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
     places.set(podCidrsKey(configuration.node), configuration.source)
   const snapshot = snapshotOf(unique, configurations)
   for (const facts of viewpoints(snapshot, configurations))
-    for (const problem of desired(snapshot, facts).problems)
+    for (const problem of desired(snapshot, facts, ELSEWHERE).problems)
       problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })
   return [...new Map(problems.map(problem => [JSON.stringify(problem), problem])).values()]
 }

@@ -3,6 +3,7 @@ import {
   type BgpConfigurationSpec,
   kindNamed,
   type NodeResource,
+  type PasswordSource,
   parseNodeAddress,
   type Resource,
   resourceKey,
@@ -21,8 +22,8 @@ const LISTEN_PORT_DEFAULT = 179
 export interface Cluster {
   readonly asNumber: Asn
   readonly mesh: boolean
-  /** what the mesh's sessions would need and we cannot give: the path of the field */
-  readonly meshPassword: boolean
+  /** where the password of the mesh's sessions is; absent: they have none */
+  readonly meshPassword?: PasswordSource
   /** of the mesh's sessions; absent: not given */
   readonly meshRestartTime?: string
   /** nodes that speak BGP, by name, in order of name */
@@ -56,7 +57,7 @@ export function clusterOf(snapshot: Snapshot): Cluster {
   return {
     asNumber,
     mesh: global.nodeToNodeMeshEnabled ?? true,
-    meshPassword: global.nodeMeshPassword?.secretKeyRef !== undefined,
+    ...(global.nodeMeshPassword === undefined ? {} : { meshPassword: global.nodeMeshPassword }),
     ...(global.nodeMeshMaxRestartTime === undefined
       ? {}
       : { meshRestartTime: global.nodeMeshMaxRestartTime }),

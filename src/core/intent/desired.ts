@@ -4,6 +4,7 @@ import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
 import { ROUTES_STATUS_MAX } from './documents.ts'
 import { peersOf } from './peers.ts'
 import { podCidrsOf } from './pod-cidrs.ts'
+import { NO_SECRETS, type Secrets } from './secrets.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**
@@ -13,7 +14,11 @@ import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
  *
  * O(nodes + peers + block affinities).
  */
-export function desired(snapshot: Snapshot, facts: NodeFacts): Desired {
+export function desired(
+  snapshot: Snapshot,
+  facts: NodeFacts,
+  secrets: Secrets = NO_SECRETS,
+): Desired {
   const cluster = clusterOf(snapshot)
   const cidrs = podCidrsOf(snapshot, facts)
   const own = cluster.nodes.get(facts.node)
@@ -27,7 +32,7 @@ export function desired(snapshot: Snapshot, facts: NodeFacts): Desired {
       dataplane,
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
-  const { peers, problems: ofPeers } = peersOf(cluster, own, snapshot.bgpPeers, facts)
+  const { peers, problems: ofPeers } = peersOf(cluster, own, snapshot.bgpPeers, { facts, secrets })
   const speaker: SpeakerConfig = {
     routerId,
     localAs: own.asNumber,

@@ -5,6 +5,7 @@ export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
 export { instant } from './instant.ts'
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
+export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
 export {
   agentDocument,
   documentText,

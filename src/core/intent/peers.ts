@@ -1,5 +1,6 @@
 import { type Millis, millis, seconds } from '../base/index.ts'
 import {
+  type BgpConfigurationSpec,
   type BgpPeerResource,
   type BgpPeerSpec,
   parseDuration,
@@ -14,8 +15,9 @@ import {
   isUnicast,
   toAsn,
 } from '../net/index.ts'
-import type { PeerConfig } from '../speaker/index.ts'
+import { type PeerConfig, TRANSPORT_DEFAULT } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, keyOf } from './cluster.ts'
+import { passwordOf, type Secrets } from './secrets.ts'
 import type { NodeFacts, Problem } from './types.ts'
 
 /**
@@ -30,8 +32,6 @@ const WITHHOLDING = [
   'nodeSelector',
   'peerSelector',
   'localWorkloadSelector',
-  'password',
-  'ttlSecurity',
   'filters',
 ] as const satisfies readonly (keyof BgpPeerSpec)[]
 
@@ -53,8 +53,11 @@ interface Context {
   readonly cluster: Cluster
   readonly own: ClusterNode
   readonly facts: NodeFacts
+  readonly secrets: Secrets
   readonly byAddress: ReadonlyMap<Address, ClusterNode>
   readonly problems: Problem[]
+  /** peers that have no session for want of their password: nobody else makes one without */
+  readonly withheld: Set<Address>
 }
 
 /**
@@ -67,15 +70,23 @@ export function peersOf(
   cluster: Cluster,
   own: ClusterNode,
   resources: readonly BgpPeerResource[],
-  facts: NodeFacts,
+  { facts, secrets }: { readonly facts: NodeFacts; readonly secrets: Secrets },
 ): Peers {
   const byAddress = new Map<Address, ClusterNode>()
   for (const node of cluster.nodes.values())
     for (const address of Object.values(node.addresses))
       if (!byAddress.has(address)) byAddress.set(address, node)
-  const context: Context = { cluster, own, facts, byAddress, problems: [] }
+  const context: Context = {
+    cluster,
+    own,
+    facts,
+    secrets,
+    byAddress,
+    problems: [],
+    withheld: new Set(),
+  }
   const explicit = explicitPeers(resources, context)
-  const taken = new Set(explicit.map(peer => peer.address))
+  const taken = new Set([...explicit.map(peer => peer.address), ...context.withheld])
   const mesh = meshPeers(context).filter(peer => !taken.has(peer.address))
   return { peers: [...explicit, ...mesh], problems: context.problems }
 }
@@ -90,8 +101,19 @@ function explicitPeers(resources: readonly BgpPeerResource[], context: Context):
   for (const resource of scopes.flat()) {
     const peer = peerOf(resource, context)
     if (peer === undefined) continue
+    if (context.withheld.has(peer.address)) {
+      problem(context, resource, 'peerIP', 'is a peer whose password is missing; no session')
+      continue
+    }
     const endpoint = `${peer.address} ${peer.port}`
     const first = peers.get(endpoint)
+    const other = [...peers.values()].find(({ peer: { address } }) => address === peer.address)
+    // the kernel checks what an address sends, whatever its port
+    if (first === undefined && other !== undefined && other.peer.password !== peer.password) {
+      const whose = `${nameOf(other.by)}, which has the same address`
+      problem(context, resource, 'password', `differs from that of ${whose} and stays`)
+      continue
+    }
     if (first === undefined) peers.set(endpoint, { peer, by: resource })
     else if (isGlobal(first.by) === isGlobal(resource) || !samePeer(first.peer, peer))
       problem(
@@ -122,6 +144,11 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
   const { address } = endpoint
   const localAddress = localAddressFor(address, resource, context)
   if (localAddress === undefined) return undefined
+  const secured = securityOf(resource, context)
+  if (secured === undefined) {
+    context.withheld.add(address)
+    return undefined
+  }
   for (const field of WITHOUT)
     if (given(spec[field]))
       problem(context, resource, field, 'is not honoured by this version; the session is without')
@@ -137,6 +164,7 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
     peerAs,
     localAs,
     ...(spec.sourceAddress === 'None' ? {} : { localAddress }),
+    ...secured,
     passive: scope === 'Global' && node !== undefined && waits(address, localAddress),
     hold: facts.hold,
     connectRetry: facts.connectRetry,
@@ -149,6 +177,23 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
     nextHop: nextHopMode(spec, peerAs !== localAs),
     export: exportMode(own, facts),
   }
+}
+
+/**
+ * What keeps strangers out of a session; undefined, and a problem, where it cannot be had: then
+ * there is no session.
+ */
+function securityOf(
+  resource: BgpPeerResource,
+  context: Context,
+): Pick<PeerConfig, 'password' | 'transport'> | undefined {
+  const { password: source, ttlSecurity = 0 } = resource.spec
+  const transport = ttlSecurity === 0 ? {} : { transport: { ...TRANSPORT_DEFAULT, ttlSecurity } }
+  if (source === undefined) return transport
+  const password = passwordOf(source, context.secrets, reason =>
+    problem(context, resource, 'password', `${reason}; no session is made of this peer`),
+  )
+  return password === undefined ? undefined : { ...transport, password }
 }
 
 /** Our end of a session to `address`; undefined, and a problem, where there cannot be one. */
@@ -178,20 +223,18 @@ function localAddressFor(
 function meshPeers(context: Context): PeerConfig[] {
   const { cluster, own, facts } = context
   if (!cluster.mesh || own.clusterId !== undefined) return []
-  if (cluster.meshPassword) {
-    context.problems.push({
-      object: keyOf('BGPConfiguration', 'default'),
-      field: 'spec.nodeMeshPassword',
-      reason: 'is not honoured by this version, so that the mesh has no sessions',
-    })
-    return []
+  const tell = (field: keyof BgpConfigurationSpec, reason: string): void => {
+    const object = keyOf('BGPConfiguration', 'default')
+    context.problems.push({ object, field: `spec.${field}`, reason })
   }
+  const password =
+    cluster.meshPassword &&
+    passwordOf(cluster.meshPassword, context.secrets, reason =>
+      tell('nodeMeshPassword', `${reason}; the mesh has no sessions`),
+    )
+  if (cluster.meshPassword !== undefined && password === undefined) return []
   const restart = restartTime(cluster.meshRestartTime, reason =>
-    context.problems.push({
-      object: keyOf('BGPConfiguration', 'default'),
-      field: 'spec.nodeMeshMaxRestartTime',
-      reason,
-    }),
+    tell('nodeMeshMaxRestartTime', reason),
   )
   const peers = new Map<Address, PeerConfig>()
   for (const node of cluster.nodes.values()) {
@@ -216,6 +259,7 @@ function meshPeers(context: Context): PeerConfig[] {
         peerAs: node.asNumber,
         localAs: own.asNumber,
         localAddress,
+        ...(password === undefined ? {} : { password }),
         passive: waits(address, localAddress),
         hold: facts.hold,
         connectRetry: facts.connectRetry,
@@ -238,8 +282,8 @@ const RESTART_DEFAULT = seconds(120)
 const RESTART_TIME_MAX = seconds(4095)
 
 /**
- * For how long peers keep our routes when we go away, in whole seconds as Calico rounds it; 0 is not
- * at all.
+ * For how long peers keep our routes when we go away, in whole seconds as Calico rounds it; 0 is
+ * not at all.
  */
 function restartTime(
   text: string | undefined,

@@ -1,5 +1,5 @@
 import { compareAddresses, type Prefix } from '../net/index.ts'
-import type { PeerConfig, SpeakerConfig } from './types.ts'
+import type { PeerConfig, SpeakerConfig, Transport } from './types.ts'
 
 /** The difference of two configurations: what is to be done, not how. */
 
@@ -15,6 +15,9 @@ export const RESETS: Readonly<Record<keyof PeerConfig, boolean>> = {
   peerAs: true,
   localAs: true,
   localAddress: true,
+  transport: true,
+  // changed under the session: a peer that changes it too, within the hold time, keeps it
+  password: false,
   passive: true,
   // offered in OPEN
   hold: true,
@@ -39,6 +42,15 @@ export const NOT_CONFIGURED: SpeakerConfig = {
   watched: [],
   watchedMax: 0,
 }
+
+/**
+ * Any number of hops, as Calico's sessions all have it, and RFC 2474's class selector 6, in which
+ * routers send what routes depend on.
+ */
+export const TRANSPORT_DEFAULT: Transport = { ttl: 64, trafficClass: 0xc0 }
+
+/** Octets of the longest password of a peer, in UTF-8. RFC 2385 §4.5; Linux takes no more. */
+export const PASSWORD_OCTETS_MAX = 80
 
 /** What became of one peer. */
 export interface PeerChange {

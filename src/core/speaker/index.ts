@@ -1,5 +1,5 @@
 /** The BGP half, behind one door. Layer 4. */
-export { RESETS } from './configure.ts'
+export { PASSWORD_OCTETS_MAX, RESETS, TRANSPORT_DEFAULT } from './configure.ts'
 export { RESTART_MAX, STALE_MAX } from './inbound/sweeper.ts'
 export { inboundOctetsMax } from './peer.ts'
 export { FIB_DEFERRAL, Speaker, type SpeakerOptions } from './speaker.ts'

@@ -286,11 +286,13 @@ export class Neighbours {
     const output = this.#output
     return {
       connect: connection => {
-        const { address, port, localAddress } = peer.config
+        const { address, port, localAddress, transport, password } = peer.config
         output.connect(connection, {
           address,
           port,
           ...(localAddress !== undefined && { localAddress }),
+          ...(transport !== undefined && { transport }),
+          ...(password !== undefined && { password }),
         })
       },
       send: (connection, bytes) => output.send(connection, bytes),

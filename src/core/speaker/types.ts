@@ -37,12 +37,19 @@ export interface PeerConfig {
   readonly peerAs: Asn
   readonly localAs: Asn
   readonly localAddress?: Address
+  /** absent: as TRANSPORT_DEFAULT */
+  readonly transport?: Transport
+  /**
+   * of TCP MD5 signatures, 1 to 80 octets in UTF-8; absent: none. It changes on connections that
+   * are open, and what happens then is the peer's choice. RFC 2385
+   */
+  readonly password?: string
   readonly passive: boolean
   readonly hold: Millis
   readonly connectRetry: Millis
   /**
-   * for how long the peer is asked to keep our routes when we go away, in whole seconds; absent: not
-   * at all. RFC 4724 §3
+   * for how long the peer is asked to keep our routes when we go away, in whole seconds; absent:
+   * not at all. RFC 4724 §3
    */
   readonly restart?: Millis
   readonly families: readonly Family[]
@@ -58,6 +65,21 @@ export interface PeerConfig {
   readonly nextHopIpv6?: Address
   /** what may be announced: what this node originates, or also what it learned */
   readonly export: 'originated' | 'all'
+}
+
+/** What the packets of a session are to be, beside their addresses. A change resets the session. */
+export interface Transport {
+  /**
+   * the peer is at most so many hops away, 1 to 255: what comes from farther is dropped, what we
+   * send has a TTL of 255. RFC 5082
+   */
+  readonly ttlSecurity?: number
+  /** TTL or hop limit of what we send without `ttlSecurity`, 1 to 255 */
+  readonly ttl: number
+  /** the link to leave by; a link-local address needs one */
+  readonly interface?: string
+  /** the octet that is TOS in IPv4 and Traffic Class in IPv6 */
+  readonly trafficClass: number
 }
 
 /**
@@ -103,11 +125,14 @@ export interface SpeakerOutput {
   note(note: SpeakerNote): void
 }
 
-/** Where to connect to, and from where. */
+/** Where to connect to, from where, and how. */
 export interface Endpoint {
   readonly address: Address
   readonly port: number
   readonly localAddress?: Address
+  /** absent: as TRANSPORT_DEFAULT */
+  readonly transport?: Transport
+  readonly password?: string
 }
 
 /** A fact that the speaker reports; at the edge it becomes a log line. `code` is stable. */

@@ -12,6 +12,8 @@ export interface NodeConfiguration {
   readonly source: string
   readonly node: string
   readonly store: StoreConfiguration
+  /** where the passwords of sessions are; absent: there are none */
+  readonly secrets?: { readonly directory: string }
   /** where the processes' sockets are */
   readonly runDirectory: string
   /** what intent needs to know */

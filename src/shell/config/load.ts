@@ -115,6 +115,9 @@ function inside(
     source,
     node,
     store: storeOf(written, source, environment),
+    ...(written.secrets === undefined
+      ? {}
+      : { secrets: { directory: resolve(dirname(source), written.secrets.directory) } }),
     runDirectory: resolve(dirname(source), written.runDirectory),
     facts: factsOf(written, node, source, environment),
     kernel: {

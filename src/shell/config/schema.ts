@@ -110,6 +110,12 @@ export const configurationSchema = z
     store: store
       .optional()
       .describe('where the resources are; required, unless ETCD_ENDPOINTS is set'),
+    secrets: z
+      .strictObject({
+        directory: path.describe('the key KEY of the secret NAME is the file NAME/KEY in it'),
+      })
+      .optional()
+      .describe('where the passwords of sessions are, which resources name by secretKeyRef'),
     podCIDRs: z.array(cidr).default([]).describe('by default those of the Node object or of IPAM'),
     transit: z
       .boolean()

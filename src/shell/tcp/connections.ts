@@ -12,7 +12,7 @@ import {
   RUNTIME_WHOLE,
   type Runtime,
 } from './runtime.ts'
-import { AllowedPeers, TRANSPORT_DEFAULT, type Transport } from './transport.ts'
+import { AllowedPeers, type SecuredTransport, securedTransport } from './transport.ts'
 import { explain } from './why.ts'
 
 /**
@@ -79,8 +79,9 @@ export class Connections implements ConnectionOutput {
     this.#runtime = options.runtime ?? RUNTIME_WHOLE
   }
 
-  connect(id: ConnectionId, endpoint: Endpoint & { readonly transport?: Transport }): void {
-    const { address, port, transport = TRANSPORT_DEFAULT } = endpoint
+  connect(id: ConnectionId, endpoint: Endpoint): void {
+    const { address, port } = endpoint
+    const transport = securedTransport(endpoint)
     let socket: Socket
     try {
       socket = this.#open(id, endpoint, transport)
@@ -159,7 +160,7 @@ export class Connections implements ConnectionOutput {
   }
 
   /** A socket with all that `transport` asks for; throws where it cannot have it. */
-  #open(id: ConnectionId, endpoint: Endpoint, transport: Transport): Socket {
+  #open(id: ConnectionId, endpoint: Endpoint, transport: SecuredTransport): Socket {
     if (this.#runtime.ownSockets) return ownSocket(openFor(endpoint, transport), this.#options(id))
     if (needsOptions(transport)) throw new Error(NEEDS_OPTIONS)
     return new Socket(this.#options(id))
@@ -171,7 +172,7 @@ export class Connections implements ConnectionOutput {
   }
 
   /** Whether an accepted socket is what its session is to have. */
-  #prepared(socket: Socket, remote: Address, transport: Transport): boolean {
+  #prepared(socket: Socket, remote: Address, transport: SecuredTransport): boolean {
     try {
       if (!this.#runtime.descriptors) {
         if (needsOptions(transport)) throw new Error(NEEDS_OPTIONS)
@@ -305,9 +306,9 @@ export class Connections implements ConnectionOutput {
 const NEEDS_OPTIONS =
   'this release of Node.js cannot give it the password, ttlSecurity or interface that it needs'
 
-const needsOptions = ({ password, ttlSecurity, interface: link }: Transport): boolean =>
+const needsOptions = ({ password, ttlSecurity, interface: link }: SecuredTransport): boolean =>
   password !== undefined || ttlSecurity !== undefined || link !== undefined
 
 /** The address as it is connected to: with a zone where it is link-local. */
-const zoned = (address: Address, { interface: link }: Transport): string =>
+const zoned = (address: Address, { interface: link }: SecuredTransport): string =>
   isLinkLocal(address) && link !== undefined ? `${address}%${link}` : address

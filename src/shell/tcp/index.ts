@@ -12,7 +12,6 @@ export {
   type ListenersOptions,
   listenHere,
 } from './listeners.ts'
-export { PASSWORD_OCTETS_MAX } from './options.ts'
 export { examineRuntime, RUNTIME_WHOLE, type Runtime } from './runtime.ts'
 export {
   describeSignatures,
@@ -22,7 +21,7 @@ export {
 export {
   type AllowedPeer,
   AllowedPeers,
-  TRANSPORT_DEFAULT,
-  type Transport,
+  type SecuredTransport,
+  securedTransport,
 } from './transport.ts'
 export { explain } from './why.ts'

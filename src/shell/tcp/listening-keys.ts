@@ -1,9 +1,10 @@
 import type { Server } from 'node:net'
 import { type Address, containsAddress, type Family, type Prefix } from '../../core/net/index.ts'
+import { TRANSPORT_DEFAULT } from '../../core/speaker/index.ts'
 import type { Log } from '../log/index.ts'
 import { setKey, setListening, waiting } from './options.ts'
 import { handleOf } from './runtime.ts'
-import { type AllowedPeers, TRANSPORT_DEFAULT } from './transport.ts'
+import type { AllowedPeers } from './transport.ts'
 import { explain } from './why.ts'
 
 /**

@@ -9,7 +9,7 @@ import {
   type Prefix,
   prefixParts,
 } from '../../core/net/index.ts'
-import type { Endpoint } from '../../core/speaker/index.ts'
+import { type Endpoint, PASSWORD_OCTETS_MAX, type Transport } from '../../core/speaker/index.ts'
 import {
   domainOf,
   linkIndex,
@@ -19,7 +19,7 @@ import {
   socketAddress,
   socketStructure,
 } from '../posix/index.ts'
-import type { Transport } from './transport.ts'
+import type { SecuredTransport } from './transport.ts'
 
 /**
  * TCP and IP options of a session's sockets, as Linux has them. tcp(7), ip(7), ipv6(7). None of
@@ -39,9 +39,6 @@ const TCP_MD5SIG_EXT = 32
 /** `tcpm_flags`: the key is for all addresses of a prefix. */
 const TCP_MD5SIG_FLAG_PREFIX = 1
 
-/** Octets of the longest password, in UTF-8: TCP_MD5SIG_MAXKEYLEN. */
-export const PASSWORD_OCTETS_MAX = 80
-
 /** What a packet leaves with where its sender proves that it is near. RFC 5082 §3 */
 const TTL_PROOF = 255
 
@@ -55,7 +52,7 @@ const IP = {
 } as const satisfies Record<Family, Readonly<Record<string, number>>>
 
 /** A socket that is ready to connect to `endpoint`. Its descriptor is the caller's to close. */
-export function openFor(endpoint: Endpoint, transport: Transport): number {
+export function openFor(endpoint: Endpoint, transport: SecuredTransport): number {
   const { address, localAddress } = endpoint
   const socket = new PosixSocket(domainOf(address), SOCK_STREAM, 0)
   try {
@@ -71,7 +68,7 @@ export function openFor(endpoint: Endpoint, transport: Transport): number {
 }
 
 /** Makes a socket that `remote` connected to be what its session is to have. */
-export function setAccepted(fd: number, remote: Address, transport: Transport): void {
+export function setAccepted(fd: number, remote: Address, transport: SecuredTransport): void {
   setHops(fd, familyOf(remote), transport)
   // the key came with the listener's; this one is right even if it has changed since
   setKey(fd, hostPrefix(remote), transport.password)

@@ -5,35 +5,25 @@ import {
   type Prefix,
   prefixParts,
 } from '../../core/net/index.ts'
+import { type Endpoint, TRANSPORT_DEFAULT, type Transport } from '../../core/speaker/index.ts'
 
-/** What the TCP of a session is to be, beside its addresses. */
-export interface Transport {
+/** How the connections of one peer are to be, whoever opens them. */
+export interface SecuredTransport extends Transport {
   /** RFC 2385: both ends sign every segment with it; 1 to 80 octets in UTF-8 */
   readonly password?: string
-  /**
-   * the peer is at most so many hops away, 1 to 254: what comes from farther is dropped, what we
-   * send has a TTL of 255. RFC 5082
-   */
-  readonly ttlSecurity?: number
-  /** TTL or hop limit of what we send without `ttlSecurity`, 1 to 255 */
-  readonly ttl: number
-  /** the link to leave by; a link-local address needs one */
-  readonly interface?: string
-  /** the octet that is TOS in IPv4 and Traffic Class in IPv6 */
-  readonly trafficClass: number
 }
 
-/**
- * Any number of hops, as Calico's sessions all have it, and RFC 2474's class selector 6, in which
- * routers send what routes depend on.
- */
-export const TRANSPORT_DEFAULT: Transport = { ttl: 64, trafficClass: 0xc0 }
+/** The two fields of a configuration that say so, as one. */
+export function securedTransport(of: Pick<Endpoint, 'transport' | 'password'>): SecuredTransport {
+  const { transport = TRANSPORT_DEFAULT, password } = of
+  return password === undefined ? transport : { ...transport, password }
+}
 
 /** A peer, or all that may come from a range of addresses. */
 export interface AllowedPeer {
   /** a host's prefix, or a range */
   readonly remote: Prefix
-  readonly transport: Transport
+  readonly transport: SecuredTransport
 }
 
 /**
@@ -41,7 +31,7 @@ export interface AllowedPeer {
  * two peers with one prefix the first counts: the kernel has one key for it.
  */
 export class AllowedPeers {
-  readonly #hosts = new Map<Prefix, Transport>()
+  readonly #hosts = new Map<Prefix, SecuredTransport>()
   /** longest first */
   readonly #ranges: readonly AllowedPeer[]
 
@@ -59,7 +49,7 @@ export class AllowedPeers {
   }
 
   /** What a connection with `remote` is to be; undefined where nobody is expected. */
-  of(remote: Address): Transport | undefined {
+  of(remote: Address): SecuredTransport | undefined {
     return (
       this.#hosts.get(hostPrefix(remote)) ??
       this.#ranges.find(range => containsAddress(range.remote, remote))?.transport

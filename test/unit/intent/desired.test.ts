@@ -266,7 +266,6 @@ for (const [field, spec] of [
   ['password', { password: { secretKeyRef: { name: 'a', key: 'b' } } }],
   ['nodeSelector', { nodeSelector: 'has(rack)' }],
   ['filters', { filters: ['only-pods'] }],
-  ['ttlSecurity', { ttlSecurity: 1 }],
 ] as const)
   test(`a peer with ${field} is never made without it`, t => {
     const bgpPeers = [peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, ...spec })]

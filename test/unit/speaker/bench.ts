@@ -11,6 +11,7 @@ import {
 } from '../../../src/core/net/index.ts'
 import type { ConnectionId } from '../../../src/core/session/index.ts'
 import {
+  type Endpoint,
   type PeerConfig,
   Speaker,
   type SpeakerConfig,
@@ -215,6 +216,7 @@ export class Bench implements SpeakerOutput {
   readonly resumed: ConnectionId[] = []
   readonly closed: ConnectionId[] = []
   readonly connects: ConnectionId[] = []
+  readonly endpoints: Endpoint[] = []
   now = millis(1000)
   /** rows a slice */
   budget = 1000
@@ -287,8 +289,9 @@ export class Bench implements SpeakerOutput {
     this.settle()
   }
 
-  connect(connection: ConnectionId): void {
+  connect(connection: ConnectionId, endpoint: Endpoint): void {
     this.connects.push(connection)
+    this.endpoints.push(endpoint)
   }
 
   send(connection: ConnectionId, bytes: Uint8Array): void {

@@ -389,6 +389,8 @@ for (const [field, resets] of Object.entries(RESETS).filter(([name]) => name !==
       peerAs: 65009,
       localAs: 65008,
       localAddress: address('192.0.2.98'),
+      transport: { ttl: 64, trafficClass: 0xc0, ttlSecurity: 1 },
+      password: 'sekret',
       passive: false,
       hold: seconds(30),
       connectRetry: seconds(50),
@@ -406,6 +408,25 @@ for (const [field, resets] of Object.entries(RESETS).filter(([name]) => name !==
     t.is(a.closed, resets)
     t.false(b.closed)
   })
+
+test('a new connection has the source, transport and password of its peer as they are now', t => {
+  const bench = new Bench()
+  const transport = { ttl: 64, trafficClass: 0, ttlSecurity: 2 }
+  const localAddress = address('192.0.2.98')
+  const { config } = bench.peer('a', 65001, { passive: false, transport, localAddress })
+  bench.configure({ peers: [{ ...config, password: 'old' }] })
+  const at = { address: config.address, port: 179, localAddress, transport }
+  t.deepEqual(bench.endpoints, [{ ...at, password: 'old' }])
+  bench.configure({ peers: [{ ...config, password: 'new' }] })
+  t.is(bench.endpoints.length, 1, 'the attempt goes on')
+  bench.deliver({ type: 'Failed', connection: bench.connects[0]!, why: 'no answer' })
+  bench.pass(seconds(60))
+  t.deepEqual(bench.endpoints[1], { ...at, password: 'new' })
+  bench.configure({ peers: [config] })
+  bench.deliver({ type: 'Failed', connection: bench.connects[1]!, why: 'no answer' })
+  bench.pass(seconds(60))
+  t.deepEqual(bench.endpoints[2], at)
+})
 
 test('a peer whose export changes is sent the difference and nothing else', t => {
   const { bench, a, b } = pair()

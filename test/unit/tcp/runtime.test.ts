@@ -1,13 +1,13 @@
 /** What is used of the runtime beyond its documents, and what the kernel counts. */
 import test from 'ava'
 import { address, prefix } from '../../../src/core/net/index.ts'
+import { TRANSPORT_DEFAULT } from '../../../src/core/speaker/index.ts'
 import {
   AllowedPeers,
   describeSignatures,
   examineRuntime,
   explain,
   readSignatureCounters,
-  TRANSPORT_DEFAULT,
 } from '../../../src/shell/tcp/index.ts'
 import { parseSignatureCounters } from '../../../src/shell/tcp/signatures.ts'
 

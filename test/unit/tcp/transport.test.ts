@@ -5,7 +5,7 @@ import type { Server } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { type Address, address, hostPrefix, prefix } from '../../../src/core/net/index.ts'
 import type { ConnectionId } from '../../../src/core/session/index.ts'
-import type { SpeakerEvent } from '../../../src/core/speaker/index.ts'
+import { type SpeakerEvent, TRANSPORT_DEFAULT } from '../../../src/core/speaker/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
 import { socketOption } from '../../../src/shell/posix/index.ts'
 import {
@@ -16,8 +16,7 @@ import {
   listenHere,
   RUNTIME_WHOLE,
   readSignatureCounters,
-  TRANSPORT_DEFAULT,
-  type Transport,
+  type SecuredTransport,
 } from '../../../src/shell/tcp/index.ts'
 import { waiting } from '../../../src/shell/tcp/options.ts'
 import { handleOf } from '../../../src/shell/tcp/runtime.ts'
@@ -27,7 +26,10 @@ const HERE = { ipv4: address('127.0.0.1'), ipv6: address('::1') } as const
 const FAMILIES = ['ipv4', 'ipv6'] as const
 type Family = (typeof FAMILIES)[number]
 
-const having = (fields: Partial<Transport>): Transport => ({ ...TRANSPORT_DEFAULT, ...fields })
+const having = (fields: Partial<SecuredTransport>): SecuredTransport => ({
+  ...TRANSPORT_DEFAULT,
+  ...fields,
+})
 const id = (value: number): ConnectionId => value as ConnectionId
 
 /** A speaker's edge that remembers what it would tell the speaker. */
@@ -62,7 +64,7 @@ class Edge {
     })
   }
 
-  allow(remote: Address | string, transport: Transport): void {
+  allow(remote: Address | string, transport: SecuredTransport): void {
     const range = remote.includes('/') ? prefix(remote) : hostPrefix(address(remote))
     this.allowAll(new AllowedPeers([{ remote: range, transport }]))
   }
@@ -77,11 +79,13 @@ class Edge {
     await until(() => this.port > 0, 'it listens')
   }
 
-  connect(to: Edge, family: Family, transport: Transport, from?: Address): ConnectionId {
+  connect(to: Edge, family: Family, transport: SecuredTransport, from?: Address): ConnectionId {
     const connection = id(this.#next)
     this.#next += 2
     const localAddress = from === undefined ? {} : { localAddress: from }
-    const at = { address: HERE[family], port: to.port, ...localAddress, transport }
+    const { password, ...rest } = transport
+    const secret = password === undefined ? {} : { password }
+    const at = { address: HERE[family], port: to.port, ...localAddress, transport: rest, ...secret }
     this.connections.connect(connection, at)
     return connection
   }
@@ -121,7 +125,7 @@ function counted(name: string): number {
 }
 
 const opens = test.macro({
-  exec: async (t, family: Family, transport: Transport) => {
+  exec: async (t, family: Family, transport: SecuredTransport) => {
     const [near, far] = edges(t)
     far.allow(HERE[family], transport)
     await far.listen(family)
@@ -154,7 +158,7 @@ const staysShut = test.macro({
     counter: 'unsigned' | 'unexpected' | 'wrong',
   ) => {
     const [near, far] = edges(t)
-    const one = (password: string | undefined): Transport =>
+    const one = (password: string | undefined): SecuredTransport =>
       having(password === undefined ? {} : { password })
     const before = readSignatureCounters()?.[counter] ?? Number.NaN
     far.allow(HERE[family], one(theirs))

@@ -1,10 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { PeerConfig, SpeakerConfig } from '../../../core/speaker/index.ts'
+import type { PeerConfig, SpeakerConfig, Transport } from '../../../core/speaker/index.ts'
 import type {
   Configure,
   ConfigureSchema,
   PeerConfig as PeerConfigMessage,
   SpeakerConfig as SpeakerConfigMessage,
+  Transport as TransportMessage,
 } from '../generated/link_pb.ts'
 import { address, asn, family, optional, prefix, required, same, time, word } from './words.ts'
 
@@ -72,6 +73,8 @@ function toPeer(peer: PeerConfig) {
     peerAs: peer.peerAs,
     localAs: peer.localAs,
     ...optional('localAddress', peer.localAddress, same),
+    ...optional('transport', peer.transport, same),
+    ...optional('password', peer.password, same),
     passive: peer.passive,
     holdMs: peer.hold,
     connectRetryMs: peer.connectRetry,
@@ -85,6 +88,15 @@ function toPeer(peer: PeerConfig) {
   }
 }
 
+function fromTransport(message: TransportMessage): Transport {
+  return {
+    ...optional('ttlSecurity', message.ttlSecurity, same),
+    ttl: message.ttl,
+    ...optional('interface', message.interface, same),
+    trafficClass: message.trafficClass,
+  }
+}
+
 function fromPeer(message: PeerConfigMessage): PeerConfig {
   return {
     name: required(message.name, 'name'),
@@ -93,6 +105,8 @@ function fromPeer(message: PeerConfigMessage): PeerConfig {
     peerAs: asn(message.peerAs),
     localAs: asn(message.localAs),
     ...optional('localAddress', message.localAddress, address),
+    ...optional('transport', message.transport, fromTransport),
+    ...optional('password', message.password, same),
     passive: message.passive,
     hold: time(message.holdMs),
     connectRetry: time(message.connectRetryMs),

@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLZAQoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA1CDQoLX2NsdXN0ZXJfaWQingMKClBlZXJDb25maWcSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRIaCg1sb2NhbF9hZGRyZXNzGAYgASgJSACIAQESDwoHcGFzc2l2ZRgHIAEoCBIPCgdob2xkX21zGAggASgBEhgKEGNvbm5lY3RfcmV0cnlfbXMYCSABKAESEAoIZmFtaWxpZXMYCiADKAkSHgoWcm91dGVfcmVmbGVjdG9yX2NsaWVudBgLIAEoCBIQCghuZXh0X2hvcBgMIAEoCRIOCgZleHBvcnQYDSABKAkSGgoNbmV4dF9ob3BfaXB2NBgOIAEoCUgBiAEBEhoKDW5leHRfaG9wX2lwdjYYDyABKAlIAogBARIXCgpyZXN0YXJ0X21zGBAgASgBSAOIAQFCEAoOX2xvY2FsX2FkZHJlc3NCEAoOX25leHRfaG9wX2lwdjRCEAoOX25leHRfaG9wX2lwdjZCDQoLX3Jlc3RhcnRfbXMiKwoNTG9va3VwUmVxdWVzdBIKCgJpZBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkiSQoLTG9va3VwUmVwbHkSCgoCaWQYASABKA0SLgoGcm91dGVzGAIgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3Qi/QEKD1NwZWFrZXJTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEhEKCXJvdXRlcl9pZBgDIAEoDRIQCghsb2NhbF9hcxgEIAEoDRIyCghzZXNzaW9ucxgFIAMoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uU25hcHNob3QSLgoGdGFibGVzGAYgAygLMh4ubWFydGxldC5saW5rLnYxLlRhYmxlU25hcHNob3QSLgoGcm91dGVzGAcgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3QSFAoMcm91dGVzX3RvdGFsGAggASgNIkQKDVRhYmxlU25hcHNob3QSDgoGZmFtaWx5GAEgASgJEhQKDGRlc3RpbmF0aW9ucxgCIAEoDRINCgVwYXRocxgDIAEoDSKoAwoPU2Vzc2lvblNuYXBzaG90EgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SDQoFc3RhdGUYBiABKAkSDQoFc2luY2UYByABKAESNwoKbmVnb3RpYXRlZBgIIAEoCzIjLm1hcnRsZXQubGluay52MS5OZWdvdGlhdGVkU25hcHNob3QSMgoIY291bnRlcnMYCSABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkNvdW50ZXJzEi8KCHByZWZpeGVzGAogAygLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeENvdW50cxIsCgZmYXVsdHMYCyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRmF1bHRDb3VudHMSMQoKbGFzdF9lcnJvchgMIAEoCzIdLm1hcnRsZXQubGluay52MS5TZXNzaW9uRXJyb3ISGAoLc3RhbGVfdW50aWwYDSABKAFIAIgBAUIOCgxfc3RhbGVfdW50aWwiuQEKEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCBI6ChBncmFjZWZ1bF9yZXN0YXJ0GAYgASgLMiAubWFydGxldC5saW5rLnYxLkdyYWNlZnVsUmVzdGFydCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBInUKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgiQgoLRmF1bHRDb3VudHMSEQoJZGlzY2FyZGVkGAEgASgBEhEKCXdpdGhkcmF3bhgCIAEoARINCgVyZXNldBgDIAEoASJ5CgxTZXNzaW9uRXJyb3ISEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoAUIHCgVfY29kZUIKCghfc3ViY29kZSJNCg1Sb3V0ZVNuYXBzaG90Eg4KBnByZWZpeBgBIAEoCRIsCgVwYXRocxgCIAMoCzIdLm1hcnRsZXQubGluay52MS5QYXRoU25hcHNob3Qi+QEKDFBhdGhTbmFwc2hvdBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJQgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQipAEKEERhdGFwbGFuZVJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIpCgZpbnRlbnQYAiABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW50ZW50SAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SABCBgoEYm9keSKqAQoORGF0YXBsYW5lUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI2CghzbmFwc2hvdBgCIAEoCzIiLm1hcnRsZXQubGluay52MS5EYXRhcGxhbmVTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIAEIGCgRib2R5IkIKBkludGVudBISCgpibGFja2hvbGVzGAEgAygJEg8KB3dhdGNoZWQYAiADKAkSEwoLd2F0Y2hlZF9tYXgYAyABKA0ihAMKEURhdGFwbGFuZVNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESDQoFdGFibGUYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SDgoGbWV0cmljGAUgASgNEg8KB3NwZWFrZXIYBiABKAkSDwoHaW5fc3luYxgHIAEoCBIOCgZ3YW50ZWQYCCABKA0SEQoJaW5zdGFsbGVkGAkgASgNEg8KB3BlbmRpbmcYCiABKA0SDgoGZmFpbGVkGAsgASgNEg0KBXN0YWxlGAwgASgNEhAKCHJlcGFpcmVkGA0gASgBEhAKCGZhaWx1cmVzGA4gASgBEhYKCWxhc3Rfc3luYxgPIAEoAUgAiAEBEjQKDGxhc3RfZmFpbHVyZRgQIAEoCzIeLm1hcnRsZXQubGluay52MS5LZXJuZWxGYWlsdXJlEiwKBnJvdXRlcxgRIAMoCzIcLm1hcnRsZXQubGluay52MS5LZXJuZWxSb3V0ZUIMCgpfbGFzdF9zeW5jIjoKDUtlcm5lbEZhaWx1cmUSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgBIkoKC0tlcm5lbFJvdXRlEg4KBnByZWZpeBgBIAEoCRINCgVzdGF0ZRgCIAEoCRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvcmIGcHJvdG8z");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLZAQoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA1CDQoLX2NsdXN0ZXJfaWQi8QMKClBlZXJDb25maWcSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRIaCg1sb2NhbF9hZGRyZXNzGAYgASgJSACIAQESDwoHcGFzc2l2ZRgHIAEoCBIPCgdob2xkX21zGAggASgBEhgKEGNvbm5lY3RfcmV0cnlfbXMYCSABKAESEAoIZmFtaWxpZXMYCiADKAkSHgoWcm91dGVfcmVmbGVjdG9yX2NsaWVudBgLIAEoCBIQCghuZXh0X2hvcBgMIAEoCRIOCgZleHBvcnQYDSABKAkSGgoNbmV4dF9ob3BfaXB2NBgOIAEoCUgBiAEBEhoKDW5leHRfaG9wX2lwdjYYDyABKAlIAogBARIXCgpyZXN0YXJ0X21zGBAgASgBSAOIAQESLQoJdHJhbnNwb3J0GBEgASgLMhoubWFydGxldC5saW5rLnYxLlRyYW5zcG9ydBIVCghwYXNzd29yZBgSIAEoCUgEiAEBQhAKDl9sb2NhbF9hZGRyZXNzQhAKDl9uZXh0X2hvcF9pcHY0QhAKDl9uZXh0X2hvcF9pcHY2Qg0KC19yZXN0YXJ0X21zQgsKCV9wYXNzd29yZCKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCL9AQoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0iRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqgDCg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBQg4KDF9zdGFsZV91bnRpbCK5AQoSTmVnb3RpYXRlZFNuYXBzaG90EhEKCXJvdXRlcl9pZBgBIAEoDRIUCgxob2xkX3NlY29uZHMYAiABKA0SEAoIZmFtaWxpZXMYAyADKAkSFQoNZm91cl9vY3RldF9hcxgEIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAUgASgIEjoKEGdyYWNlZnVsX3Jlc3RhcnQYBiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuR3JhY2VmdWxSZXN0YXJ0InoKD0dyYWNlZnVsUmVzdGFydBIXCg9yZXN0YXJ0X3NlY29uZHMYASABKA0SEgoKcmVzdGFydGluZxgCIAEoCBIUCgxub3RpZmljYXRpb24YAyABKAgSEAoIZmFtaWxpZXMYBCADKAkSEgoKZm9yd2FyZGluZxgFIAMoCSLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEidQoMUHJlZml4Q291bnRzEg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0SDQoFc3RhbGUYBSABKA0SEgoKZW5kX29mX3JpYhgGIAEoCCJCCgtGYXVsdENvdW50cxIRCglkaXNjYXJkZWQYASABKAESEQoJd2l0aGRyYXduGAIgASgBEg0KBXJlc2V0GAMgASgBInkKDFNlc3Npb25FcnJvchIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgBQgcKBV9jb2RlQgoKCF9zdWJjb2RlIk0KDVJvdXRlU25hcHNob3QSDgoGcHJlZml4GAEgASgJEiwKBXBhdGhzGAIgAygLMh0ubWFydGxldC5saW5rLnYxLlBhdGhTbmFwc2hvdCL5AQoMUGF0aFNuYXBzaG90EgwKBGZyb20YASABKAkSDAoEYmVzdBgCIAEoCBIRCgltdWx0aXBhdGgYAyABKAgSEwoGcmVhc29uGAQgASgJSACIAQESFQoIbmV4dF9ob3AYBSABKAlIAYgBARIPCgdhc19wYXRoGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIXCgpsb2NhbF9wcmVmGAggASgNSAKIAQESEAoDbWVkGAkgASgNSAOIAQESEwoLY29tbXVuaXRpZXMYCiADKAlCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZCKkAQoQRGF0YXBsYW5lUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmludGVudBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5JbnRlbnRIABI0CghzbmFwc2hvdBgDIAEoCzIgLm1hcnRsZXQubGluay52MS5TbmFwc2hvdFJlcXVlc3RIAEIGCgRib2R5IqoBCg5EYXRhcGxhbmVSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjYKCHNuYXBzaG90GAIgASgLMiIubWFydGxldC5saW5rLnYxLkRhdGFwbGFuZVNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAQgYKBGJvZHkiQgoGSW50ZW50EhIKCmJsYWNraG9sZXMYASADKAkSDwoHd2F0Y2hlZBgCIAMoCRITCgt3YXRjaGVkX21heBgDIAEoDSKEAwoRRGF0YXBsYW5lU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARINCgV0YWJsZRgDIAEoDRIQCghwcm90b2NvbBgEIAEoDRIOCgZtZXRyaWMYBSABKA0SDwoHc3BlYWtlchgGIAEoCRIPCgdpbl9zeW5jGAcgASgIEg4KBndhbnRlZBgIIAEoDRIRCglpbnN0YWxsZWQYCSABKA0SDwoHcGVuZGluZxgKIAEoDRIOCgZmYWlsZWQYCyABKA0SDQoFc3RhbGUYDCABKA0SEAoIcmVwYWlyZWQYDSABKAESEAoIZmFpbHVyZXMYDiABKAESFgoJbGFzdF9zeW5jGA8gASgBSACIAQESNAoMbGFzdF9mYWlsdXJlGBAgASgLMh4ubWFydGxldC5saW5rLnYxLktlcm5lbEZhaWx1cmUSLAoGcm91dGVzGBEgAygLMhwubWFydGxldC5saW5rLnYxLktlcm5lbFJvdXRlQgwKCl9sYXN0X3N5bmMiOgoNS2VybmVsRmFpbHVyZRIOCgZwcmVmaXgYASABKAkSDQoFZXJyb3IYAiABKAkSCgoCYXQYAyABKAEiSgoLS2VybmVsUm91dGUSDgoGcHJlZml4GAEgASgJEg0KBXN0YXRlGAIgASgJEhIKBWVycm9yGAMgASgJSACIAQFCCAoGX2Vycm9yYgZwcm90bzM");
 
 /**
  * The first message of either side.
@@ -678,6 +678,20 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
    * @generated from field: optional double restart_ms = 16;
    */
   restartMs?: number | undefined;
+
+  /**
+   * absent: the default
+   *
+   * @generated from field: martlet.link.v1.Transport transport = 17;
+   */
+  transport?: Transport | undefined;
+
+  /**
+   * of TCP MD5 signatures
+   *
+   * @generated from field: optional string password = 18;
+   */
+  password?: string | undefined;
 };
 
 /**
@@ -686,6 +700,40 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
  */
 export const PeerConfigSchema: GenMessage<PeerConfig> = /*@__PURE__*/
   messageDesc(file_link, 19);
+
+/**
+ * @generated from message martlet.link.v1.Transport
+ */
+export type Transport = Message<"martlet.link.v1.Transport"> & {
+  /**
+   * most hops to the peer
+   *
+   * @generated from field: optional uint32 ttl_security = 1;
+   */
+  ttlSecurity?: number | undefined;
+
+  /**
+   * @generated from field: uint32 ttl = 2;
+   */
+  ttl: number;
+
+  /**
+   * @generated from field: optional string interface = 3;
+   */
+  interface?: string | undefined;
+
+  /**
+   * @generated from field: uint32 traffic_class = 4;
+   */
+  trafficClass: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.Transport.
+ * Use `create(TransportSchema)` to create a new message.
+ */
+export const TransportSchema: GenMessage<Transport> = /*@__PURE__*/
+  messageDesc(file_link, 20);
 
 /**
  * @generated from message martlet.link.v1.LookupRequest
@@ -711,7 +759,7 @@ export type LookupRequest = Message<"martlet.link.v1.LookupRequest"> & {
  * Use `create(LookupRequestSchema)` to create a new message.
  */
 export const LookupRequestSchema: GenMessage<LookupRequest> = /*@__PURE__*/
-  messageDesc(file_link, 20);
+  messageDesc(file_link, 21);
 
 /**
  * @generated from message martlet.link.v1.LookupReply
@@ -733,7 +781,7 @@ export type LookupReply = Message<"martlet.link.v1.LookupReply"> & {
  * Use `create(LookupReplySchema)` to create a new message.
  */
 export const LookupReplySchema: GenMessage<LookupReply> = /*@__PURE__*/
-  messageDesc(file_link, 21);
+  messageDesc(file_link, 22);
 
 /**
  * @generated from message martlet.link.v1.SpeakerSnapshot
@@ -785,7 +833,7 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
  * Use `create(SpeakerSnapshotSchema)` to create a new message.
  */
 export const SpeakerSnapshotSchema: GenMessage<SpeakerSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 22);
+  messageDesc(file_link, 23);
 
 /**
  * @generated from message martlet.link.v1.TableSnapshot
@@ -812,7 +860,7 @@ export type TableSnapshot = Message<"martlet.link.v1.TableSnapshot"> & {
  * Use `create(TableSnapshotSchema)` to create a new message.
  */
 export const TableSnapshotSchema: GenMessage<TableSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 23);
+  messageDesc(file_link, 24);
 
 /**
  * @generated from message martlet.link.v1.SessionSnapshot
@@ -891,7 +939,7 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
  * Use `create(SessionSnapshotSchema)` to create a new message.
  */
 export const SessionSnapshotSchema: GenMessage<SessionSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 24);
+  messageDesc(file_link, 25);
 
 /**
  * @generated from message martlet.link.v1.NegotiatedSnapshot
@@ -935,7 +983,7 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  * Use `create(NegotiatedSnapshotSchema)` to create a new message.
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 25);
+  messageDesc(file_link, 26);
 
 /**
  * @generated from message martlet.link.v1.GracefulRestart
@@ -972,7 +1020,7 @@ export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
  * Use `create(GracefulRestartSchema)` to create a new message.
  */
 export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
-  messageDesc(file_link, 26);
+  messageDesc(file_link, 27);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -1031,7 +1079,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 27);
+  messageDesc(file_link, 28);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -1077,7 +1125,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 28);
+  messageDesc(file_link, 29);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1104,7 +1152,7 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 29);
+  messageDesc(file_link, 30);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -1143,7 +1191,7 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 30);
+  messageDesc(file_link, 31);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -1165,7 +1213,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 31);
+  messageDesc(file_link, 32);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -1229,7 +1277,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 32);
+  messageDesc(file_link, 33);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -1264,7 +1312,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 33);
+  messageDesc(file_link, 34);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -1299,7 +1347,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 34);
+  messageDesc(file_link, 35);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -1328,7 +1376,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 35);
+  messageDesc(file_link, 36);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -1427,7 +1475,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 36);
+  messageDesc(file_link, 37);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -1454,7 +1502,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 37);
+  messageDesc(file_link, 38);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -1483,5 +1531,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 38);
+  messageDesc(file_link, 39);
 

@@ -1,0 +1,2 @@
+/** Secrets as files, as Kubernetes mounts them. */
+export { SecretFiles } from './files.ts'
