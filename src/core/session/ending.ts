@@ -52,8 +52,8 @@ export function causeOf(farewell: Notification): EndCause {
 const FOR_GOOD: readonly number[] = [CEASE.ADMINISTRATIVE_SHUTDOWN, CEASE.PEER_DECONFIGURED]
 
 /**
- * What is said for `farewell` where both sides keep routes through a NOTIFICATION: a stop has to say
- * that it is none of those that are waited for. RFC 8538 §3.1
+ * What is said for `farewell` where both sides keep routes through a NOTIFICATION: a stop has to
+ * say that it is none of those that are waited for. RFC 8538 §3.1
  */
 export function worded(farewell: Notification, negotiated: Negotiated | undefined): Notification {
   const { code, subcode } = farewell

@@ -50,7 +50,7 @@ export class Pipeline {
     this.#ready.add(peer)
   }
 
-  /** A session is down: paths of `kept` are stale, all others count no more, and are swept. O(1). */
+  /** A session is down: paths of `kept` are stale, all others count no more and are swept. O(1). */
   lose(peer: Peer, kept: readonly Family[] = []): void {
     this.#ready.delete(peer)
     for (const family of FAMILIES)

@@ -53,8 +53,8 @@ export function cease(subcode: number, text = ''): Notification {
 }
 
 /**
- * `reason` as a Hard Reset: the peer is not to keep our routes. RFC 8538 §3.1: code, subcode and data
- * of the reason are the data. Cut where they do not fit.
+ * `reason` as a Hard Reset: the peer is not to keep our routes. RFC 8538 §3.1: code, subcode and
+ * data of the reason are the data. Cut where they do not fit.
  */
 export function hardReset(reason: Notification): Notification {
   const data = Uint8Array.of(reason.code, reason.subcode, ...reason.data)

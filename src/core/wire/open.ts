@@ -28,7 +28,7 @@ export const BGP_VERSION = 4
 /** Restart Time has twelve bits. RFC 4724 §3 */
 export const RESTART_SECONDS_MAX = 4095
 
-/** Flags of the graceful restart capability, and of each of its families. RFC 4724 §3, RFC 8538 §2 */
+/** Flags of the graceful restart capability, and of a family in it. RFC 4724 §3, RFC 8538 §2 */
 const RESTART_STATE = 0x8000
 const NOTIFICATION_SUPPORT = 0x4000
 const FORWARDING_STATE = 0x80

@@ -25,8 +25,8 @@ export interface Sweep {
 /**
  * Takes paths out of the Adj-RIBs-In, a slice at a time.
  *
- * A lost session costs O(1): its paths are dead (`drop`), or stale (`keep`), and the rows are seen to
- * in `work`. Until that is done nothing new is let into them: see `Peer.sweeping`.
+ * A lost session costs O(1): its paths are dead (`drop`), or stale (`keep`), and the rows are seen
+ * to in `work`. Until that is done nothing new is let into them: see `Peer.sweeping`.
  */
 export class Sweeper {
   readonly #tables: Tables
@@ -51,7 +51,8 @@ export class Sweeper {
 
   /**
    * RFC 4724 §4.2: the peer has gone, and its paths of a family stay, stale. "To deal with possible
-   * consecutive restarts, a route (from the peer) previously marked as stale MUST be deleted." O(1).
+   * consecutive restarts, a route (from the peer) previously marked as stale MUST be deleted."
+   * O(1).
    */
   keep(peer: Peer, family: Family): void {
     const adj = this.#tables.locRibs[family].adjRibIn(peer.id)
