@@ -18,6 +18,9 @@ import type { DataplaneLink, SpeakerLink } from '../shell/link/index.ts'
  * What operators are answered: the documents of the last round, and live answers about one prefix.
  */
 
+/** Why the kernel's side of a route is not known while the dataplane answers. */
+const NOT_FOLLOWED = 'outside the cluster’s pools, whose routes alone are followed: see ip route'
+
 /** What answers are made of. */
 export interface Knowledge {
   /** as of the last round */
@@ -77,11 +80,13 @@ function kernelOf(
   route: RouteSnapshot,
   { dataplane, desired }: StatusFacts,
 ): Pick<RouteDocument, 'kernel' | 'kernelError'> {
-  if (dataplane === undefined) return { kernel: 'unknown' }
+  if (dataplane === undefined)
+    return { kernel: 'unknown', kernelError: 'the dataplane does not answer' }
   const isLocal = route.paths.some(path => path.best && path.from === 'local')
   if (isLocal && desired?.dataplane.blackholes.includes(route.prefix))
     return { kernel: 'blackhole' }
   const known = dataplane.routes.find(({ prefix }) => prefix === route.prefix)
-  if (known === undefined) return { kernel: isLocal ? 'absent' : 'unknown' }
+  if (known === undefined && isLocal) return { kernel: 'absent' }
+  if (known === undefined) return { kernel: 'unknown', kernelError: NOT_FOLLOWED }
   return { kernel: known.state, ...(known.error !== undefined && { kernelError: known.error }) }
 }

@@ -184,7 +184,7 @@ export interface RouteDocument {
   readonly nextHops: readonly string[]
   /** `blackhole` is our own pod CIDR, `absent` a route that the kernel half does not know */
   readonly kernel: 'installed' | 'pending' | 'failed' | 'stale' | 'blackhole' | 'absent' | 'unknown'
-  /** what the kernel answered */
+  /** what the kernel answered, or why its side of it is not known */
   readonly kernelError?: string
   readonly best: PathDocument
   /** how many paths there are, the best included */

@@ -7,6 +7,7 @@ import {
   loadTopology,
   missingPackages,
 } from '../../../src/shell/lab/index.ts'
+import { until as untilFound } from '../../support/until.ts'
 
 /** The labs that come with Martlet. */
 export const LABS = new URL('../../../config/labs/', import.meta.url).pathname
@@ -21,29 +22,16 @@ export interface Patience {
 }
 
 /**
- * Asks until `attempt` answers something other than undefined or false, and returns that. Rejects
- * with what it answered last, or threw last, when the time (`within`, milliseconds) is over.
+ * Asks until `attempt` answers something other than undefined or false, and returns that. A lab is
+ * slow to come up, so errors are answers too. Rejects with what it answered last, or threw last,
+ * when the time (`within`, milliseconds) is over.
  */
-export async function until<T>(
+export function until<T>(
   what: string,
   attempt: () => Promise<T | undefined | false> | T | undefined | false,
   { within, every = 100 }: Patience,
 ): Promise<T> {
-  const deadline = performance.now() + within
-  for (;;) {
-    let last: unknown
-    try {
-      const answer = await attempt()
-      if (answer !== undefined && answer !== false) return answer
-      last = answer
-    } catch (error) {
-      last = error
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`not within ${within} ms: ${what} (${String(last)})`, { cause: last })
-    }
-    await new Promise(resolve => setTimeout(resolve, every))
-  }
+  return untilFound(attempt, what, { withinMs: within, everyMs: every, forgiving: true })
 }
 
 /** Why labs cannot run here; undefined where they can. */

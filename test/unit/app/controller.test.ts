@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { answersOf } from '../../../src/app/answers.ts'
 import { Controller } from '../../../src/app/controller.ts'
 import { millis } from '../../../src/core/base/index.ts'
 import type { DataplaneIntent, DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
 import type { Entry, LeasedKeys, Store, WatchEvent } from '../../../src/core/intent/index.ts'
 import { type Asn, address, prefix } from '../../../src/core/net/index.ts'
-import type { SpeakerSnapshot } from '../../../src/core/speaker/index.ts'
+import type { RouteSnapshot, SpeakerSnapshot } from '../../../src/core/speaker/index.ts'
 import { parseConfig } from '../../../src/shell/config/index.ts'
 import {
   type Listener,
@@ -142,6 +143,7 @@ class Stage {
   readonly controller: Controller
   speaker: SpeakerSnapshot = SPEAKER
   readonly allowed: (readonly number[])[] = []
+  found: readonly RouteSnapshot[] = []
   #speakerListener: Listener | undefined
   #dataplaneListener: Listener | undefined
 
@@ -171,7 +173,7 @@ class Stage {
       log: SILENT,
       configure: command => this.commands.push(command),
       snapshot: () => this.speaker,
-      lookup: () => [],
+      lookup: () => this.found,
     })
     await until(() => this.controller.speaker.isUp, 'the speaker is linked')
   }
@@ -369,4 +371,20 @@ test('the supervisor is told at which port the speaker is to listen, when that c
   stage.store.say({ type: 'changes', puts: [put], deletes: [], revision: 3 })
   await until(() => stage.commands.length === 2, 'the speaker is told again')
   t.deepEqual(stage.allowed, [[179], [180]])
+})
+
+test('of a route whose side in the kernel is not known it is told why', async t => {
+  const stage = new Stage(t)
+  await stage.speakerUp()
+  const best = { from: 'Mesh_192_0_2_2', best: true, multipath: false, communities: [] }
+  const path = { ...best, nextHop: address('192.0.2.2'), asPath: '', origin: 'IGP' as const }
+  stage.found = [{ prefix: prefix('203.0.113.0/24'), paths: [path] }]
+  const answers = answersOf(stage.controller)
+  const asked = async (): Promise<string> => {
+    const [route] = await answers.routes('203.0.113.0/24')
+    return `${route?.kernel}: ${route?.kernelError}`
+  }
+  t.is(await asked(), 'unknown: the dataplane does not answer')
+  await stage.dataplaneUp()
+  t.regex(await asked(), /^unknown: outside the cluster’s pools/)
 })
