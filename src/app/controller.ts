@@ -1,9 +1,11 @@
+import { dirname, join } from 'node:path'
 import { millis } from '../core/base/index.ts'
 import {
   type AgentMode,
   type Desired,
   desired,
   type Entry,
+  NO_SECRETS,
   type Problem,
   type StatusFacts,
   type Store,
@@ -14,7 +16,8 @@ import { now, wallOffset } from '../shell/clock/index.ts'
 import { type NodeConfiguration, SnapshotReader, WATCHED_ROOTS } from '../shell/config/index.ts'
 import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
-import { openStore } from '../shell/store/index.ts'
+import { SecretFiles } from '../shell/secrets/index.ts'
+import { LastGood, openStore } from '../shell/store/index.ts'
 import { answersOf } from './answers.ts'
 import type { Running } from './process.ts'
 import { PublishedPodCidrs, Reporter } from './reporter.ts'
@@ -54,7 +57,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const controller = new Controller(options, store)
   const api = makeApi(answersOf(controller))
   const listener = await listen(paths.api, socket => api.accept(socket))
-  const round = setInterval(() => controller.round(), ROUND_MS)
+  const round = setInterval(() => {
+    controller.lookAtSecrets()
+    controller.round()
+  }, ROUND_MS)
   log.info('CONTROLLER_STARTED', `the controller of ${configuration.node} runs`, {
     store: configuration.store.kind,
   })
@@ -73,7 +79,9 @@ export async function startController(options: ControllerOptions): Promise<Runni
 export class Controller {
   readonly #options: ControllerOptions
   readonly #entries = new Map<string, Entry>()
-  readonly #reader = new SnapshotReader()
+  readonly #lastGood: LastGood
+  readonly #reader: SnapshotReader
+  readonly #secrets: SecretFiles | undefined
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
   readonly #speaker: SpeakerLink
@@ -97,6 +105,10 @@ export class Controller {
     this.#options = options
     const { configuration, log } = options
     const paths = socketPaths(configuration.runDirectory)
+    const { secrets } = configuration
+    this.#secrets = secrets && new SecretFiles(secrets.directory)
+    this.#lastGood = new LastGood(join(dirname(paths.api), 'last-good.json'))
+    this.#reader = new SnapshotReader(this.#lastGood.load())
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
     this.#speaker = new SpeakerLink({
@@ -142,6 +154,12 @@ export class Controller {
     }, wait)
   }
 
+  /** Decides anew when a secret that a session needs has changed: it was put there, or rotated. */
+  lookAtSecrets(): void {
+    if (this.#desired !== undefined && this.#secrets?.changed() === true)
+      this.#gather ??= setTimeout(() => this.#decide(), GATHER_MS)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#gather)
@@ -185,11 +203,13 @@ export class Controller {
   #decide(): void {
     this.#gather = undefined
     const before = this.#desired
-    const snapshot = this.#reader.read(this.#entries.values())
+    const snapshot = this.#reader.read(this.#entries.values(), this.#storeProblems)
     const problems = [...this.#storeProblems, ...snapshot.problems]
-    const next = desired({ ...snapshot, problems }, this.#options.configuration.facts)
+    const { facts } = this.#options.configuration
+    const next = desired({ ...snapshot, problems }, facts, this.#secrets?.now() ?? NO_SECRETS)
     this.#desired = next
     this.#logProblems(next.problems)
+    this.#keepLastGood()
     // before the speaker hears of them, and asks for them
     if (differ(before?.listen, next.listen))
       this.#options.allowPorts?.(next.listen.map(({ port }) => port))
@@ -197,6 +217,15 @@ export class Controller {
       this.#tellSpeaker()
     if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
     this.round()
+  }
+
+  #keepLastGood(): void {
+    try {
+      this.#lastGood.save(this.#reader.valid)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      this.#options.log.warn('LAST_GOOD_NOT_KEPT', `what is valid now is not kept: ${why}`)
+    }
   }
 
   #tellSpeaker(): void {

@@ -14,7 +14,7 @@ const BETA = '10.9.0.2'
 const TERN = '10.9.0.3'
 
 const leftOut = labsLeftOut() ?? (packagesMissing(FILE, {}).join(' ') || undefined)
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 let running: Lab | undefined
 
@@ -211,6 +211,17 @@ lab('a file that is broken keeps in force what it last said', async (t, alpha) =
   await write(alpha, `${STORE}/extra.yaml`, peer('extra', other))
   await alpha.untilSession('10.9.0.77', 'is tried', ({ state }) => state !== 'Established')
   await alpha.run('rm', `${STORE}/extra.yaml`)
+  // the next controller cannot read it either, and never has
+  await alpha.murder('controller')
+  await until(
+    'the next controller says so too',
+    async () => {
+      const { agent } = await alpha.state()
+      const isTold = agent.problems.some(({ object }) => object.startsWith('cluster.yaml:'))
+      return agent.mode === 'running' && isTold
+    },
+    SOON,
+  )
   await write(alpha, `${STORE}/cluster.yaml`, good)
   const solved = async (): Promise<boolean> => (await alpha.state()).agent.problems.length === 0
   await until('it is solved', solved, SOON)

@@ -43,8 +43,8 @@ interface Read {
   readonly value: string
   readonly source: string | undefined
   readonly resource?: Resource
-  /** of the entry that `resource` was read from */
-  readonly revision?: number
+  /** what was read: the entry itself, or an earlier one whose content is still in force */
+  readonly valid?: Entry
   readonly affinity?: BlockAffinity
   readonly podCidrs?: NodePodCidrs
   readonly problems: readonly Problem[]
@@ -55,16 +55,27 @@ interface Read {
  *
  * An object that is not valid is reported and treated as absent, for itself alone. A Node or a
  * BGPConfiguration shapes the sessions of others, so while it is not valid, its last valid content
- * stays in force: a mistyped port must not give every node another AS number.
+ * stays in force: a mistyped port must not give every node another AS number. The same holds for
+ * what a file held that cannot be read any more.
  */
 export class SnapshotReader {
   #read = new Map<string, Read>()
 
   /**
-   * What the entries are, which are all that the store holds under WATCHED_ROOTS. O(entries +
-   * changes).
+   * @param known  what an earlier reader found `valid`: its last content, in force from the start
    */
-  read(entries: Iterable<Entry>): Snapshot {
+  constructor(known: Iterable<Entry> = []) {
+    for (const entry of known) {
+      const read = readEntry(entry, undefined)
+      if (read !== undefined) this.#read.set(entry.key, read)
+    }
+  }
+
+  /**
+   * What the entries are, which are all that the store holds under WATCHED_ROOTS, but for what is
+   * in the files that `unreadable` names. O(entries + changes).
+   */
+  read(entries: Iterable<Entry>, unreadable: readonly Problem[] = []): Snapshot {
     const next = new Map<string, Read>()
     for (const entry of entries) {
       const known = this.#read.get(entry.key)
@@ -72,10 +83,22 @@ export class SnapshotReader {
       const read = same ? known : readEntry(entry, known)
       if (read !== undefined) next.set(entry.key, read)
     }
+    const files = new Set(unreadable.map(({ object }) => fileOf(object)))
+    for (const [key, read] of this.#read)
+      if (!next.has(key) && read.source !== undefined && files.has(fileOf(read.source)))
+        next.set(key, read)
     this.#read = next
     return snapshotOf(next)
   }
+
+  /** The entries whose content is in force, by key: what the next reader should know. */
+  get valid(): readonly Entry[] {
+    return [...this.#read.values()].flatMap(({ valid }) => valid ?? [])
+  }
 }
+
+/** The file of a source, `file:line`. */
+const fileOf = (source: string): string => source.replace(/:\d+$/, '')
 
 function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
   const reads = [...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, read]) => read)
@@ -99,7 +122,7 @@ function readEntry(entry: Entry, known: Read | undefined): Read | undefined {
 }
 
 function readResource(entry: Entry, known: Read | undefined): Read {
-  const { key, value, source, revision } = entry
+  const { key, value, source } = entry
   const object = source ?? key
   const json = parseJson(value)
   const decoded =
@@ -114,15 +137,15 @@ function readResource(entry: Entry, known: Read | undefined): Read {
   const resource = decoded.resource
   if (resource !== undefined) {
     const misplaced = misplacement(resource, key)
-    if (misplaced === undefined) return { value, source, resource, revision, problems }
+    if (misplaced === undefined) return { value, source, resource, valid: entry, problems }
     problems.push({ object, field: 'metadata.name', reason: misplaced })
   }
   const last = known?.resource
   if (last === undefined || last.kind === 'BGPPeer') return { value, source, problems }
-  const since = known?.revision ?? 0
+  const since = known?.valid?.revision ?? 0
   const reason = `is not valid; its last valid content (revision ${since}) stays in force`
   problems.push({ object, field: '', reason })
-  return { value, source, resource: last, revision: since, problems }
+  return { value, source, resource: last, ...(known?.valid && { valid: known.valid }), problems }
 }
 
 function misplacement(resource: Resource, key: string): string | undefined {
@@ -134,11 +157,13 @@ function misplacement(resource: Resource, key: string): string | undefined {
 }
 
 /** `""` and `{}` are what older Calicos wrote; `deleted` may be text, as in the v3 resource. */
-function readAffinity({ key, value, source }: Entry): Read | undefined {
+function readAffinity(entry: Entry): Read | undefined {
+  const { key, value, source } = entry
   const named = parseAffinityKey(key)
   if (named === undefined) return undefined
   const { node, block: cidr } = named
-  if (value.trim() === '') return { value, source, affinity: { node, cidr }, problems: [] }
+  if (value.trim() === '')
+    return { value, source, affinity: { node, cidr }, valid: entry, problems: [] }
   const json = parseJson(value)
   if (typeof json.value !== 'object' || json.value === null) {
     const reason = json.fault ?? 'is not a JSON object'
@@ -152,11 +177,12 @@ function readAffinity({ key, value, source }: Entry): Read | undefined {
     ...(typeof state === 'string' ? { state } : {}),
     deleted: deleted === true || deleted === 'true',
   }
-  return { value, source, affinity, problems: [] }
+  return { value, source, affinity, valid: entry, problems: [] }
 }
 
 /** Written by agents, not by people: fields of a later release are no fault. */
-function readPodCidrs({ key, value, source }: Entry): Read {
+function readPodCidrs(entry: Entry): Read {
+  const { key, value, source } = entry
   const json = parseJson(value)
   const found = typeof json.value === 'object' && json.value !== null ? json.value : {}
   const node: unknown = Reflect.get(found, 'node')
@@ -164,7 +190,7 @@ function readPodCidrs({ key, value, source }: Entry): Read {
   const texts = Array.isArray(listed) ? listed : []
   const podCidrs = texts.flatMap(text => parsePrefix(String(text)) ?? [])
   if (typeof node === 'string' && podCidrsKey(node) === key && podCidrs.length === texts.length)
-    return { value, source, podCidrs: { node, podCidrs }, problems: [] }
+    return { value, source, podCidrs: { node, podCidrs }, valid: entry, problems: [] }
   const reason = json.fault ?? 'does not say pod CIDRs of the node in its name; remove it'
   return { value, source, problems: [{ object: source ?? key, field: '', reason }] }
 }

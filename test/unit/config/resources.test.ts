@@ -237,6 +237,42 @@ test('an invalid configuration leaves the last valid one in force, and says so',
   t.deepEqual(reader.read([]).bgpConfigurations, [])
 })
 
+test('the next reader goes by what the last one found valid, and by the store where that is valid', t => {
+  const key = 'bgpconfigurations/default'
+  const good = entry(key, object('BGPConfiguration', 'default', { asNumber: 65001 }), 7)
+  const gone = entry('nodes/a', object('Node', 'a'))
+  const last = new SnapshotReader()
+  last.read([good, gone])
+  last.read([entry(key, '{"torn', 8), gone])
+  t.deepEqual(last.valid, [good, gone])
+  const next = new SnapshotReader(last.valid)
+  const found = next.read([entry(key, '{"torn', 8)])
+  t.is(found.bgpConfigurations[0]?.spec.asNumber, 65001)
+  t.deepEqual(found.nodes, [], 'what the store no longer has is gone')
+  t.deepEqual(
+    new SnapshotReader(last.valid).read([entry(key, object('BGPConfiguration', 'default', {}), 9)])
+      .problems,
+    [],
+  )
+})
+
+test('what an unreadable file held stays in force until the file is read or gone', t => {
+  const known = { ...entry('nodes/a', object('Node', 'a')), source: 'cluster.yaml:3' }
+  const other = { ...entry('nodes/b', object('Node', 'b')), source: 'other.yaml:1' }
+  const reader = new SnapshotReader([known, other])
+  const torn = { object: 'cluster.yaml:9', field: '', reason: 'is not YAML' }
+  t.deepEqual(
+    reader.read([], [torn]).nodes.map(({ metadata }) => metadata.name),
+    ['a'],
+  )
+  t.deepEqual(
+    reader.read([], [torn]).nodes.map(({ metadata }) => metadata.name),
+    ['a'],
+  )
+  t.deepEqual(reader.read([], []).nodes, [])
+  t.deepEqual(reader.read([], [torn]).nodes, [])
+})
+
 test('an object at another’s key is refused', t => {
   const found = read(entry('bgppeers/tor', object('BGPPeer', 'other', { peerIP: '10.0.0.1' })))
   t.is(found.bgpPeers.length, 0)
