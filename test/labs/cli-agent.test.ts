@@ -5,7 +5,7 @@ import { LABS, labsLeftOut, tellLogs, until } from './support/lab.ts'
 
 const leftOut = labsLeftOut()
 const lab = leftOut === undefined ? test.serial : test.serial.skip
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 let mesh: Lab
 

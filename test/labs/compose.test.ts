@@ -129,7 +129,7 @@ function bindOf(volume: string, folder: string): string {
 
 const leftOut = labsLeftOut()
 const lab = leftOut === undefined ? test.serial : test.serial.skip
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 lab('The services of docker-compose.yml, with their capabilities, end in reachability', async t => {
   t.timeout(200_000)

@@ -14,7 +14,7 @@ import {
  */
 
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 /** What is killed, and how one knows that another is in its place. */
 type Kill = (cluster: Cluster) => Promise<void>

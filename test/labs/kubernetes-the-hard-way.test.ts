@@ -7,7 +7,7 @@ import { type Cluster, pingThrough, untilEstablished, withCluster } from './supp
 /** Three workers and a router that reflects, with each router and each store: pods reach pods. */
 
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 const FILE = `${LABS}hard-way.clab.yml`
 

@@ -6,7 +6,7 @@ import { untilEstablished, withCluster } from './support/reach.ts'
 /** Calico's node-to-node mesh: no router, each worker peers with each. */
 
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 for (const store of ['directory', 'etcd']) {
   const title = `All reach all in a mesh with ${store} as the store`

@@ -14,7 +14,7 @@ const lab = leftOut === undefined ? test.serial : test.serial.skip
 const PAIR = `${FIXTURES}bird-pair.clab.yml`
 const ODDS = `${FIXTURES}odds.clab.yml`
 
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 /**
  * What the machine shows of labs: nothing, ever. Other tests may change the rest of it meanwhile.

@@ -149,7 +149,7 @@ const hex = (text: string): string =>
     .join('')
 
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 const lab = leftOut === undefined ? test : test.skip
 

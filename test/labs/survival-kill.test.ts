@@ -14,7 +14,7 @@ import { AgentNode, Pings, SOON, watchRoutes } from './support/survival.ts'
 
 const FILE = `${LABS}mesh.clab.yml`
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 const OTHERS = ['10.240.0.21', '10.240.0.22', 'fd00:10:240::21', 'fd00:10:240::22']
 const FAR_PODS = ['10.200.1.0/24', '10.200.2.0/24', 'fd00:10:200:1::/64', 'fd00:10:200:2::/64']

@@ -17,7 +17,7 @@ const BETA_PODS = '10.99.2.0/24'
 const FAR = '198.51.100.0/24'
 
 const leftOut = labsLeftOut() ?? (packagesMissing(FILE, {}).join(' ') || undefined)
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 interface Scene {
   readonly lab: Lab

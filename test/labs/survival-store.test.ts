@@ -21,7 +21,7 @@ const ADDRESS = ['10.240.0.20', '10.240.0.21', '10.240.0.22'] as const
 const ADDRESS6 = ['fd00:10:240::20', 'fd00:10:240::21', 'fd00:10:240::22'] as const
 
 const leftOut = labsLeftOut() ?? (packagesMissing(FILE, STORE).join(' ') || undefined)
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 class Scene {
   readonly lab: Lab

@@ -8,7 +8,7 @@ import { pingThrough, untilEstablished, withCluster } from './support/reach.ts'
  */
 
 const leftOut = labsLeftOut()
-if (leftOut !== undefined) test(`Left out: ${leftOut}`, t => t.pass())
+if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
 for (const router of ['martlet', 'bird', 'frr', 'gobgp']) {
   const title = `All reach all over two equal paths with ${router} as the routers`
