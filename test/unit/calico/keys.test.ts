@@ -10,6 +10,7 @@ import {
   KINDS,
   kindNamed,
   parseAffinityKey,
+  parseDuration,
   parseNodeAddress,
   parsePeerEndpoint,
   parseResourceKey,
@@ -145,6 +146,25 @@ test('AS numbers are numbers, text or asdot', t => {
   for (const value of [0, -1, 1.1, 4294967295, '0', '65536.1', '1.65536', 'AS1', true, null])
     t.is(asNumberOf(value), undefined, String(value))
 })
+
+const durations: readonly (readonly [string, number | undefined])[] = [
+  ['90s', 90_000],
+  ['1h30m', 5_400_000],
+  ['1m30.5s', 90_500],
+  ['250ms', 250],
+  ['1500us', 1.5],
+  ['0s', 0],
+  ['2m500ms', 120_500],
+  ['90', undefined],
+  ['', undefined],
+  ['s', undefined],
+  ['1d', undefined],
+  ['-1s', undefined],
+  ['1s ', undefined],
+]
+for (const [text, expected] of durations)
+  test(`the duration "${text}" is ${expected ?? 'none'}`, t =>
+    t.is(parseDuration(text) as number | undefined, expected))
 
 test('a node address may have the length of its network', t => {
   t.is(parseNodeAddress('10.192.0.2/16'), '10.192.0.2' as never)

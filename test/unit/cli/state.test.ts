@@ -209,6 +209,37 @@ test('wide is not cut', async t => {
   t.regex(printed, /64512 +2d01h +0 +0 +Node_fd00__1 +Active: .* configured 65001$/m)
 })
 
+test('one peer in full says what becomes of its routes when it goes away', async t => {
+  const shown = async (restart: object, more: object = {}): Promise<string> => {
+    const { negotiated, ...rest } = sessionDocument()
+    const session = {
+      ...rest,
+      ...more,
+      negotiated: {
+        ...negotiated!,
+        gracefulRestart: {
+          restartTime: '120s',
+          families: ['ipv4'],
+          forwarding: [],
+          restarting: false,
+          notification: true,
+          ...restart,
+        },
+      },
+    }
+    const agent = agentOf({ agent: agentDocument(), sessions: [session] })
+    return (await run(['peers', session.peerAddress], { agent })).printed
+  }
+  t.regex(
+    await shown({ restarting: true }),
+    /restart +its ipv4 routes are kept for 120s, through a NOTIFICATION too, it had just restarted$/m,
+  )
+  t.regex(await shown({ families: [] }), /restart +its routes are not kept, it keeps ours$/m)
+  t.notRegex(await shown({}), /Routes kept/)
+  const until = await shown({}, { staleUntil: '2026-11-20T10:20:00.000Z' })
+  t.regex(until, /Routes kept +until 2026-11-20 10:20:00/)
+})
+
 test('one peer in full, by address or by name, with who ended it and why', async t => {
   const agent = agentOf({ agent: agentDocument(), sessions: [sessionDocument(), refused] })
   const { printed } = await run(['peers', 'FD00:0::1'], { agent })

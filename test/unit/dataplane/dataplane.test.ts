@@ -56,6 +56,24 @@ test('a dataplane that was killed adopts what is there and writes nothing', t =>
   t.like(world.snapshot(), { installed: 5, stale: 0, repaired: 0 })
 })
 
+test('what an earlier speaker wanted is preserved by this dataplane, or found in the kernel', t => {
+  const world = new DataplaneWorld()
+  world.intend(['10.200.0.0/24'])
+  world.settle()
+  t.false(world.engine.preserved, 'the node’s own blackholes are nobody’s routes')
+  world.say({ type: 'SpeakerUp' })
+  t.false(world.engine.preserved, 'it has not said anything')
+  world.speak(1, [A], { '10.200.1.0/24': 1 })
+  world.settle()
+  t.true(world.engine.preserved)
+  world.say({ type: 'SpeakerDown' })
+  t.true(world.engine.preserved)
+  world.start()
+  t.false(world.engine.preserved, 'the kernel was not read yet')
+  world.settle()
+  t.true(world.engine.preserved)
+})
+
 test('what nobody repeats goes after InSync, and not before', t => {
   const world = new DataplaneWorld()
   world.intend([])

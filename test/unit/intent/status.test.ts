@@ -13,6 +13,7 @@ import {
   type RouteDocument,
   routeKey,
   type StatusFacts,
+  sessionDocument,
   stateDocuments,
 } from '../../../src/core/intent/index.ts'
 import { address, parseQuad, prefix } from '../../../src/core/net/index.ts'
@@ -79,6 +80,38 @@ const session: SessionSnapshot = {
     at: millis(999_000),
   },
 }
+
+test('what a peer offers for its restart, and until when its routes stay, is shown', t => {
+  const negotiated = session.negotiated!
+  const document = sessionDocument(
+    {
+      ...session,
+      negotiated: {
+        ...negotiated,
+        gracefulRestart: {
+          restartSeconds: 90,
+          restarting: true,
+          notification: false,
+          families: ['ipv4'],
+          forwarding: [],
+        },
+      },
+      staleUntil: millis(1_061_000),
+    },
+    'worker-0',
+    0,
+  )
+  t.deepEqual(document.negotiated?.gracefulRestart, {
+    restartTime: '90s',
+    restarting: true,
+    notification: false,
+    families: ['ipv4'],
+    forwarding: [],
+  })
+  t.is(document.staleUntil, '1970-01-01T00:17:41.000Z')
+  const plain = sessionDocument(session, 'worker-0', 0)
+  t.false('staleUntil' in plain || 'gracefulRestart' in (plain.negotiated ?? {}))
+})
 
 const path = {
   from: 'Mesh_10_240_0_21',
