@@ -2,8 +2,8 @@ import type { Server } from 'node:net'
 import type { Log } from '../log/index.ts'
 
 /**
- * Listeners that a supervisor opens for its speaker: TCP only, and below 1024 only at the ports that
- * BGP has here. Nothing else of its privileges can be had by asking.
+ * Listeners that a supervisor opens for its speaker: TCP only, and below 1024 only at the ports
+ * that BGP has here. Nothing else of its privileges can be had by asking.
  */
 
 /** BGP's own port: the speaker may always have it. RFC 4271 §8 */
