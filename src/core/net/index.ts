@@ -33,4 +33,4 @@ export {
   prefixOf,
   prefixParts,
 } from './prefix.ts'
-export { NO_PREFIX, type PrefixId, PrefixTable, prefixTableRowsMax } from './prefix-table.ts'
+export { NO_PREFIX, PREFIX_TABLE_ROWS_MAX, type PrefixId, PrefixTable } from './prefix-table.ts'

@@ -16,7 +16,7 @@ export type PrefixId = Brand<number, 'PrefixId'>
 export const NO_PREFIX = -1 as PrefixId
 
 /** Most prefixes that one table holds. Beyond it `add` returns `NO_PREFIX`. */
-export const prefixTableRowsMax = 1 << 26
+export const PREFIX_TABLE_ROWS_MAX = 1 << 26
 
 /** Rows of an empty table. */
 const ROWS_MIN = 64
@@ -40,7 +40,7 @@ const FREE = 255
  * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits
  * beyond `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".
  *
- * Limit: `prefixTableRowsMax` (docs/LIMITS.md).
+ * Limit: `PREFIX_TABLE_ROWS_MAX` (docs/LIMITS.md).
  */
 export class PrefixTable {
   readonly family: Family
@@ -296,7 +296,7 @@ export class PrefixTable {
     if (row >= 0) this.#free = this.#words[row * this.#stride]!
     else {
       row = this.#rows
-      if (row === prefixTableRowsMax) return NO_PREFIX
+      if (row === PREFIX_TABLE_ROWS_MAX) return NO_PREFIX
       if (row === this.#lengths.length) this.#growRows()
       this.#rows++
     }

@@ -28,10 +28,10 @@ import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
  * Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, its length and context
  * 2.
  */
-export const recordOctetsMax = 65_535 + 34
+export const RECORD_OCTETS_MAX = 65_535 + 34
 
 /** Most strings that the table remembers in another form than the canonical one. */
-export const aliasesMax = 1 << 18
+export const ALIASES_MAX = 1 << 18
 
 /** What the decision reads, by set. Valid until the next set is added. */
 export interface AttributeColumns {
@@ -78,7 +78,7 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
  * plain, never.
  *
  * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set
- * goes with the last. Limits: `INTERNER_ROWS_MAX`, `aliasesMax` (docs/LIMITS.md).
+ * goes with the last. Limits: `INTERNER_ROWS_MAX`, `ALIASES_MAX` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
@@ -101,7 +101,7 @@ export class AttributeTable implements AttributeColumns {
   readonly #nextHops: NextHops
   readonly #freed: (set: AttributeSetId) => void
   readonly #facts = new Facts()
-  readonly #canonical = new Writer(recordOctetsMax)
+  readonly #canonical = new Writer(RECORD_OCTETS_MAX)
   #self: Self = { asns: [], routerId: 0, clusterId: 0 }
 
   /** @param freed  called with a set that has just gone; may not call back */
@@ -203,7 +203,7 @@ export class AttributeTable implements AttributeColumns {
       this.#clean[set]! |= 1 << context
       return
     }
-    if (this.#aliases.size >= aliasesMax) return
+    if (this.#aliases.size >= ALIASES_MAX) return
     record[length] = context
     const alias = this.#aliases.add(record, 0, length + 1)
     if (alias < 0) return

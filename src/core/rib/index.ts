@@ -10,11 +10,11 @@ export {
   type Self,
 } from './attribute-facts.ts'
 export {
+  ALIASES_MAX,
   type AttributeColumns,
   AttributeTable,
-  aliasesMax,
   attributeContext,
-  recordOctetsMax,
+  RECORD_OCTETS_MAX,
 } from './attribute-table.ts'
 export {
   Candidates,
@@ -27,9 +27,9 @@ export {
   TIE_RULE,
 } from './decide.ts'
 export { Feed, type Member } from './feed.ts'
-export { CHANGES, LocRib, multipathLimitMax, type Shared } from './loc-rib.ts'
+export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
 export { type GroupListener, NextHops, NO_GROUP, nextHopOctets } from './next-hops.ts'
-export { Packer, packRowsMax } from './packer.ts'
+export { PACK_ROWS_MAX, Packer } from './packer.ts'
 export {
   type AttributeSetId,
   LOCAL_PEER,
@@ -39,10 +39,10 @@ export {
   NONE,
   type OutSetId,
   PEER_KINDS,
+  PEERS_MAX,
   PeerColumns,
   type PeerId,
   type PeerKind,
   peerId,
-  peersMax,
 } from './rows.ts'
 export { type GroupTables, UpdateGroup } from './update-group.ts'

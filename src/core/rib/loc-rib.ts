@@ -21,7 +21,7 @@ import {
  */
 
 /** Most next hops of one route. */
-export const multipathLimitMax = 64
+export const MULTIPATH_LIMIT_MAX = 64
 
 /** What the tables of both families share. */
 export interface Shared {
@@ -269,7 +269,7 @@ export class LocRib {
     // what this node originates has no next hop: the dataplane holds its blackholes
     if (first === NONE) return NO_GROUP
     hops[0] = first
-    const limit = Math.min(this.multipathMax, multipathLimitMax)
+    const limit = Math.min(this.multipathMax, MULTIPATH_LIMIT_MAX)
     const count = limit > 1 && candidates.count > 1 ? this.#gatherHops(candidates, best, limit) : 1
     return nextHops.holdGroup(hops, count, listener)
   }

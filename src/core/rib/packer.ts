@@ -8,7 +8,7 @@ import { NO_OUT_SET, NONE, type OutSetId, type PeerId } from './rows.ts'
  */
 
 /** Most rows that are gathered before they are packed. */
-export const packRowsMax = 16_384
+export const PACK_ROWS_MAX = 16_384
 
 /** Octets of the longest prefix, IPv6. */
 const PREFIX_OCTETS = 16
@@ -24,9 +24,9 @@ const PREFIX_OCTETS = 16
 export class Packer {
   readonly #sets: Interner
   readonly #builders = new Map<number, UpdateBuilder>()
-  readonly #rows = new Int32Array(packRowsMax)
-  readonly #excluded = new Uint16Array(packRowsMax)
-  readonly #next = new Int32Array(packRowsMax)
+  readonly #rows = new Int32Array(PACK_ROWS_MAX)
+  readonly #excluded = new Uint16Array(PACK_ROWS_MAX)
+  readonly #next = new Int32Array(PACK_ROWS_MAX)
   #tails = new Int32Array(0)
   readonly #touched: OutSetId[] = []
   #withdrawn = NONE
@@ -38,7 +38,7 @@ export class Packer {
     this.#sets = sets
   }
 
-  /** How many rows are gathered; `add` wants fewer than `packRowsMax`. */
+  /** How many rows are gathered; `add` wants fewer than `PACK_ROWS_MAX`. */
   get count(): number {
     return this.#count
   }

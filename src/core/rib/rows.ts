@@ -30,7 +30,7 @@ export const LOCAL_PEER = 0 as PeerId
 export const peerId = (id: number): PeerId => id as PeerId
 
 /** Most peers, this node included. A source fits two octets in every table. */
-export const peersMax = 16_384
+export const PEERS_MAX = 16_384
 
 /** Rows of the smallest table. */
 const ROWS_MIN = 16
@@ -63,11 +63,11 @@ export class PeerColumns {
     return this.#rows
   }
 
-  /** A number for a new peer; undefined when there are `peersMax`. */
+  /** A number for a new peer; undefined when there are `PEERS_MAX`. */
   take(): PeerId | undefined {
     const free = this.#free.pop()
     if (free !== undefined) return peerId(free)
-    if (this.#rows === peersMax) return undefined
+    if (this.#rows === PEERS_MAX) return undefined
     if (this.#rows === this.kind.length) {
       const length = grownLength(this.#rows, this.#rows)
       this.kind = grownUint8(this.kind, length)

@@ -4,7 +4,7 @@ import { endOfRib } from '../wire/index.ts'
 import { AdjRibOut, type Exporter } from './adj-rib-out.ts'
 import { Feed, type Member } from './feed.ts'
 import type { LocRib } from './loc-rib.ts'
-import { type Packer, packRowsMax } from './packer.ts'
+import { PACK_ROWS_MAX, type Packer } from './packer.ts'
 import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from './rows.ts'
 
 /**
@@ -63,7 +63,7 @@ export class UpdateGroup {
     return this.#filled !== FILLED
   }
 
-  /** Rows of the pass; `consider` wants fewer than `packRowsMax`. */
+  /** Rows of the pass; `consider` wants fewer than `PACK_ROWS_MAX`. */
   get staged(): number {
     return this.#rows.length
   }
@@ -154,7 +154,7 @@ export class UpdateGroup {
   pump(feed: Feed, budget: number): number {
     if (feed.congested || (feed.inStep && !this.owesEndOfRib(feed))) return 0
     const { locRib, packer } = this.#tables
-    const most = Math.min(budget, packRowsMax - 1)
+    const most = Math.min(budget, PACK_ROWS_MAX - 1)
     const taken: PrefixId[] = []
     for (let row = 0; taken.length < most; ) {
       row = feed.takeWithdrawal()

@@ -1,6 +1,6 @@
 import { Heap, invariant, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
 import type { Address } from '../net/index.ts'
-import { type PeerColumns, type PeerId, peersMax } from '../rib/index.ts'
+import { PEERS_MAX, type PeerColumns, type PeerId } from '../rib/index.ts'
 import {
   type ConnectionId,
   PeerSession,
@@ -16,7 +16,7 @@ import {
   type RouteRefresh,
 } from '../wire/index.ts'
 import { byAddress, type PeerChange } from './configure.ts'
-import { inboundOctetsMax, type Link, Peer, sessionConfig } from './peer.ts'
+import { INBOUND_OCTETS_MAX, type Link, Peer, sessionConfig } from './peer.ts'
 import type { PeerConfig, SpeakerConfig, SpeakerOutput } from './types.ts'
 
 /** What the sessions tell the speaker. */
@@ -98,8 +98,8 @@ export class Neighbours {
     this.#now = now
     const id = this.#columns.take()
     if (id === undefined) {
-      const why = `peer ${config.name} is left out: there are ${peersMax - 1} others`
-      this.#output.note({ code: 'TABLE_FULL', limit: peersMax - 1, why })
+      const why = `peer ${config.name} is left out: there are ${PEERS_MAX - 1} others`
+      this.#output.note({ code: 'TABLE_FULL', limit: PEERS_MAX - 1, why })
       return
     }
     const peer: Peer = new Peer(id, config, handle => this.#session(handle, config, speaker))
@@ -331,7 +331,7 @@ export class Neighbours {
   #update(peer: Peer, body: Uint8Array): void {
     peer.inbound.push(body)
     this.#listener.queued(peer)
-    if (peer.paused || peer.inbound.octets <= inboundOctetsMax || peer.link === undefined) return
+    if (peer.paused || peer.inbound.octets <= INBOUND_OCTETS_MAX || peer.link === undefined) return
     peer.paused = true
     this.#output.pause(peer.link.connection)
   }

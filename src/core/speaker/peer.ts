@@ -11,7 +11,7 @@ import type { PeerConfig, SpeakerConfig } from './types.ts'
  */
 
 /** Above so many octets of queued UPDATEs, the peer's socket is not read. */
-export const inboundOctetsMax = 1 << 20
+export const INBOUND_OCTETS_MAX = 1 << 20
 
 /** Below so many it is read again. */
 export const INBOUND_OCTETS_LOW = 1 << 18

@@ -1,5 +1,5 @@
 import { type Millis, NEVER } from '../base/index.ts'
-import { FAMILIES, type Family, prefixTableRowsMax } from '../net/index.ts'
+import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
 import { CHANGES } from '../rib/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { FibFeed } from './fib-feed.ts'
@@ -180,7 +180,7 @@ export class Pipeline {
   }
 
   #full(why: string): void {
-    this.#parts.output.note({ code: 'TABLE_FULL', limit: prefixTableRowsMax, why })
+    this.#parts.output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   }
 
   /** Decides dirty rows, and hands on what that changed. */

@@ -11,9 +11,9 @@ import {
   type Address,
   FAMILIES,
   type Family,
+  PREFIX_TABLE_ROWS_MAX,
   type Prefix,
   prefixParts,
-  prefixTableRowsMax,
 } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
 import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
@@ -402,6 +402,6 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   #full(why: string): void {
-    this.#output.note({ code: 'TABLE_FULL', limit: prefixTableRowsMax, why })
+    this.#output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Prng, Writer } from '../../../src/core/base/index.ts'
 import { address, toAsn } from '../../../src/core/net/index.ts'
 import { ACCEPT_ALL, Programs } from '../../../src/core/policy/index.ts'
-import { PEER_KINDS, peersMax } from '../../../src/core/rib/index.ts'
+import { PEER_KINDS, PEERS_MAX } from '../../../src/core/rib/index.ts'
 import { rewrite } from '../../../src/core/speaker/export/rewrite.ts'
 import { type ExportRules, RulesExporter } from '../../../src/core/speaker/export/rules.ts'
 import { Tables } from '../../../src/core/speaker/tables.ts'
@@ -87,7 +87,7 @@ const agrees = test.macro({
         const silent = { doesNotFit: () => {}, nextHopMissing: () => {} }
         const exporter = new RulesExporter(rules, tables, silent)
         // an outcome that the program never gave changes nothing, and is not done on octets
-        const decoded = exporter.make(set, peer, peersMax)
+        const decoded = exporter.make(set, peer, PEERS_MAX)
         const octets = exporter.make(set, peer, 0)
         if (octets >= 0) sent++
         return octets === decoded

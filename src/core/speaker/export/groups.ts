@@ -3,8 +3,8 @@ import {
   type AttributeSetId,
   type Feed,
   type Member,
+  PACK_ROWS_MAX,
   type PeerId,
-  packRowsMax,
   UpdateGroup,
 } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
@@ -118,7 +118,7 @@ export class Exports {
   /** A row was decided. */
   consider(row: PrefixId): void {
     for (const group of this.#byRules.values()) {
-      if (group.staged >= packRowsMax) group.flush()
+      if (group.staged >= PACK_ROWS_MAX) group.flush()
       group.consider(row)
     }
   }

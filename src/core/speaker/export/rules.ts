@@ -19,10 +19,10 @@ import {
   nextHopOctets,
   type OutSetId,
   PEER_KINDS,
+  PEERS_MAX,
   type PeerId,
   type PeerKind,
-  peersMax,
-  recordOctetsMax,
+  RECORD_OCTETS_MAX,
 } from '../../rib/index.ts'
 import {
   type AsPathSegment,
@@ -96,7 +96,7 @@ export class RulesExporter implements Exporter {
   readonly #rules: ExportRules
   readonly #tables: Tables
   readonly #listener: ExportListener
-  readonly #writer = new Writer(recordOctetsMax)
+  readonly #writer = new Writer(RECORD_OCTETS_MAX)
   readonly #view: RouteView
   readonly #ownNextHop: Uint8Array | undefined
   /** the route that is being exported */
@@ -125,11 +125,11 @@ export class RulesExporter implements Exporter {
     if (!this.#mayPass(from, sets.facts[set]!)) return -1
     const outcome = this.#outcome(row, source === LOCAL_PEER)
     if (outcome === REJECTED) return -1
-    return outcome * peersMax + (this.#reflects(from) ? source : 0)
+    return outcome * PEERS_MAX + (this.#reflects(from) ? source : 0)
   }
 
   make(set: AttributeSetId, source: PeerId, form: number): OutSetId {
-    const outcome = Math.floor(form / peersMax)
+    const outcome = Math.floor(form / PEERS_MAX)
     const plain = source !== LOCAL_PEER && outcome === UNCHANGED && this.#rules.fourOctetAs
     return (
       (plain ? this.#makeFromOctets(set, source) : undefined) ??

@@ -6,7 +6,7 @@ import {
   type LocRib,
   NO_SET,
   type PeerId,
-  recordOctetsMax,
+  RECORD_OCTETS_MAX,
 } from '../../rib/index.ts'
 import {
   type AttributeContext,
@@ -77,7 +77,7 @@ interface Parts {
 /** Reads UPDATEs of any peer. Keeps nothing between two of them but memory to work in. */
 export class Importer {
   readonly #tables: Tables
-  readonly #record = new Writer(recordOctetsMax)
+  readonly #record = new Writer(RECORD_OCTETS_MAX)
   readonly #verdict: Verdict = {
     reset: undefined,
     faults: [],
