@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError, Option } from 'commander'
@@ -6,6 +6,7 @@ import { Lab, LabError, rolesOf } from '../../shell/lab/index.ts'
 import { CommandFailure, EXIT } from './failure.ts'
 import { Progress } from './lab/progress.ts'
 import { attend, lookAround, type RunOptions, runLab } from './lab/run.ts'
+import { describedCommand } from './options.ts'
 import { type Format, printAs, table, withOutput } from './output.ts'
 import { type Surroundings, surroundings } from './surroundings.ts'
 
@@ -58,7 +59,7 @@ function withTopology(command: Command): Command {
 
 /** A path as given, or one of the topologies that come with Martlet. */
 function topologyFile(given: string): string {
-  if (existsSync(given)) return given
+  if (statSync(given, { throwIfNoEntry: false })?.isFile()) return given
   const own = join(LABS, `${given}.clab.yml`)
   if (existsSync(own)) return own
   throw new CommandFailure(EXIT.notFound, `${given}: no such file, and no lab of that name`, {
@@ -67,31 +68,24 @@ function topologyFile(given: string): string {
 }
 
 function run(world: World): Command {
-  const command = new Command('run')
-    .summary('Bring a lab up, wait until all reach all, show it, and end it on Ctrl-C')
-    .description(
-      'Brings a lab up, waits until all pods and nodes reach each other, and prints the ' +
-        'sessions, the routes in the kernel of each worker, and who reaches whom, with the ' +
-        'source address that the far pod saw.\n\n' +
-        'With a command, that runs in the sandbox as soon as the nodes are up, with $LAB_EXEC ' +
-        'NODE COMMAND… to enter nodes; its exit code is that of the run.',
-    )
+  const summary = 'Bring a lab up, wait until all reach all, show it, and end it on Ctrl-C'
+  const command = describedCommand('run', summary, {
+    text:
+      'Prints the sessions, the routes in the kernel of each worker, and who reaches whom, with ' +
+      'the source address that the far pod saw.\n\n' +
+      'With a command, that runs in the sandbox as soon as the nodes are up, with $LAB_EXEC ' +
+      'NODE COMMAND… to enter nodes; its exit code is that of the run.',
+    examples: [
+      ['The first lab, routers and nodes by Martlet', 'martlet lab run'],
+      ['With FRR as the router and etcd as the store', 'martlet lab run --router frr --store etcd'],
+      ['For a script: was everybody reached?', 'martlet lab run -t two-racks --once -o json'],
+      ['A test of your own', "martlet lab run -t mesh -- sh -c '$LAB_EXEC worker-0 ip route'"],
+    ],
+  })
     .argument('[command...]', 'to run in the sandbox')
     .option('--once', 'end the lab at once; exit code 1 where not all reached all', false)
     .option('--within <seconds>', 'give up waiting after this', parseSeconds, 90)
     .passThroughOptions()
-    .addHelpText(
-      'after',
-      examples([
-        ['The first lab, routers and nodes by Martlet', 'martlet lab run'],
-        [
-          'With FRR as the router and etcd as the store',
-          'martlet lab run --router frr --store etcd',
-        ],
-        ['For a script: was everybody reached?', 'martlet lab run -t two-racks --once -o json'],
-        ['A test of your own', "martlet lab run -t mesh -- sh -c '$LAB_EXEC worker-0 ip route'"],
-      ]),
-    )
   return withOutput(withTopology(command)).action(
     (
       words: readonly string[],
@@ -111,10 +105,10 @@ function parseSeconds(text: string): number {
 }
 
 function up(world: World): Command {
-  const command = new Command('up')
-    .summary('Bring a lab up and leave it running')
-    .description('Brings a lab up and leaves it running until martlet lab down.')
-    .addHelpText('after', examples([['In the background', 'martlet lab up -t mesh']]))
+  const command = describedCommand('up', 'Bring a lab up and leave it running', {
+    text: 'It runs until martlet lab down.',
+    examples: [['In the background', 'martlet lab up -t mesh']],
+  })
   return withTopology(command).action((options: TopologyOptions) =>
     plainly(world, async () => {
       const progress = new Progress(world.terminal)
@@ -134,12 +128,14 @@ function up(world: World): Command {
 }
 
 function down(world: World): Command {
-  return new Command('down')
-    .summary('End labs')
-    .description('Ends a lab, or all of this machine that you may end.')
+  return describedCommand('down', 'End a lab, or all of this machine that you may end', {
+    examples: [
+      ['The only one', 'martlet lab down'],
+      ['All', 'martlet lab down --all'],
+    ],
+  })
     .argument('[lab]', 'its name; not needed where only one runs')
     .option('--all', 'all labs', false)
-    .addHelpText('after', examples([['The only one', 'martlet lab down']]))
     .action((name: string | undefined, options: { all: boolean }) =>
       plainly(world, async () => {
         const labs = options.all ? Lab.running() : [find(name)]
@@ -152,11 +148,12 @@ function down(world: World): Command {
 }
 
 function status(world: World): Command {
-  const command = new Command('status')
-    .summary('Show which labs run, or the nodes of one')
-    .description('Shows which labs run on this machine, or the nodes of one of them.')
-    .argument('[lab]', 'its name')
-    .addHelpText('after', examples([['The nodes of a lab', 'martlet lab status hard-way']]))
+  const command = describedCommand('status', 'Show which labs run, or the nodes of one', {
+    examples: [
+      ['All labs', 'martlet lab status'],
+      ['The nodes of a lab', 'martlet lab status hard-way'],
+    ],
+  }).argument('[lab]', 'its name')
   return withOutput(command).action((name: string | undefined, options: { output: Format }) =>
     plainly(world, async () => {
       if (name === undefined) listLabs(world, options.output)
@@ -215,22 +212,17 @@ function listNodes({ terminal }: World, name: string, output: Format): void {
 }
 
 function exec(world: World): Command {
-  return new Command('exec')
-    .summary('Run a command in a node of a lab')
-    .description(
-      'Runs a command in a node of a running lab, or a shell; its exit code is the result.',
-    )
+  return describedCommand('exec', 'Run a command in a node of a lab', {
+    text: 'Without a command, a shell. Ends with the exit code of the command.',
+    examples: [
+      ['A shell', 'martlet lab exec worker-0'],
+      ['One command', 'martlet lab exec tor ip -6 route'],
+    ],
+  })
     .argument('<node>', 'as the topology names it')
     .argument('[command...]', 'a shell where it is left out')
     .option('-l, --lab <name>', 'which lab; not needed where only one runs')
     .passThroughOptions()
-    .addHelpText(
-      'after',
-      examples([
-        ['A shell', 'martlet lab exec worker-0'],
-        ['One command', 'martlet lab exec tor ip -6 route'],
-      ]),
-    )
     .action((node: string, words: readonly string[], options: { lab?: string }) =>
       plainly(world, async () => {
         const lab = Lab.attach(find(options.lab))
@@ -270,10 +262,4 @@ async function plainly(world: World, act: () => Promise<void>): Promise<void> {
     world.terminal.remark(thrown.message)
     throw new CommandFailure(EXIT.failed, '', { cause: thrown })
   }
-}
-
-function examples(lines: readonly (readonly [string, string])[]): string {
-  return ['', 'Examples:', ...lines.flatMap(([what, line]) => [`  # ${what}`, `  ${line}`])].join(
-    '\n',
-  )
 }

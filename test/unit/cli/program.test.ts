@@ -6,15 +6,23 @@ import { program } from '../../../src/app/cli/index.ts'
 import { age, count, deadline, facts, since, table } from '../../../src/app/cli/output.ts'
 import { MemoryStore, NOW, run } from './world.ts'
 
-const commands = program().commands.map(command => command.name())
+const tree = program().commands
+const commands = tree.map(command => command.name())
+/** What does something by itself, the commands of `lab` included. */
+const leaves = tree.flatMap(command =>
+  command.commands.length === 0
+    ? [command.name()]
+    : command.commands.map(child => `${command.name()} ${child.name()}`),
+)
 
 test('there are commands to test', t => {
   t.true(commands.length >= 12, commands.join(' '))
+  t.is(leaves.length, commands.length + 4)
 })
 
-for (const name of commands.filter(name => name !== 'lab'))
+for (const name of leaves)
   test(`the help of ${name} has examples and exit codes`, async t => {
-    const { code, printed } = await run([name, '--help'])
+    const { code, printed } = await run([...name.split(' '), '--help'])
     t.is(code, 0)
     t.regex(printed, new RegExp(`Usage: martlet ${name}`))
     t.regex(printed, new RegExp(`Examples:\n +# .*\n +.*martlet ${name}`))
