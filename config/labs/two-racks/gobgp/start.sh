@@ -10,7 +10,8 @@ gobgp global rib add -a ipv6 "$LINKS_IPV6"
 
 routes() {
   gobgp global rib -a "$1" | awk -v family="$1" '
-    $1 ~ /^\*/ && $3 !~ /^(0\.0\.0\.0|::)$/ {
+    # S: stale, of a worker whose speaker restarts
+    $1 ~ /^S?\*/ && $3 !~ /^(0\.0\.0\.0|::)$/ {
       hops = 0
       for (field = 4; field <= NF && $field ~ /^[0-9]+$/; field++) hops++
       if ($1 ~ />/) best[$2] = hops
