@@ -1,12 +1,14 @@
 /** The directory store, where people write too: files of theirs, half of them, twice, by hand. */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
@@ -302,3 +304,22 @@ test('a directory that may only be read is read', async t => {
   // root may write anywhere: only the reading is shown then
   if (!root) await t.throwsAsync(store.put(`${PEERS}b`, json('b')), { instanceOf: StoreError })
 })
+
+const OWNER = 65_534
+const asRoot = process.geteuid?.() === 0 ? test : test.skip
+
+asRoot(
+  'what root writes belongs to the owner of the directory (left out without root)',
+  async t => {
+    const { path, open } = directory(t)
+    chownSync(path, OWNER, OWNER)
+    const store = open()
+    t.true((await store.put(`${PEERS}tor`, json('tor'))).done)
+    t.true((await store.put('/martlet/v1/last/a', '{}')).done)
+    const made = ['.state', '.state/revisions.json', '.state/keys/martlet/v1', 'bgppeers/tor.yaml']
+    for (const name of ['bgppeers', '.state/keys', ...made]) {
+      const { uid, gid } = statSync(join(path, name))
+      t.deepEqual([uid, gid], [OWNER, OWNER], name)
+    }
+  },
+)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { chown, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { kindNamed, resourceKey } from '../../../core/calico/index.ts'
 import type { Problem } from '../../../core/intent/index.ts'
@@ -202,7 +202,25 @@ export const digestOf = (text: string): string =>
  */
 export async function makeFolder(root: string, folder: string): Promise<void> {
   await stat(root)
-  await mkdir(folder, { recursive: true })
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made))
+    await giveToOwnerOf(root, made)
+}
+
+/**
+ * What root makes belongs to whose directory it is: an operator who applies something as root must
+ * not lock the controller out, which is another user.
+ */
+async function giveToOwnerOf(folder: string, made: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return
+  const { uid, gid } = await stat(folder)
+  try {
+    if (uid !== 0 || gid !== 0) await chown(made, uid, gid)
+  } catch (error) {
+    // a root without that capability, or of a user namespace without that user
+    if (!['EPERM', 'EINVAL'].includes(systemCode(error) ?? '')) throw error
+  }
 }
 
 let writes = 0
@@ -224,6 +242,7 @@ export async function writeWhole(path: string, text: string, durable = true): Pr
     } finally {
       await file.close()
     }
+    await giveToOwnerOf(folder, temporary)
     await rename(temporary, path)
   } catch (error) {
     await unlink(temporary).catch(() => undefined)
