@@ -20,8 +20,8 @@ import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
 import { familyOfAfiSafi, type RouteRefresh } from '../wire/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { Exports } from './export/groups.ts'
-import { notesOnExport } from './export/notes.ts'
-import { type ExportRules, exportPolicy } from './export/rules.ts'
+import { notesOnExport, rulesFor } from './export/membership.ts'
+import type { ExportRules } from './export/rules.ts'
 import { FibFeed } from './fib-feed.ts'
 import { Completion } from './inbound/completion.ts'
 import { RESTART_MAX, STALE_MAX } from './inbound/sweeper.ts'
@@ -385,20 +385,8 @@ export class Speaker implements Engine<SpeakerEvent> {
       this.#exports[family].move(peer.id, this.#rules(peer, link, family))
   }
 
-  #rules(peer: Peer, { negotiated }: Link, family: Family): ExportRules {
-    const { routerId, clusterId = routerId } = this.#config ?? NOT_CONFIGURED
-    return {
-      family,
-      kind: peer.kind,
-      localAs: peer.config.localAs,
-      routerId,
-      clusterId,
-      fourOctetAs: negotiated.fourOctetAs,
-      messageMax: negotiated.messageMax,
-      nextHop: peer.config.nextHop,
-      ownNextHop: peer.ownNextHop(family),
-      program: this.#programs.compile(exportPolicy(peer.config)),
-    }
+  #rules(peer: Peer, link: Link, family: Family): ExportRules {
+    return rulesFor(peer, link, family, this.#config ?? NOT_CONFIGURED, this.#programs)
   }
 
   #full(why: string): void {

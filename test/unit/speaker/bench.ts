@@ -317,6 +317,17 @@ export class Bench implements SpeakerOutput {
   }
 }
 
+/** Two external peers, up, who have said and heard all. */
+export function pair(bench = new Bench()) {
+  const a = bench.peer('a', 65001)
+  const b = bench.peer('b', 65002)
+  bench.configure()
+  a.up()
+  b.up()
+  for (const peer of [a, b]) peer.news()
+  return { bench, a, b }
+}
+
 /**
  * One UPDATE: announcements with attributes, withdrawals without. All of one family, all in one
  * message.
