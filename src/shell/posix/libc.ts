@@ -1,13 +1,14 @@
+import { createRequire } from 'node:module'
 import { endianness } from 'node:os'
-import koffi from 'koffi'
+import type Koffi from 'koffi'
 import { invariant } from '../../core/base/index.ts'
 import { PosixError } from './error.ts'
 
 /**
  * The C library. The only file that knows koffi: what it gives is typed here, and no further.
  *
- * It is loaded when first used, so that a process that needs no system call of ours does not load
- * it.
+ * It is loaded when first used, so that a process that needs no system call of ours does not carry
+ * koffi, which is ten megabytes: many import this room through another's door.
  */
 
 /**
@@ -61,6 +62,7 @@ export function checked(call: string, result: number): number {
 function load(): Libc {
   // netlink is in host order, and core/rtnl reads little-endian
   invariant(endianness() === 'LE', 'the machine is little-endian')
+  const koffi: typeof Koffi = createRequire(import.meta.url)('koffi')
   const library = koffi.load(null)
   const filter = koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'void *' })
   const attach = library.func('setsockopt', 'int', [
