@@ -6,10 +6,16 @@ import { type Capability, excess, has, ownPrivileges, type Parent } from '../she
  * end.
  */
 
+/**
+ * Why a process ends: somebody asked it to, or its supervisor has died, which is a crash of the agent
+ * even where this process could still say goodbye.
+ */
+export type EndReason = 'asked' | 'abandoned'
+
 /** Something that runs until it is closed. */
 export interface Running {
   /** Ends it in order; resolves when nothing of it is left. */
-  close(): Promise<void>
+  close(reason: EndReason): Promise<void>
 }
 
 /** One process of the agent. */
@@ -40,18 +46,19 @@ export async function live(life: Life): Promise<void> {
   const stopped = stopAsked(life.supervisor)
   try {
     const running = await life.start(log)
-    log.info('STOPPING', `ending: ${await stopped}`)
-    await within(CLOSE_MS, running.close())
+    const { reason, text } = await stopped
+    log.info('STOPPING', `ending: ${text}`)
+    await within(CLOSE_MS, running.close(reason))
   } finally {
     log.flush()
   }
 }
 
-function stopAsked(supervisor: Parent | undefined): Promise<string> {
+function stopAsked(supervisor: Parent | undefined): Promise<{ reason: EndReason; text: string }> {
   return new Promise(resolve => {
-    process.once('SIGTERM', () => resolve('SIGTERM'))
-    process.once('SIGINT', () => resolve('SIGINT'))
-    supervisor?.onGone(() => resolve('the supervisor has gone'))
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => resolve({ reason: 'asked', text: signal }))
+    supervisor?.onGone(() => resolve({ reason: 'abandoned', text: 'the supervisor has gone' }))
   })
 }
 

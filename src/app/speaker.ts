@@ -71,10 +71,13 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     lookup: target => speaker.lookup(target),
   })
   return {
-    close: async () => {
+    close: async reason => {
       listeners.close()
-      deliver({ type: 'Stop', text: STOP_TEXT })
-      await connections.settled()
+      // without a word the peers keep our routes, for the agent that comes next: RFC 4724
+      if (reason === 'asked') {
+        deliver({ type: 'Stop', text: STOP_TEXT })
+        await connections.settled()
+      }
       loop.close()
       fib.close()
       await server.close()
