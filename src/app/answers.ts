@@ -7,7 +7,7 @@ import {
   routeDocuments,
   routesSummary,
   type StatusFacts,
-  sessionDocument,
+  sessionDocuments,
 } from '../core/intent/index.ts'
 import { parseAddress, parsePrefix } from '../core/net/index.ts'
 import type { RouteSnapshot } from '../core/speaker/index.ts'
@@ -31,10 +31,7 @@ export interface Knowledge {
 
 /** Answers from what `agent` knows. */
 export function answersOf(agent: Knowledge): AgentAnswers {
-  const sessions = async () => {
-    const { speaker, node, epochOffset } = agent.facts
-    return (speaker?.sessions ?? []).map(session => sessionDocument(session, node, epochOffset))
-  }
+  const sessions = async () => sessionDocuments(agent.facts)
   return {
     sessions,
     state: async () => {

@@ -18,6 +18,7 @@ import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/i
 import type { Log } from '../shell/log/index.ts'
 import { SecretFiles } from '../shell/secrets/index.ts'
 import { LastGood, openStore } from '../shell/store/index.ts'
+import { SignatureWatch } from '../shell/tcp/index.ts'
 import { answersOf } from './answers.ts'
 import type { Running } from './process.ts'
 import { PublishedPodCidrs, Reporter } from './reporter.ts'
@@ -87,6 +88,7 @@ export class Controller {
   readonly #speaker: SpeakerLink
   readonly #dataplane: DataplaneLink
   readonly #watch: { close(): void }
+  readonly #signatures = new SignatureWatch()
   readonly #startedAt = now()
   readonly #epochOffset = wallOffset()
   #storeProblems: readonly Problem[] = []
@@ -273,6 +275,7 @@ export class Controller {
         ...(this.#lost !== undefined && { why: this.#lost }),
       },
       ...(this.#desired !== undefined && { desired: this.#desired }),
+      signatures: this.#signatures.look(now()),
       epochOffset: this.#epochOffset,
     }
   }

@@ -129,6 +129,24 @@ lab(
   },
 )
 
+lab('who is kept out by a password is told what the kernel drops', async (t, scene) => {
+  const hinted = async (wanted: Pick<Cell, 'ours' | 'theirs'>, hint: RegExp): Promise<void> => {
+    const at = CELLS.findIndex(
+      ({ connects, ours, theirs }) =>
+        connects === 'they' && ours === wanted.ours && theirs === wanted.theirs,
+    )
+    const session = await scene.left.session(peerOf(at, CELLS[at]!))
+    t.regex(session?.hint ?? '', hint)
+    t.is(session?.authentication, wanted.ours && 'TCP MD5')
+  }
+  await hinted({ ours: 'right', theirs: wrong }, /signed with another password/)
+  await hinted({ ours: 'right' }, /without a signature/)
+  await hinted({ theirs: right }, /by a peer without a password here/)
+  const up = await scene.left.session(peerOf(1, CELLS[1]!))
+  t.is(up?.state, 'Established')
+  t.is(up?.hint, undefined)
+})
+
 lab('the speaker does it without a privilege', async (t, scene) => {
   const status = await scene.left.run('cat', `/proc/${scene.left.child('speaker')}/status`)
   t.regex(status, /^CapEff:\t0000000000000000$/m)

@@ -31,6 +31,8 @@ const session: Required<SessionDocument> = {
   peerAsNumber: 4200000000,
   localAsNumber: 64512,
   type: 'eBGP',
+  authentication: 'TCP MD5',
+  ttlSecurity: 2,
   state: 'Established',
   since: '2026-11-20T10:20:31.000Z',
   negotiated: {
@@ -69,6 +71,7 @@ const session: Required<SessionDocument> = {
     text: 'Cease',
     at: '2026-11-20T10:19:00.000Z',
   },
+  hint: 'the kernel dropped TCP segments without a signature',
 }
 
 const route: Required<Omit<RouteDocument, 'paths'>> = {

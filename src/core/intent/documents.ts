@@ -99,6 +99,10 @@ export interface SessionDocument {
   readonly peerAsNumber: number
   readonly localAsNumber: number
   readonly type: 'iBGP' | 'eBGP'
+  /** both ends sign with a password; absent: nobody does. RFC 2385 */
+  readonly authentication?: 'TCP MD5'
+  /** most hops to the peer; absent: any number. RFC 5082 */
+  readonly ttlSecurity?: number
   /** RFC 4271 §8.2.2 */
   readonly state: string
   readonly since: Instant
@@ -160,6 +164,8 @@ export interface SessionDocument {
   }
   /** why the session last ended, or last could not begin */
   readonly lastError?: SessionErrorDocument
+  /** what else may be the reason, while it is not Established */
+  readonly hint?: string
 }
 
 /** How a session ended. */

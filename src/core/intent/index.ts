@@ -20,6 +20,7 @@ export {
   routesSummary,
   type StatusFacts,
   sessionDocument,
+  sessionDocuments,
   stateDocuments,
 } from './status.ts'
 export type * from './types.ts'

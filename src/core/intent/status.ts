@@ -46,6 +46,12 @@ export interface StatusFacts {
   /** absent while there is no link to the speaker, or no answer yet */
   readonly speaker?: SpeakerSnapshot
   readonly dataplane?: DataplaneSnapshot
+  /** what the kernel dropped of late, of whichever peer, for its TCP MD5 signature */
+  readonly signatures?: {
+    readonly unsigned: boolean
+    readonly unexpected: boolean
+    readonly wrong: boolean
+  }
   /**
    * Wall clock less monotonic clock, in milliseconds. Take it once a process: a new one each time
    * would move every instant a little, and so rewrite every document.
@@ -69,11 +75,8 @@ export function routeKey(node: string, prefix: string): string {
 export function stateDocuments(facts: StatusFacts): Map<string, object> {
   const root = nodeStateRoot(facts.node)
   const documents = new Map<string, object>([[`${root}agent`, agentDocument(facts)]])
-  for (const session of facts.speaker?.sessions ?? [])
-    documents.set(
-      `${root}sessions/${escapeName(session.name)}`,
-      sessionDocument(session, facts.node, facts.epochOffset),
-    )
+  for (const session of sessionDocuments(facts))
+    documents.set(`${root}sessions/${escapeName(session.name)}`, session)
   const kernel = kernelDocument(facts)
   if (kernel !== undefined) documents.set(`${root}kernel`, kernel)
   const summary = routesSummary(facts)
@@ -116,7 +119,44 @@ export function agentDocument(facts: StatusFacts): AgentDocument {
   }
 }
 
-/** One neighbour. */
+/** Every neighbour, with how its session is secured. O(sessions). */
+export function sessionDocuments(facts: StatusFacts): readonly SessionDocument[] {
+  const { node, epochOffset, desired, speaker, signatures } = facts
+  const peers = new Map(desired?.speaker?.peers.map(peer => [peer.name, peer]))
+  return (speaker?.sessions ?? []).map(session => {
+    const { password, transport } = peers.get(session.name) ?? {}
+    const { ttlSecurity } = transport ?? {}
+    const hint = hintOf(session, password !== undefined, signatures)
+    return {
+      ...sessionDocument(session, node, epochOffset),
+      ...(password === undefined ? {} : { authentication: 'TCP MD5' }),
+      ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
+      ...(hint === undefined ? {} : { hint }),
+    }
+  })
+}
+
+/**
+ * A peer with another password, or none, is not refused: it hears nothing, and neither do we. The
+ * kernel counts what it drops, but not whose it was.
+ */
+function hintOf(
+  session: SessionSnapshot,
+  signs: boolean,
+  signatures: StatusFacts['signatures'],
+): string | undefined {
+  if (session.state === 'Established' || signatures === undefined) return undefined
+  const { wrong, unsigned, unexpected } = signatures
+  const kinds = [
+    ...(signs && wrong ? ['signed with another password'] : []),
+    ...(signs && unsigned ? ['without a signature'] : []),
+    ...(!signs && unexpected ? ['signed, by a peer without a password here'] : []),
+  ]
+  if (kinds.length === 0) return undefined
+  return `in the last minute the kernel dropped TCP segments ${kinds.join(', and others ')}`
+}
+
+/** One neighbour, but for what its configuration alone says. */
 export function sessionDocument(
   session: SessionSnapshot,
   node: string,

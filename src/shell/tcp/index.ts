@@ -14,9 +14,9 @@ export {
 } from './listeners.ts'
 export { examineRuntime, RUNTIME_WHOLE, type Runtime } from './runtime.ts'
 export {
-  describeSignatures,
   readSignatureCounters,
   type SignatureCounters,
+  SignatureWatch,
 } from './signatures.ts'
 export {
   type AllowedPeer,

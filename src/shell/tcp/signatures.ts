@@ -45,16 +45,34 @@ export function parseSignatureCounters(text: string): SignatureCounters | undefi
     : { unsigned, unexpected, wrong }
 }
 
-/** What was dropped between two readings, as a sentence; undefined where nothing was. */
-export function describeSignatures(
-  before: SignatureCounters,
-  after: SignatureCounters,
-): string | undefined {
-  const parts = [
-    [after.wrong - before.wrong, 'with a signature of another password'],
-    [after.unsigned - before.unsigned, 'without the signature that a password asks for'],
-    [after.unexpected - before.unexpected, 'with a signature where no password is configured'],
-  ] as const
-  const told = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  return told.length === 0 ? undefined : `TCP segments dropped: ${told.join(', ')}`
+/** How long a drop counts as recent. */
+const RECENT_MS = 60_000
+
+/** Which of the counters have grown of late: for whoever explains why a session does not open. */
+export class SignatureWatch {
+  readonly #read: () => SignatureCounters | undefined
+  readonly #grown = new Map<keyof SignatureCounters, number>()
+  #last: SignatureCounters | undefined
+
+  /** @param read  where the counters come from */
+  constructor(read: () => SignatureCounters | undefined = readSignatureCounters) {
+    this.#read = read
+    this.#last = read()
+  }
+
+  /** What has been dropped in the last minute, or since the last look. @param now  monotonic */
+  look(now: number): Readonly<Record<keyof SignatureCounters, boolean>> {
+    const counters = this.#read()
+    const recent = (name: keyof SignatureCounters): boolean => {
+      if ((counters?.[name] ?? 0) > (this.#last?.[name] ?? 0)) this.#grown.set(name, now)
+      return now - (this.#grown.get(name) ?? Number.NEGATIVE_INFINITY) <= RECENT_MS
+    }
+    const found = {
+      unsigned: recent('unsigned'),
+      unexpected: recent('unexpected'),
+      wrong: recent('wrong'),
+    }
+    this.#last = counters
+    return found
+  }
 }

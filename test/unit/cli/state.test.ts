@@ -259,6 +259,26 @@ test('one peer in full, by address or by name, with who ended it and why', async
   t.regex(missing.remarks, /no peer 10\.9\.9\.9 at worker-0; martlet peers lists them/)
 })
 
+test('how strangers are kept out is told, and what may keep a peer out', async t => {
+  const hint = 'in the last minute the kernel dropped TCP segments without a signature'
+  const secured = { authentication: 'TCP MD5', ttlSecurity: 1 } as const
+  const agent = agentOf({
+    agent: agentDocument(),
+    sessions: [sessionDocument(secured), { ...refused, ...secured, ttlSecurity: 3, hint }],
+  })
+  const up = await run(['peers', 'Global_10_240_0_1'], { agent })
+  t.regex(up.printed, /Secured by +TCP MD5, at most 1 hop$/m)
+  t.notRegex(up.printed, /Hint/)
+  const down = await run(['peers', 'fd00::1'], { agent })
+  t.regex(down.printed, /Secured by +TCP MD5, at most 3 hops$/m)
+  t.true(down.printed.includes(hint))
+  const { printed } = await run(['status', '-o', 'json'], { agent })
+  t.true(JSON.parse(printed).troubles[0].endsWith(`configured 65001: ${hint}`))
+  const plain = agentOf({ agent: agentDocument(), sessions: [sessionDocument()] })
+  const { printed: without } = await run(['peers', 'Global_10_240_0_1'], { agent: plain })
+  t.notRegex(without, /Secured by/)
+})
+
 test('routes are in the order of their numbers, and say where the kernel stands', async t => {
   const agent = agentOf({
     agent: agentDocument(),

@@ -1,13 +1,18 @@
 /** Passwords and hop limits of sessions: what is asked for is had, or there is no session. */
 import test from 'ava'
+import { millis } from '../../../src/core/base/index.ts'
 import {
   type Desired,
   desired,
   type Secret,
   type Secrets,
+  type StatusFacts,
+  sessionDocuments,
   stateDocuments,
 } from '../../../src/core/intent/index.ts'
-import { address } from '../../../src/core/net/index.ts'
+import { type Asn, address } from '../../../src/core/net/index.ts'
+import type { State } from '../../../src/core/session/index.ts'
+import type { SessionSnapshot } from '../../../src/core/speaker/index.ts'
 import { configuration, facts, node, peer, snapshot } from '../../support/cluster.ts'
 
 const nodes = [
@@ -147,6 +152,82 @@ test('the source is the node’s address, unless the peer says None', t => {
   t.is(source({}), address('10.240.0.20'))
   t.is(source({ sourceAddress: 'UseNodeIP' }), address('10.240.0.20'))
   t.is(source({ sourceAddress: 'None' }), undefined)
+})
+
+const session = (name: string, state: State): SessionSnapshot => ({
+  name,
+  address: address('10.240.0.1'),
+  port: 179,
+  peerAs: 65000 as Asn,
+  localAs: 64512 as Asn,
+  state,
+  since: millis(0),
+  counters: {
+    messagesIn: 0,
+    messagesOut: 0,
+    updatesIn: 0,
+    updatesOut: 0,
+    notificationsIn: 0,
+    notificationsOut: 0,
+    octetsIn: 0,
+    octetsOut: 0,
+    established: 0,
+  },
+  prefixes: [],
+  faults: { discarded: 0, withdrawn: 0, reset: 0 },
+})
+
+test('a session says how it is secured, and what the kernel drops while it is not up', t => {
+  const bgpPeers = [
+    peer('tor', { ...TOR, ...reference('bgp'), ttlSecurity: 2 }),
+    peer('b', { ...TOR, peerIP: '10.240.0.2' }),
+  ]
+  const store = snapshot({ nodes, bgpConfigurations: [noMesh], bgpPeers })
+  const [signed, plain] = ['Global_10_240_0_1', 'Global_10_240_0_2'] as const
+  const shown = (state: State, dropped: Partial<NonNullable<StatusFacts['signatures']>>) =>
+    sessionDocuments({
+      node: 'worker-0',
+      version: '0',
+      mode: 'running',
+      startedAt: millis(0),
+      processes: { speaker: 'up', dataplane: 'up' },
+      store: { kind: 'directory', state: 'fresh', since: millis(0) },
+      desired: desired(store, facts('worker-0'), secretsOf({ bgp: 'sekret' })),
+      speaker: {
+        version: 1,
+        at: millis(0),
+        routerId: 1,
+        localAs: 64512 as Asn,
+        sessions: [session(signed, state), session(plain, state)],
+        tables: [],
+        routes: [],
+        routesTotal: 0,
+      },
+      signatures: { unsigned: false, unexpected: false, wrong: false, ...dropped },
+      epochOffset: 0,
+    }).map(({ authentication, ttlSecurity, hint }) => ({ authentication, ttlSecurity, hint }))
+  const secured = { authentication: 'TCP MD5', ttlSecurity: 2 } as const
+  const bare = { authentication: undefined, ttlSecurity: undefined } as const
+  const dropped = 'in the last minute the kernel dropped TCP segments'
+  t.deepEqual(shown('Active', {}), [
+    { ...secured, hint: undefined },
+    { ...bare, hint: undefined },
+  ])
+  t.deepEqual(shown('Active', { wrong: true, unsigned: true }), [
+    {
+      ...secured,
+      hint: `${dropped} signed with another password, and others without a signature`,
+    },
+    { ...bare, hint: undefined },
+  ])
+  t.deepEqual(shown('Connect', { unexpected: true }), [
+    { ...secured, hint: undefined },
+    { ...bare, hint: `${dropped} signed, by a peer without a password here` },
+  ])
+  t.deepEqual(shown('Established', { wrong: true, unexpected: true }), [
+    { ...secured, hint: undefined },
+    { ...bare, hint: undefined },
+  ])
 })
 
 test('no document that a node writes has a password in it', t => {

@@ -4,10 +4,11 @@ import { address, prefix } from '../../../src/core/net/index.ts'
 import { TRANSPORT_DEFAULT } from '../../../src/core/speaker/index.ts'
 import {
   AllowedPeers,
-  describeSignatures,
   examineRuntime,
   explain,
   readSignatureCounters,
+  type SignatureCounters,
+  SignatureWatch,
 } from '../../../src/shell/tcp/index.ts'
 import { parseSignatureCounters } from '../../../src/shell/tcp/signatures.ts'
 
@@ -31,14 +32,19 @@ test('the counters are found by their names, wherever the kernel put them', t =>
   t.is(readSignatureCounters('/nowhere'), undefined)
 })
 
-test('what was dropped is told as a sentence, and nothing where nothing was', t => {
-  const before = { unsigned: 4, unexpected: 5, wrong: 6 }
-  t.is(describeSignatures(before, before), undefined)
-  t.is(
-    describeSignatures(before, { unsigned: 4, unexpected: 7, wrong: 7 }),
-    'TCP segments dropped: 1 with a signature of another password, ' +
-      '2 with a signature where no password is configured',
-  )
+test('what was dropped in the last minute is told, and what was dropped before we looked is not', t => {
+  let counters: SignatureCounters | undefined = { unsigned: 4, unexpected: 5, wrong: 6 }
+  const watch = new SignatureWatch(() => counters)
+  const none = { unsigned: false, unexpected: false, wrong: false }
+  t.deepEqual(watch.look(1_000), none)
+  counters = { unsigned: 4, unexpected: 7, wrong: 6 }
+  t.deepEqual(watch.look(2_000), { ...none, unexpected: true })
+  counters = { unsigned: 4, unexpected: 7, wrong: 7 }
+  t.deepEqual(watch.look(61_000), { ...none, unexpected: true, wrong: true })
+  t.deepEqual(watch.look(63_000), { ...none, wrong: true })
+  counters = undefined
+  t.deepEqual(watch.look(200_000), none)
+  t.deepEqual(new SignatureWatch(() => undefined).look(0), none)
 })
 
 test('the longest range that an address is in says how it may connect', t => {

@@ -57,9 +57,13 @@ export function sessionMood(state: string): Mood {
 }
 
 /** The FSM's state, and while it is not Established why it last ended. */
-export function sessionInfo(session: Pick<SessionDocument, 'state' | 'lastError'>): string {
-  if (session.state === 'Established' || session.lastError === undefined) return session.state
-  return `${session.state}: ${session.lastError.text}`
+export function sessionInfo({
+  state,
+  lastError,
+  hint,
+}: Pick<SessionDocument, 'state' | 'lastError' | 'hint'>): string {
+  if (state === 'Established') return state
+  return [state, lastError?.text, hint].filter(part => part !== undefined).join(': ')
 }
 
 /** calicoctl's word for where a session comes from: its name begins with it. */

@@ -66,9 +66,11 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
         ['State', `${state} since ${moment(session.since, now)}`],
         ['Routes kept', session.staleUntil && `until ${deadline(session.staleUntil, now)}`],
         ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
+        ['Secured by', securityText(session)],
         ['Established', `${count(session.counters.established, 'time')} since it was configured`],
         ['Last error', session.lastError?.text ?? 'none'],
         ['Told by', toldBy(session, now)],
+        ['Hint', session.hint],
       ]),
     ],
     ['Negotiated', negotiatedFacts(session)],
@@ -77,6 +79,12 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
     ['Faults in UPDATEs', faultFacts(session)],
   ]
   return sections.map(([heading, body]) => `${heading}\n${indent(body ?? '')}`).join('\n\n')
+}
+
+/** How strangers are kept out. */
+function securityText({ authentication, ttlSecurity }: SessionDocument): string | undefined {
+  const hops = ttlSecurity && `at most ${count(ttlSecurity, 'hop')}`
+  return [authentication, hops].filter(part => part !== undefined).join(', ') || undefined
 }
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ')
