@@ -1,0 +1,200 @@
+/** BIRD 2: configured by files and `birdc configure`, asked by `birdc show`. */
+import { FAMILIES, type Family } from '../../../../src/core/net/index.ts'
+import {
+  type Announcement,
+  type Attributes,
+  type Files,
+  familyOf,
+  type Neighbour,
+  type Program,
+  type RouterDescription,
+  type Run,
+  type SeenRoute,
+} from './program.ts'
+
+const ORIGINS = { IGP: 'ORIGIN_IGP', EGP: 'ORIGIN_EGP', incomplete: 'ORIGIN_INCOMPLETE' } as const
+
+/** BIRD's `(1,2)` and `(1,2,3)`. */
+const tuple = (text: string): string => `(${text.replaceAll(':', ',')})`
+
+function statements(attributes: Attributes): readonly string[] {
+  const { asPath = [], origin, med, localPref } = attributes
+  const { communities = [], largeCommunities = [], routeTargets = [] } = attributes
+  return [
+    ...asPath.toReversed().map(asn => `bgp_path.prepend(${asn})`),
+    ...(origin === undefined ? [] : [`bgp_origin = ${ORIGINS[origin]}`]),
+    ...(med === undefined ? [] : [`bgp_med = ${med}`]),
+    ...(localPref === undefined ? [] : [`bgp_local_pref = ${localPref}`]),
+    ...communities.map(text => `bgp_community.add(${tuple(text)})`),
+    ...largeCommunities.map(text => `bgp_large_community.add(${tuple(text)})`),
+    ...routeTargets.map(text => `bgp_ext_community.add((rt,${text.replace(':', ',')}))`),
+  ]
+}
+
+const route = ({ prefix, attributes = {} }: Announcement): string => {
+  const said = statements(attributes).map(statement => ` ${statement};`)
+  return `route ${prefix} blackhole${said.length === 0 ? '' : ` {${said.join('')} }`};`
+}
+
+const neighbourText = (
+  { name, address, localAddress, asn, families, client }: Neighbour,
+  description: RouterDescription,
+): string => `
+protocol bgp ${name} {
+  local ${localAddress} as ${description.asn};
+  neighbor ${address} as ${asn};
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ${client ? `rr client; rr cluster id ${description.routerId};` : ''}
+  ${families.map(family => `${family} { import all; export where keepsMed(); };`).join('\n  ')}
+}
+`
+
+function files(description: RouterDescription, routes: readonly Announcement[]): Files {
+  const of = (family: Family): string =>
+    routes
+      .filter(({ prefix }) => familyOf(prefix) === family)
+      .map(route)
+      .join('\n')
+  return {
+    'start.sh': 'mkdir -p /run/bird\nexec bird -f -c /etc/router/bird.conf\n',
+    'ipv4.routes': of('ipv4'),
+    'ipv6.routes': of('ipv6'),
+    'bird.conf': [
+      'log stderr all;',
+      `router id ${description.routerId};`,
+      'protocol device {}',
+      // towards another AS it removes MED, but where its filter has set it
+      'function keepsMed() { if defined(bgp_med) then bgp_med = bgp_med; return true; }',
+      // an include stands on a line of its own
+      ...FAMILIES.map(
+        family =>
+          `protocol static own_${family} {\n${family};\ninclude "/etc/router/${family}.routes";\n}`,
+      ),
+      ...description.neighbours.map(neighbour => neighbourText(neighbour, description)),
+    ].join('\n'),
+  }
+}
+
+/** `BGP.name: value` of each line, whose value may be empty. */
+function fieldsOf(text: string): ReadonlyMap<string, string> {
+  const found = text.matchAll(/^\s*BGP\.(\w+)(?: \[[^\]]*\])?: ?(.*)$/gm)
+  return new Map([...found].map(([, name = '', value = '']) => [name, value.trim()]))
+}
+
+/** `(1,2) (3,4)` as `1:2` and `3:4`. */
+const tuples = (text: string | undefined): readonly string[] | undefined =>
+  text === undefined
+    ? undefined
+    : [...text.matchAll(/\(([^)]*)\)/g)].map(([, inner = '']) => inner.replaceAll(/, ?/g, ':'))
+
+const ORIGIN_WORDS: Readonly<Record<string, SeenRoute['origin']>> = {
+  IGP: 'IGP',
+  EGP: 'EGP',
+  Incomplete: 'incomplete',
+}
+
+const number = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : Number(text)
+
+function seenRoute(text: string): SeenRoute | undefined {
+  const fields = fieldsOf(text)
+  if (fields.get('origin') === undefined) return undefined
+  const unknown = [...fields].flatMap(([name, value]) => {
+    if (!/^[0-9a-f]+$/.test(name)) return []
+    const octets = value.split(' ').map(octet => Number.parseInt(octet, 16))
+    return [{ code: Number.parseInt(name, 16), value: octets }]
+  })
+  const [aggregator, aggregatorAsn] = fields.get('aggregator')?.split(' AS') ?? []
+  return {
+    nextHop: fields.get('next_hop')?.split(' ')[0] ?? '',
+    asPath: fields.get('as_path') ?? '',
+    origin: ORIGIN_WORDS[fields.get('origin') ?? ''] ?? 'incomplete',
+    med: number(fields.get('med')),
+    localPref: number(fields.get('local_pref')),
+    communities: tuples(fields.get('community')),
+    largeCommunities: tuples(fields.get('large_community')),
+    routeTargets: tuples(fields.get('ext_community'))?.map(text => text.replace('rt:', '')),
+    aggregator: aggregator === undefined ? undefined : `${aggregatorAsn} ${aggregator}`,
+    atomicAggregate: fields.has('atomic_aggr'),
+    originatorId: fields.get('originator_id'),
+    clusterList: fields.get('cluster_list')?.split(' '),
+    unknown,
+  }
+}
+
+const show = (run: Run, ...words: readonly string[]): Promise<string> =>
+  run(['birdc', 'show', ...words])
+
+/** Why an operation is impossible is a fault of the test, not of BIRD: it says so. */
+async function command(run: Run, text: string): Promise<string> {
+  const answer = await run(['birdc', text])
+  if (/syntax error|Reconfiguration failed|error/i.test(answer)) throw new Error(answer)
+  return answer
+}
+
+/** BIRD 2 */
+export const BIRD: Program = {
+  name: 'BIRD',
+  requires: { package: 'bird2', file: '/usr/sbin/bird' },
+  fileMode: 0o644,
+  cannot: {
+    'announce an AS_SET': 'its filters prepend numbers to a path, and no set',
+    'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
+    'announce an unknown attribute': 'its filters set only attributes that it knows',
+    'show the Partial bit': 'of flags it shows Transitive alone',
+  },
+  files,
+  apply: async run => {
+    await command(run, 'configure')
+  },
+  session: async (run, { name }) => {
+    const text = await show(run, 'protocols', 'all', name)
+    const field = (label: string): string | undefined =>
+      new RegExp(`^\\s*${label}: +(.*)$`, 'm').exec(text)?.[1]
+    const received = /Neighbor capabilities([\s\S]*?)Session:/.exec(text)?.[1] ?? ''
+    const channels = [...text.matchAll(/Channel (ipv[46])\n\s+State:\s+UP/g)]
+    return {
+      established: field('BGP state') === 'Established',
+      peerAsn: number(field('Neighbor AS')),
+      peerRouterId: field('Neighbor ID'),
+      families: FAMILIES.filter(family => channels.some(([, name]) => name === family)),
+      holdSeconds: number(field('Hold timer')?.split('/')[1]),
+      fourOctetAs: field('Session')?.includes('AS4') ?? false,
+      routeRefresh: received.includes('Route refresh'),
+    }
+  },
+  received: async (run, { name }, family) => {
+    const text = await show(run, 'route', 'table', TABLES[family], 'protocol', name)
+    return [...text.matchAll(/^(\S+\/\d+)\s/gm)].map(([, prefix = '']) => prefix)
+  },
+  route: async (run, { name }, prefix) =>
+    seenRoute(await orNothing(show(run, 'route', prefix, 'all', 'protocol', name))),
+  refresh: async (run, { name }) => {
+    await command(run, `reload in ${name}`)
+  },
+  updatesReceived: async (run, { name }) => {
+    const text = await show(run, 'protocols', 'all', name)
+    const counts = [...text.matchAll(/Import updates: +(\d+)/g)].map(([, count]) => Number(count))
+    return counts.reduce((sum, count) => sum + count, 0)
+  },
+  shutDown: async (run, { name }, text) => {
+    await command(run, `disable ${name} "${text}"`)
+  },
+  bringUp: async (run, { name }) => {
+    await command(run, `enable ${name}`)
+  },
+  // what it shows of a session is soon what the next attempt came to; its log keeps it
+  notifications: async (_run, { name }, log) =>
+    [...log.matchAll(new RegExp(`${name}: Received: (.*)$`, 'gm'))]
+      .map(([, said = '']) => said)
+      .join('\n'),
+}
+
+/** `Network not found` is a failure to birdc. */
+const orNothing = (answer: Promise<string>): Promise<string> =>
+  answer.catch(error => {
+    if (/Network not found/.test(String(error))) return ''
+    throw error
+  })
+
+const TABLES = { ipv4: 'master4', ipv6: 'master6' } as const

@@ -1,0 +1,222 @@
+/** OpenBGPD: configured by a file and `bgpctl reload`, asked by `bgpctl -j show`. */
+import { FAMILIES } from '../../../../src/core/net/index.ts'
+import {
+  type Announcement,
+  type Attributes,
+  familyOf,
+  type Neighbour,
+  type Program,
+  type RouterDescription,
+  type Run,
+  type SeenRoute,
+  type SeenUnknown,
+} from './program.ts'
+
+const show = async <Answer>(run: Run, ...words: readonly string[]): Promise<Answer> =>
+  JSON.parse(await run(['bgpctl', '-j', 'show', ...words]))
+
+/** The families in capabilities. */
+const WORDS = { ipv4: 'IPv4 unicast', ipv6: 'IPv6 unicast' } as const
+
+function settings(attributes: Attributes): readonly string[] {
+  const { origin, med, localPref } = attributes
+  const { communities = [], largeCommunities = [], routeTargets = [] } = attributes
+  return [
+    ...(origin === undefined ? [] : [`origin ${origin.toLowerCase()}`]),
+    ...(med === undefined ? [] : [`metric ${med}`]),
+    ...(localPref === undefined ? [] : [`localpref ${localPref}`]),
+    ...communities.map(text => `community ${text}`),
+    ...largeCommunities.map(text => `large-community ${text}`),
+    ...routeTargets.map(text => `ext-community rt ${text}`),
+  ]
+}
+
+/**
+ * With its next hop, and `no-modify` below: left to itself, OpenBGPD names ::1 or 127.0.0.1 in
+ * routes of the family that a session is not over.
+ */
+function network(
+  { prefix, attributes = {} }: Announcement,
+  description: RouterDescription,
+): string {
+  const nextHop = description.addresses[familyOf(prefix)]
+  return `network ${prefix} set { ${[`nexthop ${nextHop}`, ...settings(attributes)].join(' ')} }`
+}
+
+const neighbourText = (neighbour: Neighbour): string =>
+  [
+    `neighbor ${neighbour.address} {`,
+    `  remote-as ${neighbour.asn}`,
+    `  local-address ${neighbour.localAddress}`,
+    // next hops are kept as they are only where the neighbour may be far
+    ...(neighbour.asn === neighbour.ownAsn ? [] : ['  multihop 2']),
+    ...FAMILIES.map(
+      family =>
+        `  announce ${neighbour.families.includes(family) ? WORDS[family] : `${family} none`}`,
+    ),
+    ...(neighbour.client ? ['  route-reflector'] : []),
+    '}',
+  ].join('\n')
+
+const configuration = (description: RouterDescription, routes: readonly Announcement[]): string =>
+  [
+    `AS ${description.asn}`,
+    `router-id ${description.routerId}`,
+    'fib-update no',
+    'connect-retry 1',
+    ...routes.map(route => network(route, description)),
+    ...description.neighbours.map(neighbourText),
+    'allow from any',
+    'allow to any',
+    'match to any set nexthop no-modify',
+    '',
+  ].join('\n')
+
+interface NeighbourAnswer {
+  readonly remote_as: string
+  readonly remote_addr: string
+  readonly bgpid: string
+  readonly state: string
+  readonly last_error_received?: string
+  readonly last_shutdown_reason?: string
+  readonly stats: {
+    readonly update: { readonly received: { readonly updates: number } }
+  }
+  readonly session?: {
+    readonly holdtime: number
+    readonly capabilities: {
+      readonly as4byte: boolean
+      readonly refresh: boolean
+      readonly multiprotocol: readonly string[]
+    }
+  }
+}
+
+async function neighbourAnswer(
+  run: Run,
+  { address }: Neighbour,
+): Promise<NeighbourAnswer | undefined> {
+  const words = ['neighbor', address]
+  const { neighbors } = await show<{ readonly neighbors: readonly NeighbourAnswer[] }>(
+    run,
+    ...words,
+  )
+  return neighbors.find(({ remote_addr }) => remote_addr === address)
+}
+
+interface AttributeAnswer {
+  readonly type: string
+  readonly flags: { readonly partial: boolean }
+  readonly AS?: number
+  readonly router_id?: string
+  /** hexadecimal */
+  readonly data?: string
+}
+
+interface RouteAnswer {
+  readonly prefix: string
+  readonly aspath: string
+  readonly exit_nexthop: string
+  readonly origin: string
+  readonly metric: number
+  readonly localpref: number
+  readonly originator?: string
+  readonly cluster_list?: readonly string[]
+  readonly neighbor: { readonly remote_addr: string }
+  readonly communities?: readonly string[]
+  readonly large_communities?: readonly string[]
+  readonly extended_communities?: readonly string[]
+  readonly attributes?: readonly AttributeAnswer[]
+}
+
+async function routes(run: Run, ...words: readonly string[]): Promise<readonly RouteAnswer[]> {
+  const { rib } = await show<{ readonly rib?: readonly RouteAnswer[] }>(run, 'rib', ...words)
+  return rib ?? []
+}
+
+const ORIGINS: Readonly<Record<string, SeenRoute['origin']>> = { IGP: 'IGP', EGP: 'EGP' }
+
+function unknownOf({ type, flags, data = '' }: AttributeAnswer): readonly SeenUnknown[] {
+  const [, code] = /^Unknown Attribute #(\d+)$/.exec(type) ?? []
+  if (code === undefined) return []
+  return [{ code: Number(code), partial: flags.partial, value: [...Buffer.from(data, 'hex')] }]
+}
+
+function seenRoute(route: RouteAnswer): SeenRoute {
+  const others = route.attributes ?? []
+  const aggregator = others.find(({ type }) => type === 'Aggregator')
+  return {
+    nextHop: route.exit_nexthop,
+    asPath: route.aspath.replace('{ ', '{').replace(' }', '}'),
+    origin: ORIGINS[route.origin] ?? 'incomplete',
+    // it shows 0 where there is none
+    med: route.metric === 0 ? undefined : route.metric,
+    localPref: route.localpref,
+    communities: route.communities,
+    largeCommunities: route.large_communities,
+    routeTargets: route.extended_communities?.map(text => text.replace('rt ', '')),
+    aggregator: aggregator && `${aggregator.AS} ${aggregator.router_id}`,
+    atomicAggregate: others.some(({ type }) => type === 'Atomic Aggregate'),
+    originatorId: route.originator,
+    clusterList: route.cluster_list,
+    unknown: others.flatMap(unknownOf),
+  }
+}
+
+/** OpenBGPD */
+export const OPENBGPD: Program = {
+  name: 'OpenBGPD',
+  requires: { package: 'openbgpd', file: '/usr/sbin/bgpctl' },
+  fileMode: 0o600,
+  cannot: {
+    'announce a path of other numbers': 'a network of its has no path but its own number',
+    'announce an AS_SET': 'a network of its has no path but its own number',
+    'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
+    'announce an unknown attribute': 'its filters set only attributes that it knows',
+  },
+  files: (description, announced) => ({
+    'start.sh': 'mkdir -p /run/openbgpd\nexec bgpd -d -v -f /etc/router/bgpd.conf\n',
+    'bgpd.conf': configuration(description, announced),
+  }),
+  apply: async run => {
+    await run(['bgpctl', 'reload'])
+  },
+  session: async (run, neighbour) => {
+    const answer = await neighbourAnswer(run, neighbour)
+    if (answer === undefined) return { established: false }
+    const agreed = answer.session?.capabilities
+    return {
+      established: answer.state === 'Established',
+      peerAsn: Number(answer.remote_as),
+      peerRouterId: answer.bgpid,
+      families: FAMILIES.filter(family => agreed?.multiprotocol.includes(WORDS[family]) ?? false),
+      holdSeconds: answer.session?.holdtime ?? 0,
+      fourOctetAs: agreed?.as4byte ?? false,
+      routeRefresh: agreed?.refresh ?? false,
+    }
+  },
+  received: async (run, { address }, family) => {
+    const found = await routes(run, family, 'neighbor', address)
+    return found.map(({ prefix }) => prefix)
+  },
+  route: async (run, { address }, prefix) => {
+    const found = await routes(run, 'detail', prefix)
+    const route = found.find(({ neighbor }) => neighbor.remote_addr === address)
+    return route && seenRoute(route)
+  },
+  refresh: async (run, { address }) => {
+    await run(['bgpctl', 'neighbor', address, 'refresh'])
+  },
+  updatesReceived: async (run, neighbour) =>
+    (await neighbourAnswer(run, neighbour))?.stats.update.received.updates ?? 0,
+  shutDown: async (run, { address }, text) => {
+    await run(['bgpctl', 'neighbor', address, 'down', text])
+  },
+  bringUp: async (run, { address }) => {
+    await run(['bgpctl', 'neighbor', address, 'up'])
+  },
+  notifications: async (run, neighbour) => {
+    const answer = await neighbourAnswer(run, neighbour)
+    return `${answer?.last_error_received} ${answer?.last_shutdown_reason ?? ''}`
+  },
+}

@@ -1,0 +1,160 @@
+/**
+ * What a router that others wrote is to the matrix: a program that is configured, told to announce
+ * and to withdraw, and asked what it received. One file a program implements it; nothing in here
+ * knows how any of them is spoken to.
+ */
+import type { Family } from '../../../../src/core/net/index.ts'
+
+/** The programs of the matrix, as their authors write them. */
+export type ProgramName = 'BIRD' | 'FRR' | 'GoBGP' | 'OpenBGPD'
+
+/** A neighbour as the router's own configuration has it: where a session option becomes a field. */
+export interface Neighbour {
+  /** the configuration's name for it, where the program has names */
+  readonly name: string
+  readonly address: string
+  /** the router's end of the session, and its AS number */
+  readonly localAddress: string
+  readonly ownAsn: number
+  readonly asn: number
+  readonly families: readonly Family[]
+  /** the router reflects for it. RFC 4456 */
+  readonly client: boolean
+}
+
+/** A router's whole configuration, routes aside. */
+export interface RouterDescription {
+  readonly asn: number
+  /** as a dotted quad; of a reflector also its cluster id */
+  readonly routerId: string
+  /** its addresses on the wire: its next hops */
+  readonly addresses: Readonly<Record<Family, string>>
+  readonly neighbours: readonly Neighbour[]
+}
+
+/** What a route is announced with. Absent: not said, so that the router's own default holds. */
+export interface Attributes {
+  /** behind the router's own number; a list inside the list is an AS_SET */
+  readonly asPath?: readonly (number | readonly number[])[]
+  readonly origin?: 'IGP' | 'EGP' | 'incomplete'
+  readonly med?: number
+  readonly localPref?: number
+  /** `65000:1` */
+  readonly communities?: readonly string[]
+  /** `4200000000:1:2` */
+  readonly largeCommunities?: readonly string[]
+  /** route targets of a two-octet AS, `65000:7` */
+  readonly routeTargets?: readonly string[]
+  readonly aggregator?: { readonly asn: number; readonly address: string }
+  readonly atomicAggregate?: boolean
+  /** optional and transitive, with a code that nobody has assigned */
+  readonly unknown?: { readonly code: number; readonly value: readonly number[] }
+}
+
+/** One route to announce. */
+export interface Announcement {
+  readonly prefix: string
+  readonly attributes?: Attributes
+}
+
+/** A route as a router shows it, in one notation for all of them. Absent: it shows none. */
+export interface SeenRoute {
+  readonly nextHop: string
+  /** numbers with blanks between, sets in braces: `1 2 {3 4}` */
+  readonly asPath: string
+  readonly origin: 'IGP' | 'EGP' | 'incomplete'
+  readonly med?: number | undefined
+  readonly localPref?: number | undefined
+  readonly communities?: readonly string[] | undefined
+  readonly largeCommunities?: readonly string[] | undefined
+  readonly routeTargets?: readonly string[] | undefined
+  /** `65044 192.0.2.1` */
+  readonly aggregator?: string | undefined
+  readonly atomicAggregate?: boolean
+  readonly originatorId?: string | undefined
+  readonly clusterList?: readonly string[] | undefined
+  /** attributes that the program does not know, where it shows them */
+  readonly unknown?: readonly SeenUnknown[] | undefined
+}
+
+/** An attribute that a program shows without knowing it. */
+export interface SeenUnknown {
+  readonly code: number
+  /** absent where the program does not show the bit */
+  readonly partial?: boolean
+  readonly value: readonly number[]
+}
+
+/** A session as a router shows it. */
+export interface SeenSession {
+  readonly established: boolean
+  /** while Established */
+  readonly peerAsn?: number | undefined
+  readonly peerRouterId?: string | undefined
+  /** what both sides agreed on; absent where the program does not show it */
+  readonly families?: readonly Family[] | undefined
+  readonly holdSeconds?: number | undefined
+  readonly fourOctetAs?: boolean | undefined
+  readonly routeRefresh?: boolean | undefined
+}
+
+/** Things that not every program can do; where one cannot, it says why. */
+export type Ability =
+  | 'announce a path of other numbers'
+  | 'announce an AS_SET'
+  | 'announce AGGREGATOR and ATOMIC_AGGREGATE'
+  | 'announce an unknown attribute'
+  | 'show unknown attributes'
+  | 'show the Partial bit'
+  | 'ask for a route refresh'
+  | 'show a shutdown text'
+
+/** Runs a command in the router's node: what it printed. Rejects when it failed. */
+export type Run = (command: readonly string[]) => Promise<string>
+
+/** Contents by the name of a file in the router's folder, `/etc/router`. */
+export type Files = Readonly<Record<string, string | Uint8Array>>
+
+/** What became different between two calls of `apply`. */
+export interface Change {
+  readonly description: RouterDescription
+  readonly announced: readonly Announcement[]
+  readonly withdrawn: readonly string[]
+}
+
+/** How one program is spoken to. `run` runs in its node. */
+export interface Program {
+  readonly name: ProgramName
+  /** what the package is called that must be here, and a file of it */
+  readonly requires: { readonly package: string; readonly file: string }
+  readonly cannot: Readonly<Partial<Record<Ability, string>>>
+  /** of its files; those that may hold a password are not for everyone */
+  readonly fileMode: number
+  /** All files that it needs, `start.sh` among them, for it to announce `routes`. */
+  files(description: RouterDescription, routes: readonly Announcement[]): Files
+  /** Files for this change alone, beside `files`. */
+  changeFiles?(change: Change): Files
+  /** Makes the running program do what its files now say. */
+  apply(run: Run, change: Change): Promise<void>
+  session(run: Run, neighbour: Neighbour): Promise<SeenSession>
+  /** Prefixes that it holds from this neighbour. */
+  received(run: Run, neighbour: Neighbour, family: Family): Promise<readonly string[]>
+  /** One of them with its attributes. */
+  route(run: Run, neighbour: Neighbour, prefix: string): Promise<SeenRoute | undefined>
+  /** Asks the neighbour for everything again. RFC 2918 */
+  refresh(run: Run, neighbour: Neighbour): Promise<void>
+  /** How many routes, or messages with routes, the neighbour has sent, ever. */
+  updatesReceived(run: Run, neighbour: Neighbour): Promise<number>
+  /** Ends the session with Administrative Shutdown and a text. RFC 9003 */
+  shutDown(run: Run, neighbour: Neighbour, text: string): Promise<void>
+  /** Lets a session begin again, at once. */
+  bringUp(run: Run, neighbour: Neighbour): Promise<void>
+  /** What it says about NOTIFICATIONs that it received, as text. `log` is all that it ever said. */
+  notifications(run: Run, neighbour: Neighbour, log: string): Promise<string>
+}
+
+/** The family that a prefix or an address is of. */
+export const familyOf = (text: string): Family => (text.includes(':') ? 'ipv6' : 'ipv4')
+
+/** Sorted by text, for comparison. */
+export const sorted = (texts: readonly string[]): readonly string[] => texts.toSorted()

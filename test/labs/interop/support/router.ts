@@ -1,0 +1,149 @@
+/** One running router of a lab: its files, what it announces, and what it answers. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Family } from '../../../../src/core/net/index.ts'
+import type { Lab } from '../../../../src/shell/lab/index.ts'
+import type {
+  Announcement,
+  Change,
+  Files,
+  Neighbour,
+  Program,
+  RouterDescription,
+  SeenRoute,
+  SeenSession,
+} from './program.ts'
+
+/** Where a router is, and what runs there. */
+export interface Place {
+  readonly program: Program
+  /** the node's name in the topology */
+  readonly node: string
+  readonly asn: number
+  readonly routerId: string
+  readonly addresses: Readonly<Record<Family, string>>
+  /** the third octet of what it announces, so that all routes of a lab are different */
+  readonly number: number
+}
+
+/** A router in its node. Until `join`, it is a folder of files. */
+export class Router {
+  readonly place: Place
+  readonly #folder: string
+  readonly #announced = new Map<string, Announcement>()
+  #description: RouterDescription
+  #lab: Lab | undefined
+
+  /** Writes the files with which the node's program will start. */
+  constructor(place: Place, folder: string, neighbours: readonly Neighbour[]) {
+    this.place = place
+    this.#folder = join(folder, place.node)
+    this.#description = { ...place, neighbours }
+    mkdirSync(this.#folder)
+    this.#write(place.program.files(this.#description, []))
+  }
+
+  /** The node is up. */
+  join(lab: Lab): void {
+    this.#lab = lab
+  }
+
+  get name(): string {
+    return this.place.program.name
+  }
+
+  get neighbours(): readonly Neighbour[] {
+    return this.#description.neighbours
+  }
+
+  /** The neighbour by its name; the first without one. */
+  neighbour(name?: string): Neighbour {
+    const found = this.neighbours.find(one => name === undefined || one.name === name)
+    if (found === undefined) throw new Error(`${this.name} has no neighbour ${name}`)
+    return found
+  }
+
+  /** Ends the program and starts it with other neighbours and no routes. */
+  async restart(neighbours: readonly Neighbour[]): Promise<void> {
+    const { node, program } = this.place
+    await this.#running.stop(node)
+    this.#description = { ...this.place, neighbours }
+    this.#announced.clear()
+    this.#write(program.files(this.#description, []))
+    await this.#running.start(node)
+  }
+
+  /** Announces routes, instead of those with the same prefix. */
+  async announce(announced: readonly Announcement[]): Promise<void> {
+    for (const route of announced) this.#announced.set(route.prefix, route)
+    await this.#change({ description: this.#description, announced, withdrawn: [] })
+  }
+
+  /** Withdraws routes that it announces. */
+  async withdraw(withdrawn: readonly string[]): Promise<void> {
+    for (const prefix of withdrawn) this.#announced.delete(prefix)
+    await this.#change({ description: this.#description, announced: [], withdrawn })
+  }
+
+  async #change(change: Change): Promise<void> {
+    const { program } = this.place
+    this.#write({
+      ...program.files(change.description, [...this.#announced.values()]),
+      ...program.changeFiles?.(change),
+    })
+    await program.apply(this.#run, change)
+  }
+
+  session(neighbour = this.neighbour()): Promise<SeenSession> {
+    return this.place.program.session(this.#run, neighbour)
+  }
+
+  /** Prefixes that it holds from the neighbour. */
+  received(family: Family, neighbour = this.neighbour()): Promise<readonly string[]> {
+    return this.place.program.received(this.#run, neighbour, family)
+  }
+
+  /** A route from the neighbour; undefined where it has none. */
+  route(prefix: string, neighbour = this.neighbour()): Promise<SeenRoute | undefined> {
+    return this.place.program.route(this.#run, neighbour, prefix)
+  }
+
+  refresh(): Promise<void> {
+    return this.place.program.refresh(this.#run, this.neighbour())
+  }
+
+  updatesReceived(): Promise<number> {
+    return this.place.program.updatesReceived(this.#run, this.neighbour())
+  }
+
+  shutDown(text: string): Promise<void> {
+    return this.place.program.shutDown(this.#run, this.neighbour(), text)
+  }
+
+  bringUp(): Promise<void> {
+    return this.place.program.bringUp(this.#run, this.neighbour())
+  }
+
+  /** What it says about NOTIFICATIONs that it received. */
+  notifications(): Promise<string> {
+    const log = this.#running.node(this.place.node).log()
+    return this.place.program.notifications(this.#run, this.neighbour(), log)
+  }
+
+  get #running(): Lab {
+    if (this.#lab === undefined) throw new Error(`${this.name} has no lab yet`)
+    return this.#lab
+  }
+
+  readonly #run = async (command: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await this.#running.node(this.place.node).exec(command)
+    if (code === 0) return stdout
+    throw new Error(`${this.name}: ${command.join(' ')}: ${code} ${stdout}${stderr}`)
+  }
+
+  #write(files: Files): void {
+    const mode = this.place.program.fileMode
+    for (const [name, content] of Object.entries(files))
+      writeFileSync(join(this.#folder, name), content, { mode })
+  }
+}
