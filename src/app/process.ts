@@ -7,8 +7,8 @@ import { type Capability, excess, has, ownPrivileges, type Parent } from '../she
  */
 
 /**
- * Why a process ends: somebody asked it to, or its supervisor has died, which is a crash of the agent
- * even where this process could still say goodbye.
+ * Why a process ends: somebody asked it to, or its supervisor has died, which is a crash of the
+ * agent even where this process could still say goodbye.
  */
 export type EndReason = 'asked' | 'abandoned'
 
