@@ -109,6 +109,8 @@ interface AttributeAnswer {
   readonly flags: { readonly partial: boolean }
   readonly AS?: number
   readonly router_id?: string
+  readonly originator?: string
+  readonly cluster_list?: readonly string[]
   /** hexadecimal */
   readonly data?: string
 }
@@ -120,8 +122,6 @@ interface RouteAnswer {
   readonly origin: string
   readonly metric: number
   readonly localpref: number
-  readonly originator?: string
-  readonly cluster_list?: readonly string[]
   readonly neighbor: { readonly remote_addr: string }
   readonly communities?: readonly string[]
   readonly large_communities?: readonly string[]
@@ -142,7 +142,22 @@ function unknownOf({ type, flags, data = '' }: AttributeAnswer): readonly SeenUn
   return [{ code: Number(code), partial: flags.partial, value: [...Buffer.from(data, 'hex')] }]
 }
 
-function seenRoute(route: RouteAnswer): SeenRoute {
+/**
+ * A reflector itself, it prepends its own cluster to what it receives, and names an originator where
+ * there was none: where its cluster is alone in the list, the route came without either.
+ */
+function reflectionOf(
+  attributes: readonly AttributeAnswer[],
+  ownRouterId: string,
+): Pick<SeenRoute, 'originatorId' | 'clusterList'> {
+  const list = attributes.flatMap(({ cluster_list = [] }) => cluster_list)
+  const received = list[0] === ownRouterId ? list.slice(1) : list
+  if (received.length === 0) return { originatorId: undefined, clusterList: undefined }
+  const originator = attributes.find(attribute => attribute.originator !== undefined)
+  return { originatorId: originator?.originator, clusterList: received }
+}
+
+function seenRoute(route: RouteAnswer, { ownRouterId }: Neighbour): SeenRoute {
   const others = route.attributes ?? []
   const aggregator = others.find(({ type }) => type === 'Aggregator')
   return {
@@ -157,8 +172,7 @@ function seenRoute(route: RouteAnswer): SeenRoute {
     routeTargets: route.extended_communities?.map(text => text.replace('rt ', '')),
     aggregator: aggregator && `${aggregator.AS} ${aggregator.router_id}`,
     atomicAggregate: others.some(({ type }) => type === 'Atomic Aggregate'),
-    originatorId: route.originator,
-    clusterList: route.cluster_list,
+    ...reflectionOf(others, ownRouterId),
     unknown: others.flatMap(unknownOf),
   }
 }
@@ -199,10 +213,10 @@ export const OPENBGPD: Program = {
     const found = await routes(run, family, 'neighbor', address)
     return found.map(({ prefix }) => prefix)
   },
-  route: async (run, { address }, prefix) => {
+  route: async (run, neighbour, prefix) => {
     const found = await routes(run, 'detail', prefix)
-    const route = found.find(({ neighbor }) => neighbor.remote_addr === address)
-    return route && seenRoute(route)
+    const route = found.find(({ neighbor }) => neighbor.remote_addr === neighbour.address)
+    return route && seenRoute(route, neighbour)
   },
   refresh: async (run, { address }) => {
     await run(['bgpctl', 'neighbor', address, 'refresh'])

@@ -13,9 +13,10 @@ export interface Neighbour {
   /** the configuration's name for it, where the program has names */
   readonly name: string
   readonly address: string
-  /** the router's end of the session, and its AS number */
+  /** the router's end of the session, its AS number and its id */
   readonly localAddress: string
   readonly ownAsn: number
+  readonly ownRouterId: string
   readonly asn: number
   readonly families: readonly Family[]
   /** the router reflects for it. RFC 4456 */

@@ -231,6 +231,7 @@ const neighboursOf = (
     address: agent.addresses[transport],
     localAddress: router.addresses[transport],
     ownAsn: router.asn,
+    ownRouterId: router.routerId,
     asn: agent.asn,
     families,
     client: agent.client === true,
