@@ -124,8 +124,8 @@ function capabilityWords(
     `--ambient-caps=${set}`,
     ...(mayDropBounding ? [`--bounding-set=${set}`] : []),
     '--no-new-privs',
-    // a supervisor that is killed takes its children along, however busy they are
-    '--pdeathsig=TERM',
+    // a supervisor that is killed takes its children along, however busy; no goodbye: it is a crash
+    '--pdeathsig=KILL',
   ]
 }
 

@@ -48,13 +48,13 @@ test('as root each process has its own user and no capability but the dataplaneâ
   t.is(
     words({}, 'speaker'),
     'setpriv --reuid=65521 --regid=65521 --clear-groups --inh-caps=-all --ambient-caps=-all ' +
-      '--bounding-set=-all --no-new-privs --pdeathsig=TERM',
+      '--bounding-set=-all --no-new-privs --pdeathsig=KILL',
   )
   t.is(
     words({}, 'dataplane'),
     'setpriv --reuid=65522 --regid=65522 --clear-groups --inh-caps=-all,+net_admin ' +
       '--ambient-caps=-all,+net_admin --bounding-set=-all,+net_admin ' +
-      '--no-new-privs --pdeathsig=TERM',
+      '--no-new-privs --pdeathsig=KILL',
   )
 })
 
@@ -97,7 +97,7 @@ test('without privileges nothing is asked that would fail, and what is missing i
   const plan = planIdentities(machine({ capabilities: NONE, uid: 1000 }), [])
   t.is(
     plan.prefix('speaker').join(' '),
-    'setpriv --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig=TERM',
+    'setpriv --inh-caps=-all --ambient-caps=-all --no-new-privs --pdeathsig=KILL',
   )
   t.is(plan.prefix('dataplane').join(' '), plan.prefix('speaker').join(' '))
   t.is(plan.shortfalls.length, 3)
