@@ -84,16 +84,22 @@ async function states(scene: TransportLab): Promise<readonly { up: boolean; time
   })
 }
 
+/** Waits until those that are wanted are Established, each for the `times`th time at least. */
 const opened = (
   scene: TransportLab,
   what: string,
   wanted: (cell: Cell) => boolean,
+  times = 1,
 ): Promise<true> =>
   until(
     what,
     async () => {
       const found = await states(scene)
-      const late = CELLS.flatMap((cell, at) => (wanted(cell) && found[at]?.up !== true ? [at] : []))
+      const late = CELLS.flatMap((cell, at) => {
+        const state = found[at]
+        const done = state?.up === true && state.times >= times
+        return wanted(cell) && !done ? [`${at} ${JSON.stringify(state)}`] : []
+      })
       if (late.length > 0) throw new Error(`not cells ${late.join(', ')}`)
       return true
     },
@@ -195,7 +201,9 @@ lab(
       async () => (await problem()) !== undefined,
       SOON,
     )
-    t.is(await scene.left.session(peerOf(LATE, CELLS[LATE]!)), undefined)
+    const gone = async (): Promise<boolean> =>
+      (await scene.left.session(peerOf(LATE, CELLS[LATE]!))) === undefined
+    await until('and is not shown any more', gone, SOON)
   },
 )
 
@@ -212,14 +220,7 @@ lab('who differed needs nothing but the right password', async (t, scene) => {
   await scene.changeBird(
     agreed.map(cell => (differs(cell) ? { ...cell, theirs: 'tangerine-4' } : cell)),
   )
-  await until(
-    'they have ended and are Established again',
-    async () => {
-      const found = await states(scene)
-      return CELLS.every((cell, at) => !differs(cell) || (found[at]?.up && found[at].times > 1))
-    },
-    SOON,
-  )
+  await opened(scene, 'they have ended and are Established again', differs, 2)
   t.deepEqual(pids(scene), before)
 })
 

@@ -89,13 +89,16 @@ protocol bgp cell${at} {
 }
 `
 
+const LENGTHS = { ipv4: '24', ipv6: '64 nodad' } as const
+
 const startText = (cells: readonly Cell[]): string =>
   [
     'until ip link show dev eth1 >/dev/null 2>&1; do sleep 0.1; done',
     'ip link set eth1 up',
     'mkdir -p /run/bird',
     ...cells.flatMap((cell, at) => [
-      `ip address add ${peerOf(at, cell)}/${cell.family === 'ipv4' ? 24 : 64} dev eth1`,
+      // an address that is still being looked for cannot be bound to
+      `ip address add ${peerOf(at, cell)}/${LENGTHS[cell.family]} dev eth1`,
       `bird -f -c /etc/router/${at}.conf -s /run/bird/${at}.ctl &`,
     ]),
     'wait',
@@ -257,6 +260,7 @@ export class TransportLab {
 const configurationText = JSON.stringify({
   store: { directory: '/var/lib/martlet/store' },
   secrets: { directory: 'secrets' },
-  bgp: { connectRetrySeconds: 1 },
+  // BIRD begins anew with a new password, and says so with the old one: we hear it by this time
+  bgp: { connectRetrySeconds: 1, holdSeconds: 21 },
   log: { level: 'debug' },
 })
