@@ -89,7 +89,7 @@ test.serial('many routes go in, and one that is deleted by hand is back', async 
     const kind = prefix === '10.200.0.0/24' ? ['blackhole'] : []
     ip(family, 'route', 'del', ...kind, prefix)
     await until(() => ip(family, 'route', 'show', prefix) !== '', `${prefix} is back`, {
-      withinMs: 1_000,
+      withinMs: 10_000,
     })
   }
   await until(() => child.snapshot?.repaired === 3, 'three repairs are counted')

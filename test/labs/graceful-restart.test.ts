@@ -28,7 +28,7 @@ const speakerOf =
       const { stdout } = await node.exec(['pgrep', '-f', '^[^ ]*node .* speaker$'])
       return stdout.trim()
     }
-    const pid = await until('the speaker runs', find, { within: 5000 })
+    const pid = await until('the speaker runs', find, { within: 30_000 })
     await node.exec(['kill', '-9', pid])
     const another = async (): Promise<boolean> => ![pid, ''].includes(await find())
     await until('another speaker runs', another, { within: 30_000 })

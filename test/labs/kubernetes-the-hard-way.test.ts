@@ -53,7 +53,7 @@ async function kill({ lab }: Cluster, name: string): Promise<void> {
     const { stdout } = await worker.exec(['pgrep', '-f', `^[^ ]*node .* ${name}$`])
     return stdout.trim()
   }
-  const pid = await until(`the ${name} runs`, find, { within: 5000 })
+  const pid = await until(`the ${name} runs`, find, { within: 30_000 })
   await worker.exec(['kill', '-9', pid])
   const another = async (): Promise<boolean> => ![pid, ''].includes(await find())
   await until(`another ${name} runs`, another, { within: 30_000 })
@@ -82,7 +82,7 @@ trouble('A speaker that is killed takes no route out of the kernel of its node',
     })
     const { received, lost } = await pingThrough(cluster, 'pod-0a', () => kill(cluster, 'speaker'))
     await cluster.lab.node('worker-0').exec(['ip', 'route', 'add', '203.0.113.0/24', 'dev', 'lo'])
-    await until('the monitor is awake', () => seen.includes('203.0.113.0/24'), { within: 5000 })
+    await until('the monitor is awake', () => seen.includes('203.0.113.0/24'), { within: 30_000 })
     monitor.kill()
     t.notRegex(seen, /^Deleted 10\.200\.[12]\.0\/24/m)
     t.true(received > 100)
