@@ -57,8 +57,7 @@ const POD_FAMILIES: readonly (readonly [Family, string])[] = [
 const hub = (scene: Scene) => scene.agent('hub')
 
 /** AS_PATH of what the hub passes on for `router`. */
-const passed = (router: Router, behind = ''): string =>
-  `${HUB_AS} ${router.place.asn} ${behind}`.trim()
+const passed = (router: Router, behind = ''): string => `${HUB_AS} ${router.asn} ${behind}`.trim()
 
 const opens: Row = {
   title: router => `${router} and Martlet agree on the session`,
@@ -71,22 +70,23 @@ const opens: Row = {
       `${router.name} is Established`,
       SOON,
     )
+    const { fourOctetAs } = router.neighbour()
     t.deepEqual(session, {
       established: true,
       peerAsn: HUB_AS,
       peerRouterId: HUB.addresses.ipv4,
       families: FAMILIES,
       holdSeconds: 90,
-      fourOctetAs: true,
+      fourOctetAs,
       routeRefresh: true,
     })
     const own = await hub(scene).established(scene.meetingAddress(router))
-    t.like(own, { type: 'eBGP', peerAsNumber: router.place.asn, localAsNumber: HUB_AS })
+    t.like(own, { type: 'eBGP', peerAsNumber: router.asn, localAsNumber: HUB_AS })
     t.like(own.negotiated, {
       routerId: router.place.routerId,
       holdTime: '90s',
       families: FAMILIES,
-      fourOctetAs: true,
+      fourOctetAs,
       routeRefresh: true,
     })
   },
@@ -121,9 +121,16 @@ const origin: Row = {
         atomicAggregate: false,
         originatorId: undefined,
         clusterList: undefined,
+        ...localPrefAs(router),
       })
   },
 }
+
+/** RFC 4271 §5.1.5: it "MUST NOT" be sent to external peers. */
+const localPrefAs = ({ place }: Router): { readonly localPref?: undefined } =>
+  place.program.cannot['show that LOCAL_PREF is absent'] === undefined
+    ? { localPref: undefined }
+    : {}
 
 /** Announces one route a family, and has every other router see it as `expected`. */
 function relay(
@@ -189,7 +196,7 @@ const kept: Row = {
   cell: async (t, scene, router) => {
     const api = await hub(scene).api()
     const [withMed] = await api.routes(prefixOf(router, 'ipv4', 4))
-    t.like(withMed?.best, { med: 50, origin: 'EGP', asPath: String(router.place.asn) })
+    t.like(withMed?.best, { med: 50, origin: 'EGP', asPath: String(router.asn) })
     const [tagged] = await api.routes(prefixOf(router, 'ipv6', 3))
     t.deepEqual(tagged?.best.communities, ['65000:1', '65000:65535', '1:2:3', '4200000000:1:2'])
   },
@@ -366,6 +373,53 @@ const removed: Row = {
   },
 }
 
+const refused: Row = {
+  title: router => `${router} is told that its AS number is not the one that Martlet has for it`,
+  needs: ['show why its OPEN was refused'],
+  prepare: scene => scene.summon({ wrongAs: true }),
+  cell: async (t, scene, router) => {
+    const error = await until(
+      async () => {
+        const session = await hub(scene).session(scene.meetingAddress(router))
+        return session?.lastError?.direction === 'sent' && session.lastError
+      },
+      'the hub says why',
+      SOON,
+    )
+    t.like(error, { code: 2, subcode: 2 })
+    await until(
+      async () => BAD_PEER_AS.test(await router.notifications()),
+      `${router.name} is told why`,
+      SOON,
+    )
+  },
+}
+
+/** RFC 4271 §6.2 in the words of each program. */
+const BAD_PEER_AS = /Bad peer AS|AS unacceptable|ASN? mismatch|^2\/2/im
+
+const OLD_PATH = [65001, 4_200_099_999]
+
+const reconstructed: Row = {
+  title: router => `${router} has paths and aggregators of four octets whole, over two`,
+  prepare: async scene => {
+    const [frr] = scene.routers.filter(({ name }) => name === 'FRR')
+    if (frr === undefined) throw new Error('no FRR')
+    const aggregator = { asn: 100_000, address: '192.0.2.9' }
+    await frr.announce(
+      bothOf(frr, 10).map(route => ({ ...route, attributes: { asPath: OLD_PATH, aggregator } })),
+    )
+  },
+  cell: async (t, scene, router) => {
+    for (const other of scene.others(router).filter(({ name }) => name === 'FRR'))
+      for (const { prefix } of bothOf(other, 10))
+        await sees(t, router, prefix, {
+          asPath: passed(other, OLD_PATH.join(' ')),
+          aggregator: '100000 192.0.2.9',
+        })
+  },
+}
+
 /** RFC 4486 subcode 3, in the words of each program. */
 const DECONFIGURED = /Peer de-configured|peer unconfigured|^6\/3/im
 
@@ -396,11 +450,21 @@ const CHAPTERS: readonly Chapter[] = [
       fewer,
       told,
       removed,
+      refused,
     ],
   },
   {
     session: over('ipv6'),
     rows: [opens, bothFamilies, origin, communities, withdrawn, refresh, told, removed],
+  },
+  {
+    session: {
+      ...over('ipv4'),
+      title: 'eBGP with two-octet AS numbers',
+      twoOctetAs: true,
+      needs: ['do without four-octet AS numbers'],
+    },
+    rows: [opens, bothFamilies, communities, reconstructed, withdrawn],
   },
 ]
 

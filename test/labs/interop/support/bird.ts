@@ -141,6 +141,8 @@ export const BIRD: Program = {
     'announce an AS_SET': 'its filters prepend numbers to a path, and no set',
     'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
     'announce an unknown attribute': 'its filters set only attributes that it knows',
+    'do without four-octet AS numbers': 'then it refuses a neighbour whose number needs them',
+    'show that LOCAL_PREF is absent': 'it shows its own default then',
     'show the Partial bit': 'of flags it shows Transitive alone',
   },
   files,

@@ -214,6 +214,8 @@ export const FRR: Program = {
   fileMode: 0o644,
   cannot: {
     'announce an unknown attribute': 'its route maps set only attributes that it knows',
+    'do without four-octet AS numbers': 'it leaves out all capabilities, or none',
+    'show why its OPEN was refused': 'of a connection that it accepted, it keeps no such thing',
     'show unknown attributes': 'it passes them on and shows none of them',
   },
   files: description => ({

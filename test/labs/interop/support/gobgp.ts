@@ -177,6 +177,8 @@ export const GOBGP: Program = {
   requires: { package: 'gobgpd', file: '/usr/bin/gobgpd' },
   fileMode: 0o644,
   cannot: {
+    'do without four-octet AS numbers': 'it always offers them',
+    'show why its OPEN was refused': 'in that state it logs that a read failed',
     'ask for a route refresh': 'it keeps all that it received, and never sends ROUTE-REFRESH',
   },
   files: description => ({

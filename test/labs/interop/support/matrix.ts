@@ -78,7 +78,8 @@ function declareRow(test: TestFn, declaration: Declaration): Promise<unknown> {
   }
   const ends = cast.routers.map(({ program, node }) => {
     const title = `${chapter.session.title}: ${row.title(program.name)}`
-    const missing = row.needs?.find(ability => program.cannot[ability] !== undefined)
+    const needs = [...(chapter.session.needs ?? []), ...(row.needs ?? [])]
+    const missing = needs.find(ability => program.cannot[ability] !== undefined)
     if (missing !== undefined) {
       const why = `${program.name} cannot ${missing}: ${program.cannot[missing]}`
       test.skip(`${title} (${why})`, t => t.pass())
@@ -105,7 +106,8 @@ function declareRow(test: TestFn, declaration: Declaration): Promise<unknown> {
     })
     return end.promise
   })
-  return Promise.all(ends)
+  // a row of which no router is capable does not let the next one begin early
+  return Promise.all([before, ...ends])
 }
 
 /** Every package that is not here, in one sentence. */

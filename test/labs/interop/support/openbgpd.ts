@@ -54,6 +54,7 @@ const neighbourText = (neighbour: Neighbour): string =>
       family =>
         `  announce ${neighbour.families.includes(family) ? WORDS[family] : `${family} none`}`,
     ),
+    `  announce as-4byte ${neighbour.fourOctetAs ? 'yes' : 'no'}`,
     ...(neighbour.client ? ['  route-reflector'] : []),
     '}',
   ].join('\n')
@@ -186,6 +187,7 @@ export const OPENBGPD: Program = {
     'announce a path of other numbers': 'a network of its has no path but its own number',
     'announce an AS_SET': 'a network of its has no path but its own number',
     'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
+    'show that LOCAL_PREF is absent': 'it shows its own default then',
     'announce an unknown attribute': 'its filters set only attributes that it knows',
   },
   files: (description, announced) => ({

@@ -19,6 +19,8 @@ export interface Neighbour {
   readonly ownRouterId: string
   readonly asn: number
   readonly families: readonly Family[]
+  /** false: the router says nothing of four-octet AS numbers. RFC 6793 */
+  readonly fourOctetAs: boolean
   /** the router reflects for it. RFC 4456 */
   readonly client: boolean
 }
@@ -107,8 +109,10 @@ export type Ability =
   | 'announce an unknown attribute'
   | 'show unknown attributes'
   | 'show the Partial bit'
+  | 'show that LOCAL_PREF is absent'
+  | 'show why its OPEN was refused'
   | 'ask for a route refresh'
-  | 'show a shutdown text'
+  | 'do without four-octet AS numbers'
 
 /** Runs a command in the router's node: what it printed. Rejects when it failed. */
 export type Run = (command: readonly string[]) => Promise<string>

@@ -26,6 +26,12 @@ export interface Place {
   readonly number: number
 }
 
+const describe = (place: Place, neighbours: readonly Neighbour[]): RouterDescription => ({
+  ...place,
+  asn: neighbours[0]?.ownAsn ?? place.asn,
+  neighbours,
+})
+
 /** A router in its node. Until `join`, it is a folder of files. */
 export class Router {
   readonly place: Place
@@ -38,7 +44,7 @@ export class Router {
   constructor(place: Place, folder: string, neighbours: readonly Neighbour[]) {
     this.place = place
     this.#folder = join(folder, place.node)
-    this.#description = { ...place, neighbours }
+    this.#description = describe(place, neighbours)
     mkdirSync(this.#folder)
     this.#write(place.program.files(this.#description, []))
   }
@@ -50,6 +56,11 @@ export class Router {
 
   get name(): string {
     return this.place.program.name
+  }
+
+  /** its AS number in the sessions that it has now */
+  get asn(): number {
+    return this.#description.asn
   }
 
   get neighbours(): readonly Neighbour[] {
@@ -67,7 +78,7 @@ export class Router {
   async restart(neighbours: readonly Neighbour[]): Promise<void> {
     const { node, program } = this.place
     await this.#running.stop(node)
-    this.#description = { ...this.place, neighbours }
+    this.#description = describe(this.place, neighbours)
     this.#announced.clear()
     this.#write(program.files(this.#description, []))
     await this.#running.start(node)

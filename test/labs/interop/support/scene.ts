@@ -8,7 +8,7 @@ import { Lab } from '../../../../src/shell/lab/index.ts'
 import { until } from '../../../support/until.ts'
 import { tellLogs } from '../../support/lab.ts'
 import { AgentNode } from '../../support/survival.ts'
-import type { Neighbour } from './program.ts'
+import type { Ability, Neighbour } from './program.ts'
 import { type Place, Router } from './router.ts'
 
 /** What a chapter asks of its sessions. A session option of a later chapter is a field here. */
@@ -17,6 +17,12 @@ export interface SessionDescription {
   readonly title: string
   readonly transport: Family
   readonly families: readonly Family[]
+  /** routers that can do without four-octet AS numbers do without. RFC 6793 */
+  readonly twoOctetAs?: boolean
+  /** agents are configured with other AS numbers for the routers than these have */
+  readonly wrongAs?: boolean
+  /** what a router must be able to do to have such a session */
+  readonly needs?: readonly Ability[]
 }
 
 /** A node that runs the agent. */
@@ -156,9 +162,9 @@ export class Scene {
       )
   }
 
-  /** The agents have the peers that the chapter is about. */
-  async summon(): Promise<void> {
-    await this.#write('peers', peerResources(this.cast, this.session))
+  /** The agents have the peers that the chapter is about, or peers that `changes` make different. */
+  async summon(changes: Partial<SessionDescription> = {}): Promise<void> {
+    await this.#write('peers', peerResources(this.cast, { ...this.session, ...changes }))
   }
 
   /** An agent announces these as its own. */
@@ -210,29 +216,38 @@ const clusterResources = ({ agents }: Cast): readonly string[] => [
   ...agents.map(agent => nodeResource(agent, agent.podCidrs)),
 ]
 
-const peerResources = (cast: Cast, { transport }: SessionDescription): readonly string[] =>
+const peerResources = (cast: Cast, session: SessionDescription): readonly string[] =>
   cast.agents.flatMap(agent =>
     cast.routers.map(router =>
       resource('BGPPeer', `${agent.node}-${router.node}`, {
         node: agent.node,
-        peerIP: router.addresses[transport],
-        asNumber: router.asn,
+        peerIP: router.addresses[session.transport],
+        asNumber: ownAsnOf(router, session) + (session.wrongAs === true ? 1000 : 0),
       }),
     ),
   )
 
+const isOld = ({ program }: Place, { twoOctetAs }: SessionDescription): boolean =>
+  twoOctetAs === true && program.cannot['do without four-octet AS numbers'] === undefined
+
+/** Two octets are enough for the number of one that speaks no other. */
+const ownAsnOf = (router: Place, session: SessionDescription): number =>
+  isOld(router, session) ? 64_600 + router.number : router.asn
+
 const neighboursOf = (
   cast: Cast,
   router: Place,
-  { transport, families }: SessionDescription,
+  session: SessionDescription,
 ): readonly Neighbour[] =>
   cast.agents.map(agent => ({
     name: agent.node,
-    address: agent.addresses[transport],
-    localAddress: router.addresses[transport],
-    ownAsn: router.asn,
+    address: agent.addresses[session.transport],
+    localAddress: router.addresses[session.transport],
+    ownAsn: ownAsnOf(router, session),
     ownRouterId: router.routerId,
+    // its neighbour's number is what the neighbour's capability says, whatever it offers itself
     asn: agent.asn,
-    families,
+    families: session.families,
+    fourOctetAs: !isOld(router, session),
     client: agent.client === true,
   }))
