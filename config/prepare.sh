@@ -12,7 +12,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # Debian packages, by the command that shows whether each is there.
 tools='ip:iproute2 ping:iputils-ping setpriv:util-linux unshare:util-linux mount:mount'
-routers='birdc:bird2 vtysh:frr gobgpd:gobgpd bgpd:openbgpd etcd:etcd-server etcdctl:etcd-client tcpdump:tcpdump'
+routers='birdc:bird2 vtysh:frr gobgpd:gobgpd bgpctl:openbgpd etcd:etcd-server etcdctl:etcd-client tcpdump:tcpdump'
 
 has() {
   for folder in $(printf '%s' "$PATH" | tr ':' ' ') /usr/sbin /sbin /usr/lib/frr; do

@@ -18,9 +18,9 @@ export interface Entry {
 
 /**
  * What a watch delivers. Changes under one prefix come in the order of their revisions, those under
- * two prefixes in any order. After `lost` the next thing is a complete `snapshot`: nothing is missed
- * silently. `problems` is all that the store itself cannot read just now, such as a file that is
- * not YAML; absent: nothing.
+ * two prefixes in any order. After `lost` the next thing is a complete `snapshot`: nothing is
+ * missed silently. `problems` is all that the store itself cannot read just now, such as a file
+ * that is not YAML; absent: nothing.
  */
 export type WatchEvent =
   | {
