@@ -6,6 +6,7 @@ import {
   compareAddresses,
   familyOf,
   formatAddress,
+  isUnicast,
 } from '../net/index.ts'
 import type { NextHopId } from './rows.ts'
 
@@ -87,7 +88,7 @@ export class NextHops {
     const linkLocal = wide ? formatAddress(bytes.subarray(at + 16, at + 32)) : undefined
     this.#rows[id] = { address, linkLocal, key, references: 1 }
     this.#byKey.set(key, id)
-    this.eligible[id] = this.#own.has(address) ? 0 : 1
+    this.eligible[id] = this.#isUsable(address) ? 1 : 0
     return id
   }
 
@@ -115,11 +116,17 @@ export class NextHops {
     let changed = false
     for (const [id, row] of this.#rows.entries()) {
       if (row === undefined) continue
-      const eligible = addresses.has(row.address) ? 0 : 1
+      const eligible = this.#isUsable(row.address) ? 1 : 0
       changed ||= this.eligible[id] !== eligible
       this.eligible[id] = eligible
     }
     return changed
+  }
+
+  /** Why paths through a next hop are not eligible; for people. */
+  whyNot(id: NextHopId): string {
+    const { address } = this.#row(id)
+    return isUnicast(address) ? 'the next hop is this node' : `no host has the next hop ${address}`
   }
 
   /**
@@ -196,6 +203,11 @@ export class NextHops {
     this.#groups[id] = group
     this.#groupByKey.set(key, group)
     return group
+  }
+
+  /** RFC 4271 §6.3: "syntactically correct" and a host's; not one of ours. */
+  #isUsable(address: Address): boolean {
+    return isUnicast(address) && !this.#own.has(address)
   }
 
   #row(id: NextHopId): NextHop {

@@ -15,6 +15,7 @@ import {
   LOOPS,
   type LocRib,
   lossOf,
+  type NextHopId,
   NONE,
   type PeerId,
   REASONS,
@@ -206,7 +207,8 @@ function reasonOf(
 ): string {
   if (eligible) return REASONS[loss] ?? 'not decided yet'
   const facts = tables.sets.facts[set]! & LOOPS
-  return facts === 0 ? 'the next hop is this node' : tables.sets.loopText(set)
+  if (facts !== 0) return tables.sets.loopText(set)
+  return tables.nextHops.whyNot(tables.sets.nextHop[set]! as NextHopId)
 }
 
 function pathOf(
