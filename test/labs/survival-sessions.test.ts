@@ -289,9 +289,7 @@ lab('peers that fall silent are left when the hold time is over', async (t, here
     t.log(`${state} ${JSON.stringify(lastError)} ${negotiated?.holdTime ?? ''}`)
     t.is(lastError?.direction, 'sent')
   }
-  await alpha.carriesNot(FAR)
-  // RFC 8538 §4: where both ends have the N bit, a hold timer that expires is a restart, too
-  t.regex(await alpha.routes(), new RegExp(`^${BETA_PODS} via ${BETA}`, 'm'))
+  await Promise.all([alpha.carriesNot(FAR), alpha.carriesNot(BETA_PODS)])
   // nobody told beta's kernel half that the speaker sleeps
   t.regex(await beta.routes(), new RegExp(`^${ALPHA_PODS} `, 'm'))
   await Promise.all([tern.signalMain('CONT'), beta.signal('speaker', 'CONT')])

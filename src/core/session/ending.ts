@@ -65,7 +65,8 @@ export function worded(farewell: Notification, negotiated: Negotiated | undefine
 /**
  * Whether the peer's routes are to be kept after an Established session ended so: it was lost
  * without a word (RFC 4724 §4.2), or by a NOTIFICATION that is no Hard Reset and both sides keep
- * routes through those (RFC 8538 §4). Our hold timer is such a NOTIFICATION.
+ * routes through those. Departs from RFC 8538 §4 for our own hold timer: a peer that was silent for
+ * all of it has most likely lost its link or its power, and its routes would go on drawing traffic.
  */
 export function keepsRoutes(
   { cause, error }: Pick<Ending, 'cause' | 'error'>,
@@ -75,7 +76,8 @@ export function keepsRoutes(
   if (restart === undefined) return false
   if (error.direction === 'local') return cause === 'lost'
   const hard = error.code === ERROR_CODES.CEASE && error.subcode === CEASE.HARD_RESET
-  return restart.notification && !hard
+  const silent = error.direction === 'sent' && error.code === ERROR_CODES.HOLD_TIMER_EXPIRED
+  return restart.notification && !hard && !silent
 }
 
 /** A message that not every state expects. */
