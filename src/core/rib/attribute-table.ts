@@ -43,7 +43,7 @@ export interface AttributeColumns {
   readonly originatorId: Uint32Array
   readonly clusterListLength: Uint16Array
   /** bits of `FACTS` */
-  readonly facts: Uint8Array
+  readonly facts: Uint16Array
   /** row of `NextHops`; NONE of what this node originates */
   readonly nextHop: Int32Array
 }
@@ -68,10 +68,10 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
  *   without MP_* |
  *
  *   row     localPref originatorId med neighbourAs nextHop alias   4 bytes each
- *           asPathLength clusterListLength                         2 bytes each
- *           origin facts clean                                     1 byte each
+ *           asPathLength clusterListLength facts                   2 bytes each
+ *           origin clean                                           1 byte each
  *
- * 31 bytes a set, 25 in the interner, and its record. The record is canonical: what the codec
+ * 32 bytes a set, 25 in the interner, and its record. The record is canonical: what the codec
  * writes with AS numbers of four octets. `clean` has a bit for each context in which a peer's
  * octets that equal the record are known to mean this set; other forms are aliases, octets with
  * their context, which go with their set. So each distinct string is decoded once, and most, being
@@ -88,7 +88,7 @@ export class AttributeTable implements AttributeColumns {
   neighbourAs = new Uint32Array(0)
   originatorId = new Uint32Array(0)
   clusterListLength = new Uint16Array(0)
-  facts = new Uint8Array(0)
+  facts = new Uint16Array(0)
   nextHop = new Int32Array(0)
   #clean = new Uint8Array(0)
   /** first alias of a set */
@@ -141,7 +141,7 @@ export class AttributeTable implements AttributeColumns {
   /** Bytes that columns and records take. */
   get bytes(): number {
     return (
-      this.#sets.bytes + this.#aliases.bytes + 31 * this.#clean.length + 8 * this.#target.length
+      this.#sets.bytes + this.#aliases.bytes + 32 * this.#clean.length + 8 * this.#target.length
     )
   }
 
@@ -312,7 +312,7 @@ export class AttributeTable implements AttributeColumns {
     this.neighbourAs = grownUint32(this.neighbourAs, rows)
     this.originatorId = grownUint32(this.originatorId, rows)
     this.clusterListLength = grownUint16(this.clusterListLength, rows)
-    this.facts = grownUint8(this.facts, rows)
+    this.facts = grownUint16(this.facts, rows)
     this.nextHop = grownInt32(this.nextHop, rows)
     this.#clean = grownUint8(this.#clean, rows)
     this.#alias = grownInt32(this.#alias, rows)

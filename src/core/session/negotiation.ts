@@ -88,6 +88,11 @@ export function negotiate(config: SessionConfig, open: Open): Negotiated | Fault
     fourOctetAs: open.capabilities.some(({ type }) => type === 'four-octet-as'),
     routeRefresh: open.capabilities.some(({ type }) => type === 'route-refresh'),
     messageMax: MESSAGE_MAX,
+    enhancedRefresh: false,
+    longLived: [],
+    addPathReceive: [],
+    addPathSend: [],
+    extendedNextHop: false,
     ...(restart && { gracefulRestart: restart }),
   }
 }

@@ -1,6 +1,6 @@
 import type { Brand, Millis } from '../base/index.ts'
 import type { Asn, Family } from '../net/index.ts'
-import type { Capability, Negotiated, Notification, RouteRefresh } from '../wire/index.ts'
+import type { Capability, Negotiated, Notification, Role, RouteRefresh } from '../wire/index.ts'
 
 /** The words that a session shares with whoever runs it. */
 
@@ -32,7 +32,41 @@ export interface SessionConfig {
    * 4,095; absent: not at all. RFC 4724 §3
    */
   readonly restart?: Millis
+  /** absent: as `OPTIONS_DEFAULT` of options.ts */
+  readonly options?: SessionOptions
 }
+
+/** What our OPEN offers beside that, and what it asks of the peer's. Absent: no. */
+export interface SessionOptions {
+  /** several paths of a prefix, to us and from us. RFC 7911 */
+  readonly addPath?: { readonly receive: boolean; readonly send: boolean }
+  /** messages of up to 65,535 octets. RFC 8654 */
+  readonly extendedMessages?: boolean
+  /** IPv4 routes with IPv6 next hops, both ways. RFC 8950 */
+  readonly extendedNextHop?: boolean
+  /** what we are to the peer. RFC 9234 */
+  readonly role?: Role
+  /** a peer that does not say its role is refused: the "strict mode" of RFC 9234 §4.2 */
+  readonly roleRequired?: boolean
+  /** for how long our routes may be kept beyond `restart`. RFC 9494 */
+  readonly longLived?: Millis
+  /** what the peer's OPEN must offer. RFC 5492 §3 */
+  readonly required?: readonly RequiredCapability[]
+  /** how long we wait for the peer's OPEN before we say ours. RFC 4271 §8.1.1 */
+  readonly delayOpen?: Millis
+}
+
+/** A capability that a session can insist on. */
+export type RequiredCapability =
+  | 'route-refresh'
+  | 'enhanced-route-refresh'
+  | 'four-octet-as'
+  | 'graceful-restart'
+  | 'long-lived-graceful-restart'
+  | 'add-path'
+  | 'extended-message'
+  | 'extended-next-hop'
+  | 'role'
 
 /** What our OPEN says of how we came to be here. It may change without a reset. RFC 4724 §3 */
 export interface RestartStanding {

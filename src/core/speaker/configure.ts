@@ -30,6 +30,12 @@ export const RESETS: Readonly<Record<keyof PeerConfig, boolean>> = {
   nextHopIpv4: false,
   nextHopIpv6: false,
   export: false,
+  // offered in OPEN
+  options: true,
+  sendPaths: false,
+  importRules: false,
+  exportRules: false,
+  limits: false,
 }
 
 /** What is said of a speaker before it has a configuration. */

@@ -1,7 +1,14 @@
 import type { Millis } from '../base/index.ts'
 import type { FibWriter } from '../fib/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
-import type { ConnectionId, SessionCounters, SessionError, State } from '../session/index.ts'
+import type { Policy } from '../policy/index.ts'
+import type {
+  ConnectionId,
+  SessionCounters,
+  SessionError,
+  SessionOptions,
+  State,
+} from '../session/index.ts'
 import type { GracefulRestart } from '../wire/index.ts'
 
 /**
@@ -20,6 +27,10 @@ export interface SpeakerConfig {
   readonly multipathMax: number
   /** sorted by address, then port */
   readonly peers: readonly PeerConfig[]
+  /** whose connections are taken without a peer of their own, sorted by name; absent: none */
+  readonly ranges?: readonly PeerRange[]
+  /** equal paths may go together whatever their neighbouring AS; true unless false is said */
+  readonly multipathAcrossAses?: boolean
   /** announced by this node, sorted */
   readonly originated: readonly Prefix[]
   /** prefixes whose routes a snapshot lists (the cluster's pools), sorted */
@@ -65,6 +76,89 @@ export interface PeerConfig {
   readonly nextHopIpv6?: Address
   /** what may be announced: what this node originates, or also what it learned */
   readonly export: 'originated' | 'all'
+  /** what our OPEN offers and asks beyond that */
+  readonly options?: SessionOptions
+  /** which paths of a prefix are sent where the peer takes several; absent: the best. RFC 7911 */
+  readonly sendPaths?: SendPaths
+  /** absent: nothing beyond what the RFCs demand */
+  readonly importRules?: ImportRules
+  /** absent: nothing beyond what the RFCs demand */
+  readonly exportRules?: ExportOptions
+  /** absent: no limits but those of docs/LIMITS.md */
+  readonly limits?: PrefixLimits
+}
+
+/** Which paths of a prefix a peer is sent: RFC 7911. `best`: the best `most`; `multipath`: those
+ * that are used together. */
+export interface SendPaths {
+  readonly which: 'all' | 'best' | 'multipath'
+  /** most paths of one prefix, 1 to `SEND_PATHS_MAX` */
+  readonly most: number
+}
+
+/** What is asked of the routes of a peer, and done to them, before they are candidates. */
+export interface ImportRules {
+  /** how often our own AS may be in AS_PATH; absent: not at all. RFC 4271 §9.1.2 */
+  readonly allowOwnAs?: number
+  /** routes with AS_SET or AS_CONFED_SET are not used. RFC 9774 §3 */
+  readonly refuseAsSets?: boolean
+  /**
+   * `localAs` of the peer is put in front of the path where it is not our real AS: FRR's and
+   * OpenBGPD's "local-as" without "no-prepend"
+   */
+  readonly prependLocalAs?: boolean
+  /** absent: everything is accepted */
+  readonly policy?: Policy
+}
+
+/** What is done to the AS path of what a peer is sent, beyond RFC 4271 §5.1.2. External peers only. */
+export interface ExportOptions {
+  /** our real AS stands behind `localAs`, where they differ */
+  readonly showRealAs?: boolean
+  /** the peer's own AS becomes ours in the path: "as-override" */
+  readonly overrideAs?: boolean
+  /** private AS numbers (RFC 6996) leave the path, or become ours */
+  readonly privateAs?: 'remove' | 'replace'
+  /**
+   * the subnet that we share with the peer: a next hop inside it may stay as it is. RFC 4271 §5.1.3,
+   * "third party" next hops
+   */
+  readonly sharedSubnet?: Prefix
+}
+
+/** How many prefixes of a family are too many. */
+export interface PrefixLimit {
+  /** 1 or more */
+  readonly most: number
+  /** a note is made at so many percent of `most`, 1 to 100 */
+  readonly warnPercent: number
+  /**
+   * beyond `most`: only note it; take, or send, no further prefix; end the session and begin again
+   * after `restartAfter`; end it until the peer's configuration changes
+   */
+  readonly action: 'warn' | 'block' | 'restart' | 'disable'
+  readonly restartAfter: Millis
+}
+
+/** The limits of a peer, each for each family by itself. */
+export interface PrefixLimits {
+  /** of what it says, before import rules: RFC 4271 §6.7 */
+  readonly received?: PrefixLimit
+  /** of what is left after them */
+  readonly accepted?: PrefixLimit
+  /** of what it is sent; its action is `warn` or `block` */
+  readonly announced?: PrefixLimit
+}
+
+/** Peers that are configured by where they come from, and exist while they are there. */
+export interface PeerRange {
+  /** unique among ranges; its peers are `<name>_<address>` */
+  readonly name: string
+  readonly prefix: Prefix
+  /** most peers at a time; further connections are refused */
+  readonly peersMax: number
+  /** of each of them; they never connect, and wait for the peer */
+  readonly template: Omit<PeerConfig, 'name' | 'address' | 'port' | 'passive'>
 }
 
 /** What the packets of a session are to be, beside their addresses. A change resets the session. */

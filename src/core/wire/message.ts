@@ -59,6 +59,15 @@ export type Capability =
   | { readonly type: 'route-refresh' }
   | { readonly type: 'four-octet-as'; readonly asn: Asn }
   | GracefulRestartCapability
+  | LongLivedCapability
+  | AddPathCapability
+  | ExtendedNextHopCapability
+  /** RFC 8654: messages of up to 65,535 octets */
+  | { readonly type: 'extended-message' }
+  /** RFC 7313: the beginning and the end of a refresh are marked */
+  | { readonly type: 'enhanced-route-refresh' }
+  /** RFC 9234 §4.1; the number as it came, known or not */
+  | { readonly type: 'role'; readonly role: number }
   | { readonly type: 'unknown'; readonly code: number; readonly value: Uint8Array }
 
 /**
@@ -80,6 +89,43 @@ export interface GracefulRestartCapability {
     readonly forwarding: boolean
   }[]
 }
+
+/** RFC 9494 §3.1: for how long the sender's routes are kept after its restart time. */
+export interface LongLivedCapability {
+  readonly type: 'long-lived-graceful-restart'
+  readonly families: readonly {
+    readonly afi: number
+    readonly safi: number
+    /** F: the sender went on forwarding through its last restart */
+    readonly forwarding: boolean
+    /** at most 16,777,215: 24 bits */
+    readonly staleSeconds: number
+  }[]
+}
+
+/** RFC 7911 §4: of which families the sender takes, or sends, several paths of a prefix. */
+export interface AddPathCapability {
+  readonly type: 'add-path'
+  readonly families: readonly {
+    readonly afi: number
+    readonly safi: number
+    readonly receive: boolean
+    readonly send: boolean
+  }[]
+}
+
+/** RFC 8950 §4: families whose next hops the sender takes from another family. */
+export interface ExtendedNextHopCapability {
+  readonly type: 'extended-next-hop'
+  readonly families: readonly {
+    readonly afi: number
+    readonly safi: number
+    readonly nextHopAfi: number
+  }[]
+}
+
+/** What a speaker is to its neighbour. RFC 9234 §4.1 */
+export type Role = 'provider' | 'route-server' | 'route-server-client' | 'customer' | 'peer'
 
 /** RFC 4271 §5.1.1: 0 IGP, 1 EGP, 2 INCOMPLETE. */
 export type Origin = 0 | 1 | 2
@@ -147,8 +193,28 @@ export interface Negotiated {
   readonly routeRefresh: boolean
   /** octets, header included: 4,096 unless RFC 8654 was negotiated */
   readonly messageMax: number
+  /** both sides mark the beginning and the end of a refresh. RFC 7313 */
+  readonly enhancedRefresh: boolean
   /** what the peer offers; absent where it offers nothing. RFC 4724 */
   readonly gracefulRestart?: GracefulRestart
+  /** its families whose routes we keep beyond the restart time, and how long. RFC 9494 */
+  readonly longLived: readonly LongLivedFamily[]
+  /** families in which the peer sends us path identifiers. RFC 7911 */
+  readonly addPathReceive: readonly Family[]
+  /** families in which we send the peer path identifiers */
+  readonly addPathSend: readonly Family[]
+  /** IPv4 routes may have IPv6 next hops, either way. RFC 8950 */
+  readonly extendedNextHop: boolean
+  /** what the peer is to us, by its OPEN; absent where it does not say. RFC 9234 */
+  readonly peerRole?: Role
+}
+
+/** How long the routes of one family are kept beyond the restart time. RFC 9494 §3.1 */
+export interface LongLivedFamily {
+  readonly family: Family
+  readonly staleSeconds: number
+  /** the peer went on forwarding through its last restart */
+  readonly forwarding: boolean
 }
 
 /** How a peer restarts. RFC 4724 §3 */

@@ -43,7 +43,7 @@ function columnsOf(paths: readonly Path[], order: readonly number[]) {
     neighbourAs: column(({ neighbourAs }) => neighbourAs),
     originatorId: column(({ originatorId }) => originatorId),
     clusterListLength: Uint16Array.from(paths, path => path.clusterListLength ?? 0),
-    facts: Uint8Array.from(paths, path => (path.originatorId ? FACTS.HAS_ORIGINATOR : 0)),
+    facts: Uint16Array.from(paths, path => (path.originatorId ? FACTS.HAS_ORIGINATOR : 0)),
     nextHop: new Int32Array(paths.length),
   }
   const candidates = new Candidates()

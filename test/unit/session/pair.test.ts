@@ -21,6 +21,11 @@ test('two ends that start together reach Established over one connection', t => 
     fourOctetAs: true,
     routeRefresh: true,
     messageMax: 4096,
+    enhancedRefresh: false,
+    longLived: [],
+    addPathReceive: [],
+    addPathSend: [],
+    extendedNextHop: false,
     gracefulRestart: {
       restartSeconds: 120,
       restarting: false,
