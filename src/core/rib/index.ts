@@ -38,6 +38,7 @@ export {
   NO_SET,
   NONE,
   type OutSetId,
+  PATHS_PER_PEER_MAX,
   PEER_KINDS,
   PEERS_MAX,
   PeerColumns,
