@@ -80,6 +80,7 @@ test.serial('many routes go in, and one that is deleted by hand is back', async 
   await child.complete()
   t.is(countRoutes(), ALL)
   t.is(ip('route', 'show', '10.200.0.0/24').trim(), 'blackhole 10.200.0.0/24 proto 80 metric 1024')
+  const waits: number[] = []
   for (const words of [
     ['-4', '20.0.7.0/24'],
     ['-6', '2001:db8:7::/48'],
@@ -88,10 +89,15 @@ test.serial('many routes go in, and one that is deleted by hand is back', async 
     const [family, prefix] = words
     const kind = prefix === '10.200.0.0/24' ? ['blackhole'] : []
     ip(family, 'route', 'del', ...kind, prefix)
+    const deleted = performance.now()
     await until(() => ip(family, 'route', 'show', prefix) !== '', `${prefix} is back`, {
       withinMs: 10_000,
     })
+    waits.push(performance.now() - deleted)
   }
+  t.log(`back after ${waits.map(each => each.toFixed(0)).join(', ')} ms`)
+  // the fastest of three: whatever waited for a timer would be slow each time, a busy machine is not
+  t.true(Math.min(...waits) < 1_000, `a route is back within a second, not after ${waits} ms`)
   await until(() => child.snapshot?.repaired === 3, 'three repairs are counted')
 })
 
