@@ -17,10 +17,16 @@ import {
   type Prefix,
   prefixParts,
 } from '../../src/core/net/index.ts'
-import type { SessionCounters, SessionError } from '../../src/core/session/index.ts'
+import type { Action, Match, Policy, Term } from '../../src/core/policy/index.ts'
+import type { SessionCounters, SessionError, SessionOptions } from '../../src/core/session/index.ts'
 import type {
+  ExportOptions,
+  ImportRules,
   PathSnapshot,
   PeerConfig,
+  PeerRange,
+  PrefixLimit,
+  PrefixLimits,
   RouteSnapshot,
   SessionSnapshot,
   SpeakerConfig,
@@ -64,35 +70,150 @@ const small = fc.nat(0xffffffff)
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 const few = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> => fc.array(of, { maxLength: 5 })
 
+const some = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> =>
+  fc.array(of, { minLength: 1, maxLength: 3 })
+
 const octet = fc.integer({ min: 1, max: 255 })
 const transport = record<Transport>(
   { ttlSecurity: octet, ttl: octet, interface: text, trafficClass: fc.nat(255) },
   ['ttlSecurity', 'interface'],
 )
 
-const peerConfig = record<PeerConfig>(
+const sessionOptions = record<SessionOptions>(
   {
-    name: text,
-    address,
-    port,
-    peerAs: asn,
-    localAs: asn,
-    localAddress: address,
-    transport,
-    password: text,
-    passive: fc.boolean(),
-    hold: time,
-    connectRetry: time,
-    restart: time,
-    families: few(family),
-    routeReflectorClient: fc.boolean(),
-    nextHop: fc.constantFrom('auto', 'self', 'keep'),
-    export: fc.constantFrom('originated', 'all'),
-    nextHopIpv4: address,
-    nextHopIpv6: address,
+    addPath: record({ receive: fc.boolean(), send: fc.boolean() }),
+    extendedMessages: fc.boolean(),
+    extendedNextHop: fc.boolean(),
+    role: fc.constantFrom('provider', 'route-server', 'route-server-client', 'customer', 'peer'),
+    roleRequired: fc.boolean(),
+    longLived: time,
+    required: some(
+      fc.constantFrom(
+        'route-refresh',
+        'enhanced-route-refresh',
+        'four-octet-as',
+        'graceful-restart',
+        'long-lived-graceful-restart',
+        'add-path',
+        'extended-message',
+        'extended-next-hop',
+        'role',
+      ),
+    ),
+    delayOpen: time,
   },
-  ['localAddress', 'transport', 'password', 'restart', 'nextHopIpv4', 'nextHopIpv6'],
+  [
+    'addPath',
+    'extendedMessages',
+    'extendedNextHop',
+    'role',
+    'roleRequired',
+    'longLived',
+    'required',
+    'delayOpen',
+  ],
 )
+
+const communities = few(word32)
+const action: Arbitrary<Action> = fc.oneof(
+  record({ type: fc.constant('set-local-pref' as const), value: word32 }),
+  record({ type: fc.constant('set-med' as const), value: word32 }),
+  record({ type: fc.constant('add-communities' as const), communities }),
+  record({ type: fc.constant('remove-communities' as const), communities }),
+  record({ type: fc.constant('prepend' as const), asn, count: small }),
+)
+const policy = record<Policy>({
+  terms: few(
+    record<Term>({
+      match: record<Match>(
+        {
+          source: fc.constantFrom('originated', 'learned'),
+          prefixes: few(record({ prefix, lengthMin: fc.nat(128), lengthMax: fc.nat(128) })),
+        },
+        ['source', 'prefixes'],
+      ),
+      actions: few(action),
+      verdict: fc.constantFrom('accept', 'reject', 'next'),
+    }),
+  ),
+  otherwise: fc.constantFrom('accept', 'reject'),
+})
+
+const importRules = record<ImportRules>(
+  { allowOwnAs: small, refuseAsSets: fc.boolean(), prependLocalAs: fc.boolean(), policy },
+  ['allowOwnAs', 'refuseAsSets', 'prependLocalAs', 'policy'],
+)
+
+const exportRules = record<ExportOptions>(
+  {
+    showRealAs: fc.boolean(),
+    overrideAs: fc.boolean(),
+    privateAs: fc.constantFrom('remove', 'replace'),
+    sharedSubnet: prefix,
+  },
+  ['showRealAs', 'overrideAs', 'privateAs', 'sharedSubnet'],
+)
+
+const limit = record<PrefixLimit>({
+  most: small,
+  warnPercent: fc.integer({ min: 1, max: 100 }),
+  action: fc.constantFrom('warn', 'block', 'restart', 'disable'),
+  restartAfter: time,
+})
+const limits = record<PrefixLimits>({ received: limit, accepted: limit, announced: limit }, [
+  'received',
+  'accepted',
+  'announced',
+])
+
+const template: Fields<PeerRange['template']> = {
+  peerAs: asn,
+  localAs: asn,
+  localAddress: address,
+  transport,
+  password: text,
+  hold: time,
+  keepalive: time,
+  connectRetry: time,
+  restart: time,
+  families: few(family),
+  routeReflectorClient: fc.boolean(),
+  nextHop: fc.constantFrom('auto', 'self', 'keep'),
+  export: fc.constantFrom('originated', 'all'),
+  nextHopIpv4: address,
+  nextHopIpv6: address,
+  options: sessionOptions,
+  sendPaths: record({ which: fc.constantFrom('all', 'best', 'multipath'), most: small }),
+  importRules,
+  exportRules,
+  limits,
+}
+const templateOptional = [
+  'localAddress',
+  'transport',
+  'password',
+  'keepalive',
+  'restart',
+  'nextHopIpv4',
+  'nextHopIpv6',
+  'options',
+  'sendPaths',
+  'importRules',
+  'exportRules',
+  'limits',
+] as const satisfies readonly (keyof PeerRange['template'])[]
+
+const peerConfig = record<PeerConfig>(
+  { name: text, address, port, passive: fc.boolean(), ...template },
+  templateOptional,
+)
+
+const peerRange = record<PeerRange>({
+  name: text,
+  prefix,
+  peersMax: small,
+  template: record<PeerRange['template']>(template, templateOptional),
+})
 
 const speakerConfig = record<SpeakerConfig>(
   {
@@ -104,8 +225,10 @@ const speakerConfig = record<SpeakerConfig>(
     originated: few(prefix),
     watched: few(prefix),
     watchedMax: small,
+    ranges: some(peerRange),
+    multipathAcrossAses: fc.boolean(),
   },
-  ['clusterId'],
+  ['clusterId', 'ranges', 'multipathAcrossAses'],
 )
 
 /** What a controller may tell a speaker. */

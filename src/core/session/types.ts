@@ -23,6 +23,11 @@ export interface SessionConfig {
   readonly passive: boolean
   /** offered hold time; 0 or at least three seconds */
   readonly hold: Millis
+  /**
+   * between two KEEPALIVEs, at least a second; absent, and where it is longer than that: a third of
+   * the hold time that was agreed on. RFC 4271 §4.4
+   */
+  readonly keepalive?: Millis
   /** between two attempts to connect, before jitter. RFC 4271 §8.2.2 */
   readonly connectRetry: Millis
   /** families offered, at least one */

@@ -21,6 +21,7 @@ export const RESETS: Readonly<Record<keyof PeerConfig, boolean>> = {
   passive: true,
   // offered in OPEN
   hold: true,
+  keepalive: true,
   families: true,
   connectRetry: true,
   restart: true,

@@ -93,6 +93,7 @@ export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): Session
     routerId: speaker.routerId,
     passive: peer.passive,
     hold: peer.hold,
+    ...(peer.keepalive !== undefined && { keepalive: peer.keepalive }),
     connectRetry: peer.connectRetry,
     families: peer.families,
     ...(peer.restart !== undefined && { restart: peer.restart }),

@@ -57,6 +57,11 @@ export interface PeerConfig {
   readonly password?: string
   readonly passive: boolean
   readonly hold: Millis
+  /**
+   * between two KEEPALIVEs, at least a second; absent, and where it is longer than that: a third of
+   * the hold time. RFC 4271 §4.4
+   */
+  readonly keepalive?: Millis
   readonly connectRetry: Millis
   /**
    * for how long the peer is asked to keep our routes when we go away, in whole seconds; absent:

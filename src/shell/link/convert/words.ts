@@ -13,7 +13,7 @@ import { LinkError } from '../transport/error.ts'
 /** Scalars of messages as the words of the core. What is none of them ends the connection. */
 
 /** One of `words`. */
-export function word<Word extends string>(words: readonly Word[], text: string): Word {
+export function word<const Word extends string>(words: readonly Word[], text: string): Word {
   const found = words.find(candidate => candidate === text)
   if (found === undefined) throw bad(text, words.join(', '))
   return found

@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLZAQoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA1CDQoLX2NsdXN0ZXJfaWQi8QMKClBlZXJDb25maWcSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRIaCg1sb2NhbF9hZGRyZXNzGAYgASgJSACIAQESDwoHcGFzc2l2ZRgHIAEoCBIPCgdob2xkX21zGAggASgBEhgKEGNvbm5lY3RfcmV0cnlfbXMYCSABKAESEAoIZmFtaWxpZXMYCiADKAkSHgoWcm91dGVfcmVmbGVjdG9yX2NsaWVudBgLIAEoCBIQCghuZXh0X2hvcBgMIAEoCRIOCgZleHBvcnQYDSABKAkSGgoNbmV4dF9ob3BfaXB2NBgOIAEoCUgBiAEBEhoKDW5leHRfaG9wX2lwdjYYDyABKAlIAogBARIXCgpyZXN0YXJ0X21zGBAgASgBSAOIAQESLQoJdHJhbnNwb3J0GBEgASgLMhoubWFydGxldC5saW5rLnYxLlRyYW5zcG9ydBIVCghwYXNzd29yZBgSIAEoCUgEiAEBQhAKDl9sb2NhbF9hZGRyZXNzQhAKDl9uZXh0X2hvcF9pcHY0QhAKDl9uZXh0X2hvcF9pcHY2Qg0KC19yZXN0YXJ0X21zQgsKCV9wYXNzd29yZCKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCL9AQoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0iRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqgDCg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBQg4KDF9zdGFsZV91bnRpbCK5AQoSTmVnb3RpYXRlZFNuYXBzaG90EhEKCXJvdXRlcl9pZBgBIAEoDRIUCgxob2xkX3NlY29uZHMYAiABKA0SEAoIZmFtaWxpZXMYAyADKAkSFQoNZm91cl9vY3RldF9hcxgEIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAUgASgIEjoKEGdyYWNlZnVsX3Jlc3RhcnQYBiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuR3JhY2VmdWxSZXN0YXJ0InoKD0dyYWNlZnVsUmVzdGFydBIXCg9yZXN0YXJ0X3NlY29uZHMYASABKA0SEgoKcmVzdGFydGluZxgCIAEoCBIUCgxub3RpZmljYXRpb24YAyABKAgSEAoIZmFtaWxpZXMYBCADKAkSEgoKZm9yd2FyZGluZxgFIAMoCSLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEidQoMUHJlZml4Q291bnRzEg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0SDQoFc3RhbGUYBSABKA0SEgoKZW5kX29mX3JpYhgGIAEoCCJCCgtGYXVsdENvdW50cxIRCglkaXNjYXJkZWQYASABKAESEQoJd2l0aGRyYXduGAIgASgBEg0KBXJlc2V0GAMgASgBInkKDFNlc3Npb25FcnJvchIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgBQgcKBV9jb2RlQgoKCF9zdWJjb2RlIk0KDVJvdXRlU25hcHNob3QSDgoGcHJlZml4GAEgASgJEiwKBXBhdGhzGAIgAygLMh0ubWFydGxldC5saW5rLnYxLlBhdGhTbmFwc2hvdCL5AQoMUGF0aFNuYXBzaG90EgwKBGZyb20YASABKAkSDAoEYmVzdBgCIAEoCBIRCgltdWx0aXBhdGgYAyABKAgSEwoGcmVhc29uGAQgASgJSACIAQESFQoIbmV4dF9ob3AYBSABKAlIAYgBARIPCgdhc19wYXRoGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIXCgpsb2NhbF9wcmVmGAggASgNSAKIAQESEAoDbWVkGAkgASgNSAOIAQESEwoLY29tbXVuaXRpZXMYCiADKAlCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZCKkAQoQRGF0YXBsYW5lUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmludGVudBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5JbnRlbnRIABI0CghzbmFwc2hvdBgDIAEoCzIgLm1hcnRsZXQubGluay52MS5TbmFwc2hvdFJlcXVlc3RIAEIGCgRib2R5IqoBCg5EYXRhcGxhbmVSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjYKCHNuYXBzaG90GAIgASgLMiIubWFydGxldC5saW5rLnYxLkRhdGFwbGFuZVNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAQgYKBGJvZHkiQgoGSW50ZW50EhIKCmJsYWNraG9sZXMYASADKAkSDwoHd2F0Y2hlZBgCIAMoCRITCgt3YXRjaGVkX21heBgDIAEoDSKEAwoRRGF0YXBsYW5lU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARINCgV0YWJsZRgDIAEoDRIQCghwcm90b2NvbBgEIAEoDRIOCgZtZXRyaWMYBSABKA0SDwoHc3BlYWtlchgGIAEoCRIPCgdpbl9zeW5jGAcgASgIEg4KBndhbnRlZBgIIAEoDRIRCglpbnN0YWxsZWQYCSABKA0SDwoHcGVuZGluZxgKIAEoDRIOCgZmYWlsZWQYCyABKA0SDQoFc3RhbGUYDCABKA0SEAoIcmVwYWlyZWQYDSABKAESEAoIZmFpbHVyZXMYDiABKAESFgoJbGFzdF9zeW5jGA8gASgBSACIAQESNAoMbGFzdF9mYWlsdXJlGBAgASgLMh4ubWFydGxldC5saW5rLnYxLktlcm5lbEZhaWx1cmUSLAoGcm91dGVzGBEgAygLMhwubWFydGxldC5saW5rLnYxLktlcm5lbFJvdXRlQgwKCl9sYXN0X3N5bmMiOgoNS2VybmVsRmFpbHVyZRIOCgZwcmVmaXgYASABKAkSDQoFZXJyb3IYAiABKAkSCgoCYXQYAyABKAEiSgoLS2VybmVsUm91dGUSDgoGcHJlZml4GAEgASgJEg0KBXN0YXRlGAIgASgJEhIKBWVycm9yGAMgASgJSACIAQFCCAoGX2Vycm9yYgZwcm90bzM");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLDAgoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA0SKgoGcmFuZ2VzGAkgAygLMhoubWFydGxldC5saW5rLnYxLlBlZXJSYW5nZRIiChVtdWx0aXBhdGhfYWNyb3NzX2FzZXMYCiABKAhIAYgBAUINCgtfY2x1c3Rlcl9pZEIYChZfbXVsdGlwYXRoX2Fjcm9zc19hc2VzImsKCVBlZXJSYW5nZRIMCgRuYW1lGAEgASgJEg4KBnByZWZpeBgCIAEoCRIRCglwZWVyc19tYXgYAyABKA0SLQoIdGVtcGxhdGUYBCABKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZyKWBgoKUGVlckNvbmZpZxIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIPCgdwZWVyX2FzGAQgASgNEhAKCGxvY2FsX2FzGAUgASgNEhoKDWxvY2FsX2FkZHJlc3MYBiABKAlIAIgBARIPCgdwYXNzaXZlGAcgASgIEg8KB2hvbGRfbXMYCCABKAESGAoQY29ubmVjdF9yZXRyeV9tcxgJIAEoARIQCghmYW1pbGllcxgKIAMoCRIeChZyb3V0ZV9yZWZsZWN0b3JfY2xpZW50GAsgASgIEhAKCG5leHRfaG9wGAwgASgJEg4KBmV4cG9ydBgNIAEoCRIaCg1uZXh0X2hvcF9pcHY0GA4gASgJSAGIAQESGgoNbmV4dF9ob3BfaXB2NhgPIAEoCUgCiAEBEhcKCnJlc3RhcnRfbXMYECABKAFIA4gBARItCgl0cmFuc3BvcnQYESABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVHJhbnNwb3J0EhUKCHBhc3N3b3JkGBIgASgJSASIAQESMAoHb3B0aW9ucxgTIAEoCzIfLm1hcnRsZXQubGluay52MS5TZXNzaW9uT3B0aW9ucxIuCgpzZW5kX3BhdGhzGBQgASgLMhoubWFydGxldC5saW5rLnYxLlNlbmRQYXRocxIyCgxpbXBvcnRfcnVsZXMYFSABKAsyHC5tYXJ0bGV0LmxpbmsudjEuSW1wb3J0UnVsZXMSMgoMZXhwb3J0X3J1bGVzGBYgASgLMhwubWFydGxldC5saW5rLnYxLkV4cG9ydFJ1bGVzEi0KBmxpbWl0cxgXIAEoCzIdLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdHMSGQoMa2VlcGFsaXZlX21zGBggASgBSAWIAQFCEAoOX2xvY2FsX2FkZHJlc3NCEAoOX25leHRfaG9wX2lwdjRCEAoOX25leHRfaG9wX2lwdjZCDQoLX3Jlc3RhcnRfbXNCCwoJX3Bhc3N3b3JkQg8KDV9rZWVwYWxpdmVfbXMi4AIKDlNlc3Npb25PcHRpb25zEioKCGFkZF9wYXRoGAEgASgLMhgubWFydGxldC5saW5rLnYxLkFkZFBhdGgSHgoRZXh0ZW5kZWRfbWVzc2FnZXMYAiABKAhIAIgBARIeChFleHRlbmRlZF9uZXh0X2hvcBgDIAEoCEgBiAEBEhEKBHJvbGUYBCABKAlIAogBARIaCg1yb2xlX3JlcXVpcmVkGAUgASgISAOIAQESGgoNbG9uZ19saXZlZF9tcxgGIAEoAUgEiAEBEhAKCHJlcXVpcmVkGAcgAygJEhoKDWRlbGF5X29wZW5fbXMYCCABKAFIBYgBAUIUChJfZXh0ZW5kZWRfbWVzc2FnZXNCFAoSX2V4dGVuZGVkX25leHRfaG9wQgcKBV9yb2xlQhAKDl9yb2xlX3JlcXVpcmVkQhAKDl9sb25nX2xpdmVkX21zQhAKDl9kZWxheV9vcGVuX21zIigKB0FkZFBhdGgSDwoHcmVjZWl2ZRgBIAEoCBIMCgRzZW5kGAIgASgIIigKCVNlbmRQYXRocxINCgV3aGljaBgBIAEoCRIMCgRtb3N0GAIgASgNIsYBCgtJbXBvcnRSdWxlcxIZCgxhbGxvd19vd25fYXMYASABKA1IAIgBARIbCg5yZWZ1c2VfYXNfc2V0cxgCIAEoCEgBiAEBEh0KEHByZXBlbmRfbG9jYWxfYXMYAyABKAhIAogBARInCgZwb2xpY3kYBCABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUG9saWN5Qg8KDV9hbGxvd19vd25fYXNCEQoPX3JlZnVzZV9hc19zZXRzQhMKEV9wcmVwZW5kX2xvY2FsX2FzIrkBCgtFeHBvcnRSdWxlcxIZCgxzaG93X3JlYWxfYXMYASABKAhIAIgBARIYCgtvdmVycmlkZV9hcxgCIAEoCEgBiAEBEhcKCnByaXZhdGVfYXMYAyABKAlIAogBARIaCg1zaGFyZWRfc3VibmV0GAQgASgJSAOIAQFCDwoNX3Nob3dfcmVhbF9hc0IOCgxfb3ZlcnJpZGVfYXNCDQoLX3ByaXZhdGVfYXNCEAoOX3NoYXJlZF9zdWJuZXQinwEKDFByZWZpeExpbWl0cxIuCghyZWNlaXZlZBgBIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdBIuCghhY2NlcHRlZBgCIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdBIvCglhbm5vdW5jZWQYAyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4TGltaXQiWwoLUHJlZml4TGltaXQSDAoEbW9zdBgBIAEoDRIUCgx3YXJuX3BlcmNlbnQYAiABKA0SDgoGYWN0aW9uGAMgASgJEhgKEHJlc3RhcnRfYWZ0ZXJfbXMYBCABKAEiQQoGUG9saWN5EiQKBXRlcm1zGAEgAygLMhUubWFydGxldC5saW5rLnYxLlRlcm0SEQoJb3RoZXJ3aXNlGAIgASgJIpEBCgRUZXJtEhMKBnNvdXJjZRgBIAEoCUgAiAEBEi4KCHByZWZpeGVzGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGVzEigKB2FjdGlvbnMYAyADKAsyFy5tYXJ0bGV0LmxpbmsudjEuQWN0aW9uEg8KB3ZlcmRpY3QYBCABKAlCCQoHX3NvdXJjZSI5CgtQcmVmaXhSdWxlcxIqCgVydWxlcxgBIAMoCzIbLm1hcnRsZXQubGluay52MS5QcmVmaXhSdWxlIkQKClByZWZpeFJ1bGUSDgoGcHJlZml4GAEgASgJEhIKCmxlbmd0aF9taW4YAiABKA0SEgoKbGVuZ3RoX21heBgDIAEoDSLfAQoGQWN0aW9uEhgKDnNldF9sb2NhbF9wcmVmGAEgASgNSAASEQoHc2V0X21lZBgCIAEoDUgAEjcKD2FkZF9jb21tdW5pdGllcxgDIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEjoKEnJlbW92ZV9jb21tdW5pdGllcxgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEisKB3ByZXBlbmQYBSABKAsyGC5tYXJ0bGV0LmxpbmsudjEuUHJlcGVuZEgAQgYKBGJvZHkiIgoLQ29tbXVuaXRpZXMSEwoLY29tbXVuaXRpZXMYASADKA0iJQoHUHJlcGVuZBILCgNhc24YASABKA0SDQoFY291bnQYAiABKA0igQEKCVRyYW5zcG9ydBIZCgx0dGxfc2VjdXJpdHkYASABKA1IAIgBARILCgN0dGwYAiABKA0SFgoJaW50ZXJmYWNlGAMgASgJSAGIAQESFQoNdHJhZmZpY19jbGFzcxgEIAEoDUIPCg1fdHRsX3NlY3VyaXR5QgwKCl9pbnRlcmZhY2UiKwoNTG9va3VwUmVxdWVzdBIKCgJpZBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkiSQoLTG9va3VwUmVwbHkSCgoCaWQYASABKA0SLgoGcm91dGVzGAIgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3Qi/QEKD1NwZWFrZXJTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEhEKCXJvdXRlcl9pZBgDIAEoDRIQCghsb2NhbF9hcxgEIAEoDRIyCghzZXNzaW9ucxgFIAMoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uU25hcHNob3QSLgoGdGFibGVzGAYgAygLMh4ubWFydGxldC5saW5rLnYxLlRhYmxlU25hcHNob3QSLgoGcm91dGVzGAcgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3QSFAoMcm91dGVzX3RvdGFsGAggASgNIkQKDVRhYmxlU25hcHNob3QSDgoGZmFtaWx5GAEgASgJEhQKDGRlc3RpbmF0aW9ucxgCIAEoDRINCgVwYXRocxgDIAEoDSKoAwoPU2Vzc2lvblNuYXBzaG90EgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SDQoFc3RhdGUYBiABKAkSDQoFc2luY2UYByABKAESNwoKbmVnb3RpYXRlZBgIIAEoCzIjLm1hcnRsZXQubGluay52MS5OZWdvdGlhdGVkU25hcHNob3QSMgoIY291bnRlcnMYCSABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkNvdW50ZXJzEi8KCHByZWZpeGVzGAogAygLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeENvdW50cxIsCgZmYXVsdHMYCyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRmF1bHRDb3VudHMSMQoKbGFzdF9lcnJvchgMIAEoCzIdLm1hcnRsZXQubGluay52MS5TZXNzaW9uRXJyb3ISGAoLc3RhbGVfdW50aWwYDSABKAFIAIgBAUIOCgxfc3RhbGVfdW50aWwiuQEKEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCBI6ChBncmFjZWZ1bF9yZXN0YXJ0GAYgASgLMiAubWFydGxldC5saW5rLnYxLkdyYWNlZnVsUmVzdGFydCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBInUKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgiQgoLRmF1bHRDb3VudHMSEQoJZGlzY2FyZGVkGAEgASgBEhEKCXdpdGhkcmF3bhgCIAEoARINCgVyZXNldBgDIAEoASJ5CgxTZXNzaW9uRXJyb3ISEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoAUIHCgVfY29kZUIKCghfc3ViY29kZSJNCg1Sb3V0ZVNuYXBzaG90Eg4KBnByZWZpeBgBIAEoCRIsCgVwYXRocxgCIAMoCzIdLm1hcnRsZXQubGluay52MS5QYXRoU25hcHNob3Qi+QEKDFBhdGhTbmFwc2hvdBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJQgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQipAEKEERhdGFwbGFuZVJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIpCgZpbnRlbnQYAiABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW50ZW50SAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SABCBgoEYm9keSKqAQoORGF0YXBsYW5lUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI2CghzbmFwc2hvdBgCIAEoCzIiLm1hcnRsZXQubGluay52MS5EYXRhcGxhbmVTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIAEIGCgRib2R5IkIKBkludGVudBISCgpibGFja2hvbGVzGAEgAygJEg8KB3dhdGNoZWQYAiADKAkSEwoLd2F0Y2hlZF9tYXgYAyABKA0ihAMKEURhdGFwbGFuZVNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESDQoFdGFibGUYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SDgoGbWV0cmljGAUgASgNEg8KB3NwZWFrZXIYBiABKAkSDwoHaW5fc3luYxgHIAEoCBIOCgZ3YW50ZWQYCCABKA0SEQoJaW5zdGFsbGVkGAkgASgNEg8KB3BlbmRpbmcYCiABKA0SDgoGZmFpbGVkGAsgASgNEg0KBXN0YWxlGAwgASgNEhAKCHJlcGFpcmVkGA0gASgBEhAKCGZhaWx1cmVzGA4gASgBEhYKCWxhc3Rfc3luYxgPIAEoAUgAiAEBEjQKDGxhc3RfZmFpbHVyZRgQIAEoCzIeLm1hcnRsZXQubGluay52MS5LZXJuZWxGYWlsdXJlEiwKBnJvdXRlcxgRIAMoCzIcLm1hcnRsZXQubGluay52MS5LZXJuZWxSb3V0ZUIMCgpfbGFzdF9zeW5jIjoKDUtlcm5lbEZhaWx1cmUSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgBIkoKC0tlcm5lbFJvdXRlEg4KBnByZWZpeBgBIAEoCRINCgVzdGF0ZRgCIAEoCRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvcmIGcHJvdG8z");
 
 /**
  * The first message of either side.
@@ -578,6 +578,16 @@ export type SpeakerConfig = Message<"martlet.link.v1.SpeakerConfig"> & {
    * @generated from field: uint32 watched_max = 8;
    */
   watchedMax: number;
+
+  /**
+   * @generated from field: repeated martlet.link.v1.PeerRange ranges = 9;
+   */
+  ranges: PeerRange[];
+
+  /**
+   * @generated from field: optional bool multipath_across_ases = 10;
+   */
+  multipathAcrossAses?: boolean | undefined;
 };
 
 /**
@@ -586,6 +596,42 @@ export type SpeakerConfig = Message<"martlet.link.v1.SpeakerConfig"> & {
  */
 export const SpeakerConfigSchema: GenMessage<SpeakerConfig> = /*@__PURE__*/
   messageDesc(file_link, 18);
+
+/**
+ * Peers that are known by where they come from.
+ *
+ * @generated from message martlet.link.v1.PeerRange
+ */
+export type PeerRange = Message<"martlet.link.v1.PeerRange"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * @generated from field: uint32 peers_max = 3;
+   */
+  peersMax: number;
+
+  /**
+   * of each of them; name, address, port and passive are not said
+   *
+   * @generated from field: martlet.link.v1.PeerConfig template = 4;
+   */
+  template?: PeerConfig | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.PeerRange.
+ * Use `create(PeerRangeSchema)` to create a new message.
+ */
+export const PeerRangeSchema: GenMessage<PeerRange> = /*@__PURE__*/
+  messageDesc(file_link, 19);
 
 /**
  * @generated from message martlet.link.v1.PeerConfig
@@ -692,6 +738,38 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
    * @generated from field: optional string password = 18;
    */
   password?: string | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.SessionOptions options = 19;
+   */
+  options?: SessionOptions | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.SendPaths send_paths = 20;
+   */
+  sendPaths?: SendPaths | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.ImportRules import_rules = 21;
+   */
+  importRules?: ImportRules | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.ExportRules export_rules = 22;
+   */
+  exportRules?: ExportRules | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.PrefixLimits limits = 23;
+   */
+  limits?: PrefixLimits | undefined;
+
+  /**
+   * between two KEEPALIVEs; absent: a third of the hold time
+   *
+   * @generated from field: optional double keepalive_ms = 24;
+   */
+  keepaliveMs?: number | undefined;
 };
 
 /**
@@ -699,7 +777,434 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
  * Use `create(PeerConfigSchema)` to create a new message.
  */
 export const PeerConfigSchema: GenMessage<PeerConfig> = /*@__PURE__*/
-  messageDesc(file_link, 19);
+  messageDesc(file_link, 20);
+
+/**
+ * What our OPEN offers and asks.
+ *
+ * @generated from message martlet.link.v1.SessionOptions
+ */
+export type SessionOptions = Message<"martlet.link.v1.SessionOptions"> & {
+  /**
+   * @generated from field: martlet.link.v1.AddPath add_path = 1;
+   */
+  addPath?: AddPath | undefined;
+
+  /**
+   * @generated from field: optional bool extended_messages = 2;
+   */
+  extendedMessages?: boolean | undefined;
+
+  /**
+   * @generated from field: optional bool extended_next_hop = 3;
+   */
+  extendedNextHop?: boolean | undefined;
+
+  /**
+   * provider, route-server, route-server-client, customer, peer
+   *
+   * @generated from field: optional string role = 4;
+   */
+  role?: string | undefined;
+
+  /**
+   * @generated from field: optional bool role_required = 5;
+   */
+  roleRequired?: boolean | undefined;
+
+  /**
+   * @generated from field: optional double long_lived_ms = 6;
+   */
+  longLivedMs?: number | undefined;
+
+  /**
+   * capabilities that the peer must have
+   *
+   * @generated from field: repeated string required = 7;
+   */
+  required: string[];
+
+  /**
+   * @generated from field: optional double delay_open_ms = 8;
+   */
+  delayOpenMs?: number | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.SessionOptions.
+ * Use `create(SessionOptionsSchema)` to create a new message.
+ */
+export const SessionOptionsSchema: GenMessage<SessionOptions> = /*@__PURE__*/
+  messageDesc(file_link, 21);
+
+/**
+ * @generated from message martlet.link.v1.AddPath
+ */
+export type AddPath = Message<"martlet.link.v1.AddPath"> & {
+  /**
+   * @generated from field: bool receive = 1;
+   */
+  receive: boolean;
+
+  /**
+   * @generated from field: bool send = 2;
+   */
+  send: boolean;
+};
+
+/**
+ * Describes the message martlet.link.v1.AddPath.
+ * Use `create(AddPathSchema)` to create a new message.
+ */
+export const AddPathSchema: GenMessage<AddPath> = /*@__PURE__*/
+  messageDesc(file_link, 22);
+
+/**
+ * @generated from message martlet.link.v1.SendPaths
+ */
+export type SendPaths = Message<"martlet.link.v1.SendPaths"> & {
+  /**
+   * all, best, multipath
+   *
+   * @generated from field: string which = 1;
+   */
+  which: string;
+
+  /**
+   * @generated from field: uint32 most = 2;
+   */
+  most: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.SendPaths.
+ * Use `create(SendPathsSchema)` to create a new message.
+ */
+export const SendPathsSchema: GenMessage<SendPaths> = /*@__PURE__*/
+  messageDesc(file_link, 23);
+
+/**
+ * @generated from message martlet.link.v1.ImportRules
+ */
+export type ImportRules = Message<"martlet.link.v1.ImportRules"> & {
+  /**
+   * @generated from field: optional uint32 allow_own_as = 1;
+   */
+  allowOwnAs?: number | undefined;
+
+  /**
+   * @generated from field: optional bool refuse_as_sets = 2;
+   */
+  refuseAsSets?: boolean | undefined;
+
+  /**
+   * @generated from field: optional bool prepend_local_as = 3;
+   */
+  prependLocalAs?: boolean | undefined;
+
+  /**
+   * absent: everything is accepted
+   *
+   * @generated from field: martlet.link.v1.Policy policy = 4;
+   */
+  policy?: Policy | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.ImportRules.
+ * Use `create(ImportRulesSchema)` to create a new message.
+ */
+export const ImportRulesSchema: GenMessage<ImportRules> = /*@__PURE__*/
+  messageDesc(file_link, 24);
+
+/**
+ * @generated from message martlet.link.v1.ExportRules
+ */
+export type ExportRules = Message<"martlet.link.v1.ExportRules"> & {
+  /**
+   * @generated from field: optional bool show_real_as = 1;
+   */
+  showRealAs?: boolean | undefined;
+
+  /**
+   * @generated from field: optional bool override_as = 2;
+   */
+  overrideAs?: boolean | undefined;
+
+  /**
+   * remove, replace
+   *
+   * @generated from field: optional string private_as = 3;
+   */
+  privateAs?: string | undefined;
+
+  /**
+   * @generated from field: optional string shared_subnet = 4;
+   */
+  sharedSubnet?: string | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.ExportRules.
+ * Use `create(ExportRulesSchema)` to create a new message.
+ */
+export const ExportRulesSchema: GenMessage<ExportRules> = /*@__PURE__*/
+  messageDesc(file_link, 25);
+
+/**
+ * @generated from message martlet.link.v1.PrefixLimits
+ */
+export type PrefixLimits = Message<"martlet.link.v1.PrefixLimits"> & {
+  /**
+   * @generated from field: martlet.link.v1.PrefixLimit received = 1;
+   */
+  received?: PrefixLimit | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.PrefixLimit accepted = 2;
+   */
+  accepted?: PrefixLimit | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.PrefixLimit announced = 3;
+   */
+  announced?: PrefixLimit | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.PrefixLimits.
+ * Use `create(PrefixLimitsSchema)` to create a new message.
+ */
+export const PrefixLimitsSchema: GenMessage<PrefixLimits> = /*@__PURE__*/
+  messageDesc(file_link, 26);
+
+/**
+ * @generated from message martlet.link.v1.PrefixLimit
+ */
+export type PrefixLimit = Message<"martlet.link.v1.PrefixLimit"> & {
+  /**
+   * @generated from field: uint32 most = 1;
+   */
+  most: number;
+
+  /**
+   * @generated from field: uint32 warn_percent = 2;
+   */
+  warnPercent: number;
+
+  /**
+   * warn, block, restart, disable
+   *
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * @generated from field: double restart_after_ms = 4;
+   */
+  restartAfterMs: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.PrefixLimit.
+ * Use `create(PrefixLimitSchema)` to create a new message.
+ */
+export const PrefixLimitSchema: GenMessage<PrefixLimit> = /*@__PURE__*/
+  messageDesc(file_link, 27);
+
+/**
+ * The first term that judges decides, and `otherwise` where none does.
+ *
+ * @generated from message martlet.link.v1.Policy
+ */
+export type Policy = Message<"martlet.link.v1.Policy"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.Term terms = 1;
+   */
+  terms: Term[];
+
+  /**
+   * accept, reject
+   *
+   * @generated from field: string otherwise = 2;
+   */
+  otherwise: string;
+};
+
+/**
+ * Describes the message martlet.link.v1.Policy.
+ * Use `create(PolicySchema)` to create a new message.
+ */
+export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
+  messageDesc(file_link, 28);
+
+/**
+ * @generated from message martlet.link.v1.Term
+ */
+export type Term = Message<"martlet.link.v1.Term"> & {
+  /**
+   * originated, learned; absent: either
+   *
+   * @generated from field: optional string source = 1;
+   */
+  source?: string | undefined;
+
+  /**
+   * absent: any prefix. None at all in it: no prefix
+   *
+   * @generated from field: martlet.link.v1.PrefixRules prefixes = 2;
+   */
+  prefixes?: PrefixRules | undefined;
+
+  /**
+   * @generated from field: repeated martlet.link.v1.Action actions = 3;
+   */
+  actions: Action[];
+
+  /**
+   * accept, reject, next
+   *
+   * @generated from field: string verdict = 4;
+   */
+  verdict: string;
+};
+
+/**
+ * Describes the message martlet.link.v1.Term.
+ * Use `create(TermSchema)` to create a new message.
+ */
+export const TermSchema: GenMessage<Term> = /*@__PURE__*/
+  messageDesc(file_link, 29);
+
+/**
+ * @generated from message martlet.link.v1.PrefixRules
+ */
+export type PrefixRules = Message<"martlet.link.v1.PrefixRules"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.PrefixRule rules = 1;
+   */
+  rules: PrefixRule[];
+};
+
+/**
+ * Describes the message martlet.link.v1.PrefixRules.
+ * Use `create(PrefixRulesSchema)` to create a new message.
+ */
+export const PrefixRulesSchema: GenMessage<PrefixRules> = /*@__PURE__*/
+  messageDesc(file_link, 30);
+
+/**
+ * @generated from message martlet.link.v1.PrefixRule
+ */
+export type PrefixRule = Message<"martlet.link.v1.PrefixRule"> & {
+  /**
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * @generated from field: uint32 length_min = 2;
+   */
+  lengthMin: number;
+
+  /**
+   * @generated from field: uint32 length_max = 3;
+   */
+  lengthMax: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.PrefixRule.
+ * Use `create(PrefixRuleSchema)` to create a new message.
+ */
+export const PrefixRuleSchema: GenMessage<PrefixRule> = /*@__PURE__*/
+  messageDesc(file_link, 31);
+
+/**
+ * @generated from message martlet.link.v1.Action
+ */
+export type Action = Message<"martlet.link.v1.Action"> & {
+  /**
+   * @generated from oneof martlet.link.v1.Action.body
+   */
+  body: {
+    /**
+     * @generated from field: uint32 set_local_pref = 1;
+     */
+    value: number;
+    case: "setLocalPref";
+  } | {
+    /**
+     * @generated from field: uint32 set_med = 2;
+     */
+    value: number;
+    case: "setMed";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.Communities add_communities = 3;
+     */
+    value: Communities;
+    case: "addCommunities";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.Communities remove_communities = 4;
+     */
+    value: Communities;
+    case: "removeCommunities";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.Prepend prepend = 5;
+     */
+    value: Prepend;
+    case: "prepend";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message martlet.link.v1.Action.
+ * Use `create(ActionSchema)` to create a new message.
+ */
+export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
+  messageDesc(file_link, 32);
+
+/**
+ * @generated from message martlet.link.v1.Communities
+ */
+export type Communities = Message<"martlet.link.v1.Communities"> & {
+  /**
+   * @generated from field: repeated uint32 communities = 1;
+   */
+  communities: number[];
+};
+
+/**
+ * Describes the message martlet.link.v1.Communities.
+ * Use `create(CommunitiesSchema)` to create a new message.
+ */
+export const CommunitiesSchema: GenMessage<Communities> = /*@__PURE__*/
+  messageDesc(file_link, 33);
+
+/**
+ * @generated from message martlet.link.v1.Prepend
+ */
+export type Prepend = Message<"martlet.link.v1.Prepend"> & {
+  /**
+   * @generated from field: uint32 asn = 1;
+   */
+  asn: number;
+
+  /**
+   * @generated from field: uint32 count = 2;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.Prepend.
+ * Use `create(PrependSchema)` to create a new message.
+ */
+export const PrependSchema: GenMessage<Prepend> = /*@__PURE__*/
+  messageDesc(file_link, 34);
 
 /**
  * @generated from message martlet.link.v1.Transport
@@ -733,7 +1238,7 @@ export type Transport = Message<"martlet.link.v1.Transport"> & {
  * Use `create(TransportSchema)` to create a new message.
  */
 export const TransportSchema: GenMessage<Transport> = /*@__PURE__*/
-  messageDesc(file_link, 20);
+  messageDesc(file_link, 35);
 
 /**
  * @generated from message martlet.link.v1.LookupRequest
@@ -759,7 +1264,7 @@ export type LookupRequest = Message<"martlet.link.v1.LookupRequest"> & {
  * Use `create(LookupRequestSchema)` to create a new message.
  */
 export const LookupRequestSchema: GenMessage<LookupRequest> = /*@__PURE__*/
-  messageDesc(file_link, 21);
+  messageDesc(file_link, 36);
 
 /**
  * @generated from message martlet.link.v1.LookupReply
@@ -781,7 +1286,7 @@ export type LookupReply = Message<"martlet.link.v1.LookupReply"> & {
  * Use `create(LookupReplySchema)` to create a new message.
  */
 export const LookupReplySchema: GenMessage<LookupReply> = /*@__PURE__*/
-  messageDesc(file_link, 22);
+  messageDesc(file_link, 37);
 
 /**
  * @generated from message martlet.link.v1.SpeakerSnapshot
@@ -833,7 +1338,7 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
  * Use `create(SpeakerSnapshotSchema)` to create a new message.
  */
 export const SpeakerSnapshotSchema: GenMessage<SpeakerSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 23);
+  messageDesc(file_link, 38);
 
 /**
  * @generated from message martlet.link.v1.TableSnapshot
@@ -860,7 +1365,7 @@ export type TableSnapshot = Message<"martlet.link.v1.TableSnapshot"> & {
  * Use `create(TableSnapshotSchema)` to create a new message.
  */
 export const TableSnapshotSchema: GenMessage<TableSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 24);
+  messageDesc(file_link, 39);
 
 /**
  * @generated from message martlet.link.v1.SessionSnapshot
@@ -939,7 +1444,7 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
  * Use `create(SessionSnapshotSchema)` to create a new message.
  */
 export const SessionSnapshotSchema: GenMessage<SessionSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 25);
+  messageDesc(file_link, 40);
 
 /**
  * @generated from message martlet.link.v1.NegotiatedSnapshot
@@ -983,7 +1488,7 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  * Use `create(NegotiatedSnapshotSchema)` to create a new message.
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 26);
+  messageDesc(file_link, 41);
 
 /**
  * @generated from message martlet.link.v1.GracefulRestart
@@ -1020,7 +1525,7 @@ export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
  * Use `create(GracefulRestartSchema)` to create a new message.
  */
 export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
-  messageDesc(file_link, 27);
+  messageDesc(file_link, 42);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -1079,7 +1584,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 28);
+  messageDesc(file_link, 43);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -1125,7 +1630,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 29);
+  messageDesc(file_link, 44);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1152,7 +1657,7 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 30);
+  messageDesc(file_link, 45);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -1191,7 +1696,7 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 31);
+  messageDesc(file_link, 46);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -1213,7 +1718,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 32);
+  messageDesc(file_link, 47);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -1277,7 +1782,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 33);
+  messageDesc(file_link, 48);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -1312,7 +1817,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 34);
+  messageDesc(file_link, 49);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -1347,7 +1852,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 35);
+  messageDesc(file_link, 50);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -1376,7 +1881,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 36);
+  messageDesc(file_link, 51);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -1475,7 +1980,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 37);
+  messageDesc(file_link, 52);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -1502,7 +2007,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 38);
+  messageDesc(file_link, 53);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -1531,5 +2036,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 39);
+  messageDesc(file_link, 54);
 
