@@ -1,6 +1,5 @@
 /** The tables of routes, and the decision. Layer 3. */
 export { AdjRibIn } from './adj-rib-in.ts'
-export { AdjRibOut, type Exporter } from './adj-rib-out.ts'
 export {
   CODES,
   EXTENDED_LENGTH,
@@ -26,10 +25,12 @@ export {
   REASONS,
   TIE_RULE,
 } from './decide.ts'
-export { Feed, type Member } from './feed.ts'
 export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
 export { type GroupListener, NextHops, NO_GROUP, nextHopOctets } from './next-hops.ts'
-export { PACK_ROWS_MAX, Packer } from './packer.ts'
+export { AdjRibOut, type Exporter } from './out/adj-rib-out.ts'
+export { Feed, type Member } from './out/feed.ts'
+export { PACK_ROWS_MAX, Packer } from './out/packer.ts'
+export { type GroupTables, UpdateGroup } from './out/update-group.ts'
 export {
   type AttributeSetId,
   LOCAL_PEER,
@@ -46,4 +47,3 @@ export {
   type PeerKind,
   peerId,
 } from './rows.ts'
-export { type GroupTables, UpdateGroup } from './update-group.ts'

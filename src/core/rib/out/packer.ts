@@ -1,7 +1,7 @@
-import { grownInt32, type Interner } from '../base/index.ts'
-import type { PrefixId, PrefixTable } from '../net/index.ts'
-import { UpdateBuilder } from '../wire/index.ts'
-import { NO_OUT_SET, NONE, type OutSetId, type PeerId } from './rows.ts'
+import { grownInt32, type Interner } from '../../base/index.ts'
+import type { PrefixId, PrefixTable } from '../../net/index.ts'
+import { UpdateBuilder } from '../../wire/index.ts'
+import { NO_OUT_SET, NONE, type OutSetId, type PeerId } from '../rows.ts'
 
 /**
  * Rows into UPDATE messages, one message for as many rows of one attribute set as fit.

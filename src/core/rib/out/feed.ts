@@ -1,8 +1,8 @@
-import { Bitset } from '../base/index.ts'
-import type { PrefixId } from '../net/index.ts'
+import { Bitset } from '../../base/index.ts'
+import type { PrefixId } from '../../net/index.ts'
+import type { LocRib } from '../loc-rib.ts'
+import { NO_OUT_SET, type OutSetId, type PeerId } from '../rows.ts'
 import type { AdjRibOut } from './adj-rib-out.ts'
-import type { LocRib } from './loc-rib.ts'
-import { NO_OUT_SET, type OutSetId, type PeerId } from './rows.ts'
 
 /** A member of an update group: who it is, and where messages to it go. */
 export interface Member {

@@ -1,11 +1,11 @@
-import type { Interner } from '../base/index.ts'
-import type { PrefixId } from '../net/index.ts'
-import { endOfRib } from '../wire/index.ts'
+import type { Interner } from '../../base/index.ts'
+import type { PrefixId } from '../../net/index.ts'
+import { endOfRib } from '../../wire/index.ts'
+import type { LocRib } from '../loc-rib.ts'
+import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from '../rows.ts'
 import { AdjRibOut, type Exporter } from './adj-rib-out.ts'
 import { Feed, type Member } from './feed.ts'
-import type { LocRib } from './loc-rib.ts'
 import { PACK_ROWS_MAX, type Packer } from './packer.ts'
-import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from './rows.ts'
 
 /**
  * Peers that are sent the same bytes.

@@ -1,6 +1,6 @@
-import { grownInt32, grownUint16, grownUint32, type Interner } from '../base/index.ts'
-import type { PrefixId } from '../net/index.ts'
-import type { LocRib } from './loc-rib.ts'
+import { grownInt32, grownUint16, grownUint32, type Interner } from '../../base/index.ts'
+import type { PrefixId } from '../../net/index.ts'
+import type { LocRib } from '../loc-rib.ts'
 import {
   type AttributeSetId,
   LOCAL_PEER,
@@ -9,7 +9,7 @@ import {
   NONE,
   type OutSetId,
   type PeerId,
-} from './rows.ts'
+} from '../rows.ts'
 
 /** What the members of one update group are to hold. RFC 4271 §3.2. */
 
