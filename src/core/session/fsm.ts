@@ -28,7 +28,8 @@ import {
   worded,
 } from './ending.ts'
 import type { FsmOwner } from './fsm-owner.ts'
-import { explain, negotiate, offer } from './negotiation.ts'
+import { explain, negotiate } from './negotiation.ts'
+import { offer } from './offer.ts'
 import { jittered, Timers } from './timers.ts'
 import type { ConnectionId, SessionError } from './types.ts'
 
@@ -192,6 +193,7 @@ export class Fsm {
         return
       case 'OpenConfirm':
         this.#negotiated = move.negotiated
+        this.#framer.messageMax = move.negotiated.messageMax
         this.#offered = move.offered
         this.#listened(now)
         this.#keepalive(now)
@@ -335,14 +337,17 @@ export class Fsm {
   }
 
   /**
-   * Sends a KEEPALIVE, and times the next at a third of the hold time, jittered. RFC 4271 §4.4, §10
+   * Sends a KEEPALIVE, and times the next, jittered: at most a third of the hold time later. RFC 4271
+   * §4.4, §10
    */
   #keepalive(now: Millis): void {
     const hold = this.#negotiated?.holdSeconds ?? 0
     this.#keepaliveAt = now
     this.#timers.keepalive = NEVER
     if (hold > 0) {
-      const next = jittered(now, millis(seconds(hold) / 3), this.#owner.chance)
+      const third = seconds(hold) / 3
+      const interval = millis(Math.min(this.#owner.config.keepalive ?? third, third))
+      const next = jittered(now, interval, this.#owner.chance)
       this.#timers.keepalive = millis(Math.max(next, after(now, KEEPALIVE_MIN)))
     }
     this.#send(encodeKeepalive())
