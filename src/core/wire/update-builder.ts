@@ -13,6 +13,9 @@ import { MESSAGE_TYPES } from './iana.ts'
  *   IPv4   withdrawn routes, or attributes and NLRI, in the fields of RFC 4271 §4.3
  *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI first (RFC 7606 §5.1) and the other attributes
  *
+ * IPv4 with an IPv6 next hop is announced as IPv6 is, and withdrawn as IPv4 is: RFC 8950 §3. Where several paths of a prefix are sent, each prefix follows its path identifier, four octets,
+ * in all of these: RFC 7911 §3.
+ *
  * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64
  * KiB, because a buffer for each would cost more than all the rest; one that is kept keeps its
  * neighbours.
@@ -20,10 +23,14 @@ import { MESSAGE_TYPES } from './iana.ts'
 export class UpdateBuilder {
   readonly #nlri: Uint8Array
   readonly #messageMax: number
+  /** octets before each prefix */
+  readonly #identifier: number
   readonly #body: Writer
   #pool: Uint8Array = NOTHING
   #pooled = 0
   #mode: 'announce' | 'withdraw' = 'withdraw'
+  /** prefixes go into MP_REACH_NLRI or MP_UNREACH_NLRI */
+  #multiprotocol = false
   #family: Family = 'ipv4'
   #attributes: Uint8Array = NOTHING
   #nextHop: Uint8Array = NOTHING
@@ -32,9 +39,13 @@ export class UpdateBuilder {
   #used = 0
   #count = 0
 
-  /** @param messageMax  octets of a message with its header, as negotiated */
-  constructor(messageMax: number) {
+  /**
+   * @param messageMax  octets of a message with its header, as negotiated
+   * @param addPath     prefixes have path identifiers
+   */
+  constructor(messageMax: number, addPath = false) {
     this.#messageMax = messageMax
+    this.#identifier = addPath ? PATH_IDENTIFIER_OCTETS : 0
     this.#nlri = new Uint8Array(messageMax)
     this.#body = new Writer(messageMax - HEADER_OCTETS)
   }
@@ -48,38 +59,46 @@ export class UpdateBuilder {
    * Begins announcements.
    *
    * @param attributes  as `encodeAttributes` wrote them; kept until the next call, not copied
-   * @param nextHop     IPv6: 16 octets, or 32 with a link-local address; not used for IPv4
+   * @param nextHop     of MP_REACH_NLRI: 16 octets, or 32 with a link-local address; none where
+   *   `attributes` have NEXT_HOP
    * @returns false where not even the shortest prefix fits beside the attributes
    */
   announce(family: Family, attributes: Uint8Array, nextHop: Uint8Array): boolean {
-    this.#begin('announce', family)
+    this.#begin('announce', family, family === 'ipv6' || nextHop.length > 0)
     this.#attributes = attributes
     this.#nextHop = nextHop
     this.#room = this.#messageMax - FIXED_OCTETS - attributes.length
-    if (family === 'ipv6') this.#room -= MP_OCTETS + 2 + nextHop.length
-    return this.#room > 0
+    if (this.#multiprotocol) this.#room -= MP_OCTETS + 2 + nextHop.length
+    return this.#room > this.#identifier
   }
 
   /** Begins withdrawals. */
   withdraw(family: Family): void {
-    this.#begin('withdraw', family)
+    this.#begin('withdraw', family, family === 'ipv6')
     this.#attributes = NOTHING
     this.#nextHop = NOTHING
     this.#room = this.#messageMax - FIXED_OCTETS
-    if (family === 'ipv6') this.#room -= MP_OCTETS
+    if (this.#multiprotocol) this.#room -= MP_OCTETS
   }
 
   /**
    * Adds the prefix of `length` bits at `bytes[offset]`; bits beyond are sent as zero.
    *
+   * @param path  its path identifier, where prefixes have one
    * @returns false, with nothing added, when the message is full. False for the first prefix means
    *   that it does not fit beside these attributes at all
    */
-  add(bytes: Uint8Array, offset: number, length: number): boolean {
+  add(bytes: Uint8Array, offset: number, length: number, path = 0): boolean {
     const octets = (length + 7) >>> 3
     let at = this.#used
-    if (at + 1 + octets > this.#room) return false
+    if (at + this.#identifier + 1 + octets > this.#room) return false
     const nlri = this.#nlri
+    if (this.#identifier !== 0) {
+      nlri[at++] = path >>> 24
+      nlri[at++] = path >>> 16
+      nlri[at++] = path >>> 8
+      nlri[at++] = path
+    }
     nlri[at++] = length
     for (let index = 0; index < octets; index++) nlri[at++] = bytes[offset + index]!
     if ((length & 7) !== 0) nlri[at - 1] = nlri[at - 1]! & (0xff00 >>> (length & 7))
@@ -97,7 +116,7 @@ export class UpdateBuilder {
     const body = this.#body
     const nlri = this.#nlri.subarray(0, this.#used)
     body.reset()
-    if (this.#family === 'ipv6') this.#writeMultiprotocol(body, nlri)
+    if (this.#multiprotocol) this.#writeMultiprotocol(body, nlri)
     else this.#writeClassic(body, nlri)
     this.#used = 0
     this.#count = 0
@@ -121,8 +140,9 @@ export class UpdateBuilder {
     return message
   }
 
-  #begin(mode: 'announce' | 'withdraw', family: Family): void {
+  #begin(mode: 'announce' | 'withdraw', family: Family, multiprotocol: boolean): void {
     this.#mode = mode
+    this.#multiprotocol = multiprotocol
     this.#family = family
     this.#used = 0
     this.#count = 0
@@ -161,6 +181,9 @@ const NOTHING = new Uint8Array(0)
 
 /** Header, and the two length fields of an UPDATE. */
 const FIXED_OCTETS = HEADER_OCTETS + 4
+
+/** Octets of a path identifier. RFC 7911 §3 */
+export const PATH_IDENTIFIER_OCTETS = 4
 
 /** Octets from which messages are cut. */
 const POOL_OCTETS = 65536

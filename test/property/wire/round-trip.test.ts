@@ -86,46 +86,89 @@ test('an OPEN comes back as it was, with few parameters and with many', t => {
   t.true(extended > 0)
 })
 
-const packing = test.macro((t, bits: 32 | 128, withdrawn: boolean) => {
-  const family = bits === 32 ? 'ipv4' : 'ipv6'
-  const prefixes = fc.array(prefixIn(bits), { minLength: 1, maxLength: 400, size: 'max' })
-  fc.assert(
-    fc.property(prefixes, attributes, fc.integer({ min: 700, max: 4096 }), (list, from, max) => {
-      const { unknown: _left, largeCommunities: _out, ...small } = from
-      const bytes = encoded(small, true)
-      if (bytes.length > max - 100) return
-      const builder = new UpdateBuilder(max)
-      if (withdrawn) builder.withdraw(family)
-      else t.true(builder.announce(family, bytes, new Uint8Array(16).fill(1)))
-      const messages: Uint8Array[] = []
-      for (const { bytes: octets, length } of list) {
-        if (builder.add(octets, 0, length)) continue
-        messages.push(builder.finish())
-        t.true(builder.add(octets, 0, length), 'a message that is empty takes a prefix')
-      }
-      messages.push(builder.finish())
-      const nlri = messages.flatMap(message => {
-        t.true(message.length <= max)
-        return [...nlriIn(message, withdrawn, family)]
-      })
-      t.deepEqual(nlri, list.flatMap(wireForm))
-    }),
-    { numRuns: 50 },
-  )
-})
-test('IPv4 announcements are packed and unpacked', packing, 32, false)
-test('IPv4 withdrawals are packed and unpacked', packing, 32, true)
-test('IPv6 announcements are packed and unpacked', packing, 128, false)
-test('IPv6 withdrawals are packed and unpacked', packing, 128, true)
-
-function wireForm({ length, bytes }: { length: number; bytes: Uint8Array }): number[] {
-  return [length, ...bytes.subarray(0, (length + 7) >>> 3)]
+interface Packing {
+  readonly bits: 32 | 128
+  readonly withdrawn?: boolean
+  readonly addPath?: boolean
+  /** octets of the next hop in MP_REACH_NLRI */
+  readonly nextHop?: number
 }
 
-function nlriIn(message: Uint8Array, withdrawn: boolean, family: 'ipv4' | 'ipv6'): Uint8Array {
+const packing = test.macro(
+  (t, { bits, withdrawn = false, addPath = false, nextHop = 0 }: Packing) => {
+    const family = bits === 32 ? 'ipv4' : 'ipv6'
+    const entry = fc.record({
+      path: fc.integer({ min: 0, max: 0xffffffff }),
+      prefix: prefixIn(bits),
+    })
+    const entries = fc.array(entry, { minLength: 1, maxLength: 400, size: 'max' })
+    const sizes = fc.oneof(fc.integer({ min: 700, max: 4096 }), fc.constant(65_535))
+    let full = 0
+    fc.assert(
+      fc.property(entries, attributes, sizes, (list, from, max) => {
+        const { unknown: _left, largeCommunities: _out, ...small } = from
+        const bytes = encoded(small, true)
+        if (bytes.length > max - 100) return
+        const builder = new UpdateBuilder(max, addPath)
+        if (withdrawn) builder.withdraw(family)
+        else t.true(builder.announce(family, bytes, new Uint8Array(nextHop).fill(1)))
+        const messages: Uint8Array[] = []
+        for (const { path, prefix } of list) {
+          if (builder.add(prefix.bytes, 0, prefix.length, path)) continue
+          messages.push(builder.finish())
+          // what did not fit would not have fitted the message
+          full++
+          t.true(messages.at(-1)!.length + wireForm({ path, prefix }, addPath).length > max)
+          t.true(
+            builder.add(prefix.bytes, 0, prefix.length, path),
+            'an empty message takes a prefix',
+          )
+        }
+        messages.push(builder.finish())
+        const multiprotocol = bits === 128 || nextHop > 0
+        const nlri = messages.flatMap(message => {
+          t.true(message.length <= max)
+          return [...nlriIn(message, withdrawn, multiprotocol)]
+        })
+        t.deepEqual(
+          nlri,
+          list.flatMap(each => wireForm(each, addPath)),
+        )
+      }),
+      { numRuns: 50 },
+    )
+    t.true(full > 0)
+  },
+)
+test('IPv4 announcements are packed and unpacked', packing, { bits: 32 })
+test('IPv4 withdrawals are packed and unpacked', packing, { bits: 32, withdrawn: true })
+test('IPv6 announcements are packed and unpacked', packing, { bits: 128, nextHop: 16 })
+test('IPv6 withdrawals are packed and unpacked', packing, { bits: 128, withdrawn: true })
+test('RFC 8950 §3: so are IPv4 ones in MP_REACH_NLRI', packing, { bits: 32, nextHop: 4 })
+for (const bits of [32, 128] as const) {
+  const nextHop = bits === 32 ? 0 : 16
+  const family = bits === 32 ? 'IPv4' : 'IPv6'
+  const announced = `RFC 7911 §3: ${family} announcements with path identifiers are packed and unpacked`
+  test(announced, packing, { bits, addPath: true, nextHop })
+  const withdrawn = `RFC 7911 §3: ${family} withdrawals with path identifiers are packed and unpacked`
+  test(withdrawn, packing, { bits, addPath: true, withdrawn: true })
+}
+
+interface Entry {
+  readonly path: number
+  readonly prefix: { readonly length: number; readonly bytes: Uint8Array }
+}
+
+function wireForm({ path, prefix }: Entry, addPath: boolean): number[] {
+  const { length, bytes } = prefix
+  const identifier = addPath ? [24, 16, 8, 0].map(shift => (path >>> shift) & 255) : []
+  return [...identifier, length, ...bytes.subarray(0, (length + 7) >>> 3)]
+}
+
+function nlriIn(message: Uint8Array, withdrawn: boolean, multiprotocol: boolean): Uint8Array {
   const update = splitUpdate(message.subarray(19))
   if ('remedy' in update) throw new Error(update.why)
-  if (family === 'ipv4') return withdrawn ? update.withdrawn : update.nlri
+  if (!multiprotocol) return withdrawn ? update.withdrawn : update.nlri
   const at = locateReach(update.attributes)
   const part = withdrawn
     ? unreachAt(update.attributes, at.unreachStart, at.unreachEnd)
