@@ -31,6 +31,13 @@ export {
   type Resource,
 } from './kinds.ts'
 export {
+  type Labels,
+  parseSelector,
+  SELECTOR_DEPTH_MAX,
+  type Selector,
+  type SelectorFault,
+} from './selector.ts'
+export {
   asNumberOf,
   type PeerEndpoint,
   parseDuration,
