@@ -1,72 +1,33 @@
-import { AS_TRANS, type Asn, type Family, toAsn } from '../net/index.ts'
+import { type Asn, type Family, toAsn } from '../net/index.ts'
 import {
-  afiSafiOf,
-  BGP_VERSION,
   type Capability,
   describeNotification,
   ERROR_CODES,
+  EXTENDED_MESSAGE_MAX,
   encodeCapabilities,
+  FAMILY_SPECS,
   type Fault,
   familyOfAfiSafi,
   type GracefulRestart,
   type GracefulRestartCapability,
+  type LongLivedFamily,
   MESSAGE_MAX,
   type Negotiated,
   type Notification,
+  namedCapability,
   OPEN_ERROR,
   type Open,
-  RESTART_SECONDS_MAX,
+  type Role,
   resetFault,
 } from '../wire/index.ts'
-import type { RestartStanding, SessionConfig } from './types.ts'
+import { multiprotocol, offer, ROLE_NUMBERS, ROLES } from './offer.ts'
+import { optionsOf } from './options.ts'
+import type { SessionConfig } from './types.ts'
 
 /**
- * What we say in our OPEN, and what both OPENs together agree. RFC 4271 §4.2 and §6.2, RFC 5492,
- * RFC 4724 §3.
+ * What both OPENs together agree. RFC 4271 §4.2 and §6.2, RFC 5492, and the documents of each
+ * capability.
  */
-
-/** Our OPEN. */
-export function offer(config: SessionConfig, standing: RestartStanding): Open {
-  return {
-    type: 'OPEN',
-    version: BGP_VERSION,
-    // RFC 6793 §4.2.1
-    asn: config.localAs > 0xffff ? AS_TRANS : config.localAs,
-    holdSeconds: Math.floor(config.hold / 1000),
-    routerId: config.routerId,
-    capabilities: [
-      ...multiprotocol(config.families),
-      { type: 'route-refresh' },
-      gracefulRestart(config, standing),
-      { type: 'four-octet-as', asn: config.localAs },
-    ],
-  }
-}
-
-/** Offered always: it also says that we keep the routes of others, and send End-of-RIB. */
-function gracefulRestart(
-  { families, restart }: SessionConfig,
-  { restarting, forwarding }: RestartStanding,
-): Capability {
-  const kept = restart === undefined ? [] : families
-  return {
-    type: 'graceful-restart',
-    restarting,
-    notification: true,
-    restartSeconds: Math.min(Math.floor((restart ?? 0) / 1000), RESTART_SECONDS_MAX),
-    families: kept.map(family => ({ ...afiSafi(family), forwarding })),
-  }
-}
-
-/** No more than the two numbers. */
-function afiSafi(family: Family): { afi: number; safi: number } {
-  const { afi, safi } = afiSafiOf(family)
-  return { afi, safi }
-}
-
-function multiprotocol(families: readonly Family[]): Capability[] {
-  return families.map(family => ({ type: 'multiprotocol', ...afiSafi(family) }))
-}
 
 /**
  * Checks the peer's OPEN in the order of RFC 4271 §6.2, and agrees; or the fault with its
@@ -79,22 +40,80 @@ export function negotiate(config: SessionConfig, open: Open): Negotiated | Fault
   if (fault !== undefined) return fault
   const families = commonFamilies(config.families, open.capabilities)
   if (families.length === 0) return noFamilyFault(config, open)
-  const restart = restartOf(open.capabilities, families)
+  const refused = roleFault(config, open.capabilities) ?? requiredFault(config, open.capabilities)
+  if (refused !== undefined) return refused
   return {
     peerAs,
     peerRouterId: open.routerId,
     holdSeconds: Math.min(Math.floor(config.hold / 1000), open.holdSeconds),
-    families,
-    fourOctetAs: open.capabilities.some(({ type }) => type === 'four-octet-as'),
-    routeRefresh: open.capabilities.some(({ type }) => type === 'route-refresh'),
-    messageMax: MESSAGE_MAX,
-    enhancedRefresh: false,
-    longLived: [],
-    addPathReceive: [],
-    addPathSend: [],
-    extendedNextHop: false,
-    ...(restart && { gracefulRestart: restart }),
+    ...capabilitiesOf(config, open.capabilities, families),
   }
+}
+
+/** What the capabilities of both sides come to, in the families agreed on. */
+function capabilitiesOf(
+  config: SessionConfig,
+  offered: readonly Capability[],
+  families: readonly Family[],
+): Omit<Negotiated, 'peerAs' | 'peerRouterId' | 'holdSeconds'> {
+  const options = optionsOf(config)
+  const offers = (name: Capability['type']): boolean => offered.some(({ type }) => type === name)
+  const restart = restartOf(offered, families)
+  const role = external(config) ? roleOf(offered) : undefined
+  const nextHops = options.extendedNextHop === true && families.includes('ipv4')
+  const longer = options.extendedMessages === true && offers('extended-message')
+  const { receive, send } = options.addPath ?? { receive: false, send: false }
+  return {
+    families,
+    fourOctetAs: offers('four-octet-as'),
+    routeRefresh: offers('route-refresh'),
+    enhancedRefresh: offers('enhanced-route-refresh'),
+    messageMax: longer ? EXTENDED_MESSAGE_MAX : MESSAGE_MAX,
+    // RFC 9494 §4.1: without graceful restart it is ignored
+    longLived: options.longLived === undefined || !restart ? [] : longLivedOf(offered, families),
+    addPathReceive: receive ? addPathFamilies(offered, families, 'send') : [],
+    addPathSend: send ? addPathFamilies(offered, families, 'receive') : [],
+    extendedNextHop: nextHops && takesIpv6NextHops(offered),
+    ...(restart && { gracefulRestart: restart }),
+    ...(role && { peerRole: role }),
+  }
+}
+
+/** RFC 7911 §4: what one side sends, the other has to receive. */
+function addPathFamilies(
+  offered: readonly Capability[],
+  agreed: readonly Family[],
+  direction: 'receive' | 'send',
+): readonly Family[] {
+  const named = offered
+    .flatMap(capability => (capability.type === 'add-path' ? capability.families : []))
+    .filter(row => row[direction])
+    .map(({ afi, safi }) => familyOfAfiSafi(afi, safi))
+  return agreed.filter(family => named.includes(family))
+}
+
+/** RFC 8950 §4: IPv4 unicast routes with next hops of AFI 2. */
+function takesIpv6NextHops(offered: readonly Capability[]): boolean {
+  return offered
+    .flatMap(capability => (capability.type === 'extended-next-hop' ? capability.families : []))
+    .some(
+      ({ afi, safi, nextHopAfi }) =>
+        familyOfAfiSafi(afi, safi) === 'ipv4' && nextHopAfi === FAMILY_SPECS.ipv6.afi,
+    )
+}
+
+/** RFC 9494 §3.1: of several capabilities the last one counts, as in RFC 4724 §3. */
+function longLivedOf(
+  offered: readonly Capability[],
+  agreed: readonly Family[],
+): readonly LongLivedFamily[] {
+  const theirs = offered.findLast(({ type }) => type === 'long-lived-graceful-restart')
+  if (theirs?.type !== 'long-lived-graceful-restart') return []
+  return agreed.flatMap(family => {
+    const row = theirs.families.find(({ afi, safi }) => familyOfAfiSafi(afi, safi) === family)
+    if (row === undefined) return []
+    return [{ family, staleSeconds: row.staleSeconds, forwarding: row.forwarding }]
+  })
 }
 
 /**
@@ -134,10 +153,7 @@ function peerAsOf(config: SessionConfig, open: Open): Asn | Fault {
 
 /** RFC 6286 §2.2: not zero, and not our own inside an AS. */
 function identifierFault(config: SessionConfig, open: Open): Fault | undefined {
-  if (
-    open.routerId !== 0 &&
-    !(config.localAs === config.peerAs && open.routerId === config.routerId)
-  )
+  if (open.routerId !== 0 && (external(config) || open.routerId !== config.routerId))
     return undefined
   return resetFault(
     ERROR_CODES.OPEN_MESSAGE,
@@ -186,6 +202,69 @@ function noFamilyFault(config: SessionConfig, open: Open): Fault {
   )
 }
 
+/** Who is whose counterpart. RFC 9234 §4.2, Table 2 */
+const COUNTERPARTS: Readonly<Record<Role, Role>> = {
+  provider: 'customer',
+  customer: 'provider',
+  'route-server': 'route-server-client',
+  'route-server-client': 'route-server',
+  peer: 'peer',
+}
+
+function external({ localAs, peerAs }: SessionConfig): boolean {
+  return localAs !== peerAs
+}
+
+/** The numbers of the roles that are offered, each once. */
+function roleNumbers(offered: readonly Capability[]): readonly number[] {
+  return [...new Set(offered.flatMap(each => (each.type === 'role' ? [each.role] : [])))]
+}
+
+function roleOf(offered: readonly Capability[]): Role | undefined {
+  const [number] = roleNumbers(offered)
+  return ROLES.find(role => ROLE_NUMBERS[role] === number)
+}
+
+/**
+ * RFC 9234 §4.2: one role, the counterpart of ours; none only where it is not insisted on. Inside
+ * an AS a role means nothing.
+ */
+function roleFault(config: SessionConfig, offered: readonly Capability[]): Fault | undefined {
+  if (!external(config)) return undefined
+  const numbers = roleNumbers(offered)
+  if (numbers.length > 1) return mismatch(`the peer has several roles: ${numbers.join(', ')}`)
+  const { role: ours, roleRequired } = optionsOf(config)
+  if (ours === undefined) return undefined
+  if (numbers.length === 0)
+    return roleRequired === true ? mismatch('the peer does not say its role') : undefined
+  const wanted = COUNTERPARTS[ours]
+  const theirs = roleOf(offered)
+  if (theirs === wanted) return undefined
+  return mismatch(`we are ${ours} to the peer; it is ${theirs ?? `role ${numbers[0]}`} to us`)
+}
+
+function mismatch(why: string): Fault {
+  return resetFault(ERROR_CODES.OPEN_MESSAGE, OPEN_ERROR.ROLE_MISMATCH, why)
+}
+
+/**
+ * RFC 5492 §3 and §5: what the peer has to offer and does not is in the data, as our OPEN has it.
+ */
+function requiredFault(config: SessionConfig, offered: readonly Capability[]): Fault | undefined {
+  const { required = [] } = optionsOf(config)
+  const missing = required.filter(name => !offered.some(({ type }) => type === name))
+  if (missing.length === 0) return undefined
+  const ours = offer(config, { restarting: false, forwarding: false }).capabilities
+  return resetFault(
+    ERROR_CODES.OPEN_MESSAGE,
+    OPEN_ERROR.UNSUPPORTED_CAPABILITY,
+    `the peer does not offer ${missing.join(', ')}`,
+    encodeCapabilities(
+      missing.map(name => ours.find(({ type }) => type === name) ?? namedCapability(name)),
+    ),
+  )
+}
+
 /** One line on a NOTIFICATION that the peer sent, with what it objects to where we can know. */
 export function explain(received: Notification, config: SessionConfig): string {
   const line = describeNotification(received)
@@ -200,4 +279,6 @@ const OBJECTED: Readonly<Record<number, (config: SessionConfig) => string>> = {
     `the peer does not accept a hold time of ${Math.floor(config.hold / 1000)} s`,
   [OPEN_ERROR.UNSUPPORTED_CAPABILITY]: config =>
     `the peer wants more than ${config.families.join(', ')}`,
+  [OPEN_ERROR.ROLE_MISMATCH]: config =>
+    `the peer does not expect ${optionsOf(config).role ?? 'a peer without a role'}`,
 }

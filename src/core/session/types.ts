@@ -41,7 +41,10 @@ export interface SessionConfig {
   readonly options?: SessionOptions
 }
 
-/** What our OPEN offers beside that, and what it asks of the peer's. Absent: no. */
+/**
+ * What our OPEN offers beside that, and what it asks of the peer's. Absent: no, or the default of
+ * options.ts.
+ */
 export interface SessionOptions {
   /** several paths of a prefix, to us and from us. RFC 7911 */
   readonly addPath?: { readonly receive: boolean; readonly send: boolean }

@@ -11,6 +11,9 @@ import type { Fault, Notification, Remedy } from './message.ts'
 /** No message of a session without RFC 8654 is longer, header included. RFC 4271 §4.1 */
 export const MESSAGE_MAX = 4096
 
+/** No message is longer where both sides offered RFC 8654; OPEN and KEEPALIVE do not grow. */
+export const EXTENDED_MESSAGE_MAX = 0xffff
+
 /**
  * Octets of data in a NOTIFICATION, so that it fits any session: 4,096 less the header, code and
  * subcode.

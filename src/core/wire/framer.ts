@@ -132,7 +132,9 @@ function headerFault(bytes: Uint8Array, at: number, messageMax: number): Fault |
       )
   const length = lengthAt(bytes, at)
   const type = bytes[at + 18]!
-  if (length < HEADER_OCTETS || length > messageMax) return lengthFault(bytes, at, type)
+  // RFC 8654 §4: OPEN and KEEPALIVE "are limited to 4,096 octets"
+  const most = type === MESSAGE_TYPES.OPEN ? MESSAGE_MAX : messageMax
+  if (length < HEADER_OCTETS || length > most) return lengthFault(bytes, at, type)
   const least = OCTETS_MIN[type]
   if (least === undefined)
     return resetFault(

@@ -14,7 +14,7 @@ export const MESSAGE_TYPES = {
   ROUTE_REFRESH: 5,
 } as const
 
-/** Error codes of a NOTIFICATION. RFC 4271 §4.5, RFC 7313 §5 */
+/** Error codes of a NOTIFICATION. RFC 4271 §4.5, RFC 7313 §5, RFC 9687 §3 */
 export const ERROR_CODES = {
   MESSAGE_HEADER: 1,
   OPEN_MESSAGE: 2,
@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   FINITE_STATE_MACHINE: 5,
   CEASE: 6,
   ROUTE_REFRESH_MESSAGE: 7,
+  SEND_HOLD_TIMER_EXPIRED: 8,
 } as const
 
 /** Subcodes of Message Header Error. RFC 4271 §6.1 */
@@ -66,6 +67,12 @@ export const FSM_ERROR = {
   UNEXPECTED_IN_ESTABLISHED: 3,
 } as const
 
+/** Subcodes of ROUTE-REFRESH Message Error. RFC 7313 §5 */
+export const REFRESH_ERROR = { INVALID_MESSAGE_LENGTH: 1 } as const
+
+/** What a ROUTE-REFRESH says: its third octet. RFC 7313 §3.2 */
+export const REFRESH_SUBTYPE = { REQUEST: 0, BEGINS: 1, ENDS: 2 } as const
+
 /** Subcodes of Cease. RFC 4486 §4, RFC 8538 §3.1, RFC 9384 §3 */
 export const CEASE = {
   MAXIMUM_NUMBER_OF_PREFIXES_REACHED: 1,
@@ -84,8 +91,14 @@ export const CEASE = {
 export const CAPABILITY_CODES = {
   MULTIPROTOCOL: 1,
   ROUTE_REFRESH: 2,
+  EXTENDED_NEXT_HOP: 5,
+  EXTENDED_MESSAGE: 6,
+  ROLE: 9,
   GRACEFUL_RESTART: 64,
   FOUR_OCTET_AS: 65,
+  ADD_PATH: 69,
+  ENHANCED_ROUTE_REFRESH: 70,
+  LONG_LIVED_GRACEFUL_RESTART: 71,
 } as const
 
 /** The high bits of an attribute's flags octet. RFC 4271 §4.3 */

@@ -17,6 +17,7 @@ export {
   UNICAST,
 } from './families.ts'
 export {
+  EXTENDED_MESSAGE_MAX,
   MESSAGE_MAX,
   NOTIFICATION_DATA_MAX,
   notification,
@@ -35,6 +36,8 @@ export {
   HEADER_ERROR,
   MESSAGE_TYPES,
   OPEN_ERROR,
+  REFRESH_ERROR,
+  REFRESH_SUBTYPE,
   UPDATE_ERROR,
 } from './iana.ts'
 export type * from './message.ts'
@@ -48,13 +51,8 @@ export {
   SHUTDOWN_TEXT_MAX,
   shutdownText,
 } from './notification.ts'
-export {
-  BGP_VERSION,
-  decodeOpen,
-  encodeCapabilities,
-  encodeOpen,
-  RESTART_SECONDS_MAX,
-} from './open.ts'
+export { namedCapability, RESTART_SECONDS_MAX, STALE_SECONDS_MAX } from './open/capabilities.ts'
+export { BGP_VERSION, decodeOpen, encodeCapabilities, encodeOpen } from './open/open.ts'
 export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
 export {
   locateReach,
@@ -64,4 +62,4 @@ export {
   splitUpdate,
   unreachAt,
 } from './update.ts'
-export { endOfRib, UpdateBuilder } from './update-builder.ts'
+export { endOfRib, PATH_IDENTIFIER_OCTETS, UpdateBuilder } from './update-builder.ts'

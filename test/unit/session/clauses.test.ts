@@ -57,6 +57,8 @@ test('our OPEN says what we are', t => {
       { type: 'multiprotocol', afi: 1, safi: 1 },
       { type: 'multiprotocol', afi: 2, safi: 1 },
       { type: 'route-refresh' },
+      { type: 'extended-next-hop', families: [{ afi: 1, safi: 1, nextHopAfi: 2 }] },
+      { type: 'extended-message' },
       {
         type: 'graceful-restart',
         restarting: false,
@@ -68,6 +70,7 @@ test('our OPEN says what we are', t => {
         ],
       },
       { type: 'four-octet-as', asn: asn(4200000001) },
+      { type: 'enhanced-route-refresh' },
     ],
   })
 })

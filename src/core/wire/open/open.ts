@@ -1,12 +1,12 @@
-import { invariant, Reader, Writer } from '../base/index.ts'
-import { toAsn } from '../net/index.ts'
-import { MESSAGE_MAX, resetFault } from './fault.ts'
-import { HEADER_OCTETS, withHeader } from './framer.ts'
-import { CAPABILITY_CODES, ERROR_CODES, MESSAGE_TYPES, OPEN_ERROR } from './iana.ts'
-import type { Capability, Fault, GracefulRestartCapability, Open } from './message.ts'
+import { invariant, Reader, Writer } from '../../base/index.ts'
+import { MESSAGE_MAX, resetFault } from '../fault.ts'
+import { HEADER_OCTETS, withHeader } from '../framer.ts'
+import { ERROR_CODES, MESSAGE_TYPES, OPEN_ERROR } from '../iana.ts'
+import type { Capability, Fault, Open } from '../message.ts'
+import { decodeCapability, encodeCapability } from './capabilities.ts'
 
 /**
- * OPEN and its capabilities. RFC 4271 §4.2, RFC 5492, RFC 9072, RFC 4724.
+ * OPEN. RFC 4271 §4.2, RFC 5492, RFC 9072. Its capabilities are read in capabilities.ts.
  *
  *   octet  0      version
  *   octets 1..2   My Autonomous System
@@ -24,14 +24,6 @@ import type { Capability, Fault, GracefulRestartCapability, Open } from './messa
 
 /** The only version there is. RFC 4271 §4.2 */
 export const BGP_VERSION = 4
-
-/** Restart Time has twelve bits. RFC 4724 §3 */
-export const RESTART_SECONDS_MAX = 4095
-
-/** Flags of the graceful restart capability, and of a family in it. RFC 4724 §3, RFC 8538 §2 */
-const RESTART_STATE = 0x8000
-const NOTIFICATION_SUPPORT = 0x4000
-const FORWARDING_STATE = 0x80
 
 const PARAMETER_CAPABILITIES = 2
 const PARAMETERS_EXTENDED = 255
@@ -131,110 +123,6 @@ function decodeCapabilities(from: Reader, into: Capability[]): Fault | undefined
     into.push(capability)
   }
   return undefined
-}
-
-/**
- * One capability. One of a length that its definition does not know is carried like an unknown one,
- * and so not agreed upon; only the AS number is needed to go on at all.
- */
-function decodeCapability(code: number, value: Uint8Array): Capability | Fault {
-  const from = new Reader(value)
-  switch (code) {
-    case CAPABILITY_CODES.MULTIPROTOCOL: {
-      // RFC 4760 §8: AFI, a reserved octet, SAFI
-      if (value.length !== 4) break
-      const afi = from.u16()
-      from.u8()
-      return { type: 'multiprotocol', afi, safi: from.u8() }
-    }
-    case CAPABILITY_CODES.ROUTE_REFRESH:
-      if (value.length !== 0) break
-      return { type: 'route-refresh' }
-    case CAPABILITY_CODES.GRACEFUL_RESTART: {
-      const restart = decodeRestart(from)
-      if (restart === undefined) break
-      return restart
-    }
-    case CAPABILITY_CODES.FOUR_OCTET_AS: {
-      if (value.length !== 4)
-        return openFault(
-          OPEN_ERROR.UNSPECIFIC,
-          `the four-octet AS capability has ${value.length} octets instead of 4`,
-        )
-      const number = from.u32()
-      const asn = toAsn(number)
-      // RFC 7607 §2
-      if (asn === undefined)
-        return openFault(OPEN_ERROR.BAD_PEER_AS, `the peer is AS ${number}, which nobody may be`)
-      return { type: 'four-octet-as', asn }
-    }
-  }
-  return { type: 'unknown', code, value: value.slice() }
-}
-
-/**
- * RFC 4724 §3: flags and time in two octets, then four for each family. Undefined for another
- * length.
- */
-function decodeRestart(from: Reader): GracefulRestartCapability | undefined {
-  if (from.remaining % 4 !== 2) return undefined
-  const head = from.u16()
-  const families: GracefulRestartCapability['families'][number][] = []
-  while (from.remaining > 0) {
-    const afi = from.u16()
-    const safi = from.u8()
-    families.push({ afi, safi, forwarding: (from.u8() & FORWARDING_STATE) !== 0 })
-  }
-  return {
-    type: 'graceful-restart',
-    restarting: (head & RESTART_STATE) !== 0,
-    notification: (head & NOTIFICATION_SUPPORT) !== 0,
-    restartSeconds: head & RESTART_SECONDS_MAX,
-    families,
-  }
-}
-
-function encodeRestart(capability: GracefulRestartCapability, to: Writer): void {
-  const { restarting, notification, restartSeconds, families } = capability
-  invariant(restartSeconds <= RESTART_SECONDS_MAX, 'a restart time fits twelve bits')
-  const flags = (restarting ? RESTART_STATE : 0) | (notification ? NOTIFICATION_SUPPORT : 0)
-  to.u16(flags | restartSeconds)
-  for (const { afi, safi, forwarding } of families) {
-    to.u16(afi)
-    to.u8(safi)
-    to.u8(forwarding ? FORWARDING_STATE : 0)
-  }
-}
-
-function encodeCapability(capability: Capability, to: Writer): void {
-  switch (capability.type) {
-    case 'multiprotocol':
-      to.u8(CAPABILITY_CODES.MULTIPROTOCOL)
-      to.u8(4)
-      to.u16(capability.afi)
-      to.u8(0)
-      to.u8(capability.safi)
-      return
-    case 'route-refresh':
-      to.u8(CAPABILITY_CODES.ROUTE_REFRESH)
-      to.u8(0)
-      return
-    case 'four-octet-as':
-      to.u8(CAPABILITY_CODES.FOUR_OCTET_AS)
-      to.u8(4)
-      to.u32(capability.asn)
-      return
-    case 'graceful-restart':
-      to.u8(CAPABILITY_CODES.GRACEFUL_RESTART)
-      to.counted8(() => encodeRestart(capability, to))
-      return
-    case 'unknown':
-      to.u8(capability.code)
-      to.counted8(() => to.put(capability.value))
-      return
-    default:
-      capability satisfies never
-  }
 }
 
 function openFault(subcode: number, why: string, data?: Uint8Array): Fault {
