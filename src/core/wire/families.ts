@@ -17,7 +17,10 @@ export interface FamilySpec {
   readonly safi: number
   /** longest prefix */
   readonly bits: number
-  /** how many octets a next hop in MP_REACH_NLRI may have. RFC 4760 §3, RFC 2545 §3 */
+  /**
+   * how many octets a next hop in MP_REACH_NLRI may have. RFC 4760 §3, RFC 2545 §3; 16 or 32 of an
+   * IPv4 route make it an IPv6 address, RFC 8950 §3
+   */
   readonly nextHopOctets: readonly number[]
   readonly rfc: string
 }
@@ -32,8 +35,8 @@ export const FAMILY_SPECS: Readonly<Record<Family, FamilySpec>> = {
     afi: 1,
     safi: UNICAST,
     bits: 32,
-    nextHopOctets: [4],
-    rfc: 'RFC 4271 §4.3, RFC 4760 §3',
+    nextHopOctets: [4, 16, 32],
+    rfc: 'RFC 4271 §4.3, RFC 4760 §3, RFC 8950 §3',
   },
   ipv6: {
     family: 'ipv6',

@@ -167,6 +167,8 @@ export interface PathAttributes {
   readonly extendedCommunities?: readonly Uint8Array[]
   /** RFC 8092: global administrator, local data 1 and 2 */
   readonly largeCommunities?: readonly (readonly [number, number, number])[]
+  /** RFC 9234 §5: the AS that said it goes to customers alone */
+  readonly onlyToCustomer?: number
   readonly unknown?: readonly UnknownAttribute[]
 }
 

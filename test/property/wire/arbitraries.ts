@@ -43,6 +43,7 @@ export const attributes: fc.Arbitrary<PathAttributes> = fc.record(
       maxLength: 5,
     }),
     largeCommunities: fc.array(fc.tuple(word, word, word), { minLength: 1, maxLength: 30 }),
+    onlyToCustomer: word,
     unknown: fc
       .uniqueArray(
         fc.record({

@@ -26,7 +26,7 @@ const sequence = (...asns: number[]): AsPathSegment => ({ type: 'sequence', asns
 
 test('the table has each attribute once, by ascending code, with its RFC', t => {
   const codes = ATTRIBUTES.map(({ rules }) => rules.code)
-  t.deepEqual(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32])
+  t.deepEqual(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 35])
   for (const { rules } of ATTRIBUTES) t.regex(rules.rfc, /^RFC \d+/, rules.name)
 })
 

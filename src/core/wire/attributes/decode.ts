@@ -212,26 +212,35 @@ class Section {
       )
   }
 
-  /** The next hop of MP_REACH_NLRI, as an address or two. RFC 2545 §3 */
+  /**
+   * The next hop of MP_REACH_NLRI, as an address or two. RFC 2545 §3, RFC 8950 §3
+   *
+   * Departs from RFC 7606 §7.11: an IPv6 next hop that was not agreed on costs the routes, not the
+   * session. Its length is known, so that the NLRI behind it is found.
+   */
   #takeNextHop(draft: Draft): void {
     const { reach } = draft
-    if (reach === undefined || familyOfAfiSafi(reach.afi, reach.safi) === undefined) return
-    const own = reach.nextHop.subarray(0, Math.min(reach.nextHop.length, 16))
-    if (!isHost(own)) {
-      delete draft.nextHop
-      this.#fault(
-        updateFault(
-          'treat-as-withdraw',
-          UPDATE_ERROR.INVALID_NEXT_HOP_ATTRIBUTE,
-          `${formatAddress(own)} cannot be the next hop of MP_REACH_NLRI`,
-        ),
-      )
+    if (reach === undefined) return
+    const family = familyOfAfiSafi(reach.afi, reach.safi)
+    if (family === undefined) return
+    const { nextHop } = reach
+    if (family === 'ipv4' && nextHop.length !== 4 && this.#context.extendedNextHop !== true) {
+      this.#noNextHop(draft, 'an IPv4 route has an IPv6 next hop, which was not agreed on')
       return
     }
-    draft.nextHop = formatAddress(own)
-    if (reach.nextHop.length !== 32) return
-    const linkLocal = formatAddress(reach.nextHop.subarray(16))
-    if (isLinkLocal(linkLocal)) draft.linkLocalNextHop = linkLocal
+    const linkLocal = nextHop.length === 32 ? linkLocalIn(nextHop.subarray(16)) : undefined
+    const own = nextHop.subarray(0, Math.min(nextHop.length, 16))
+    if (isHost(own)) {
+      draft.nextHop = formatAddress(own)
+      if (linkLocal !== undefined) draft.linkLocalNextHop = linkLocal
+      // BIRD's way of saying that it has no other address on the link
+    } else if (linkLocal !== undefined && own.every(octet => octet === 0)) draft.nextHop = linkLocal
+    else this.#noNextHop(draft, `${formatAddress(own)} cannot be the next hop of MP_REACH_NLRI`)
+  }
+
+  #noNextHop(draft: Draft, why: string): void {
+    delete draft.nextHop
+    this.#fault(updateFault('treat-as-withdraw', UPDATE_ERROR.INVALID_NEXT_HOP_ATTRIBUTE, why))
   }
 
   /** Keeps the first faults, and always one that has the remedy of all. */
@@ -241,6 +250,11 @@ class Section {
     else if (remedy !== this.#remedy) this.#faults[UPDATE_FAULTS_MAX - 1] = fault
     this.#remedy = remedy
   }
+}
+
+function linkLocalIn(octets: Uint8Array): Address | undefined {
+  const address = formatAddress(octets)
+  return isLinkLocal(address) ? address : undefined
 }
 
 /** What outlives the UPDATE: not its routes, nor what was merged into other attributes. */

@@ -16,6 +16,8 @@ export interface AttributeContext {
   readonly fourOctetAs: boolean
   /** the peer is in another AS: what belongs inside one is discarded. RFC 7606 §7.5, §7.9, §7.10 */
   readonly ebgp: boolean
+  /** IPv4 routes may have IPv6 next hops; absent: they may not. RFC 8950 §4 */
+  readonly extendedNextHop?: boolean
 }
 
 /** MP_REACH_NLRI, RFC 4760 §3. The parts are views of the bytes that were decoded. */

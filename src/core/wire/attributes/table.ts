@@ -13,6 +13,7 @@ import { MULTI_EXIT_DISC } from './med.ts'
 import { MP_REACH_NLRI } from './mp-reach.ts'
 import { MP_UNREACH_NLRI } from './mp-unreach.ts'
 import { NEXT_HOP } from './next-hop.ts'
+import { ONLY_TO_CUSTOMER } from './only-to-customer.ts'
 import { ORIGIN } from './origin.ts'
 import { ORIGINATOR_ID } from './originator-id.ts'
 import type {
@@ -78,6 +79,7 @@ export const ATTRIBUTES: readonly AttributeRow[] = [
   row(AS4_PATH),
   row(AS4_AGGREGATOR),
   row(LARGE_COMMUNITY),
+  row(ONLY_TO_CUSTOMER),
 ]
 
 const BY_CODE: readonly (AttributeRow | undefined)[] = Array.from({ length: 256 }, (_, code) =>
