@@ -21,6 +21,12 @@ export const FACTS = {
   NO_EXPORT: 32,
   NO_ADVERTISE: 64,
   NO_EXPORT_SUBCONFED: 128,
+  /** RFC 9494 §4.2: kept after its speaker went away, and the last resort */
+  LLGR_STALE: 256,
+  /** RFC 9234 §5: the attribute OTC is there */
+  HAS_OTC: 512,
+  /** RFC 7999 §5 */
+  BLACKHOLE: 1024,
 } as const
 
 /** Any of these makes a path a loop. */
@@ -45,6 +51,7 @@ export const CODES = {
   MP_UNREACH: 15,
   EXTENDED_COMMUNITIES: 16,
   LARGE_COMMUNITIES: 32,
+  ONLY_TO_CUSTOMER: 35,
 } as const
 
 /** Flag of a length of two octets. RFC 4271 §4.3 */
@@ -54,6 +61,8 @@ const AS_SET = 1
 const AS_SEQUENCE = 2
 
 const WELL_KNOWN: Readonly<Record<number, number>> = {
+  4294901766: FACTS.LLGR_STALE,
+  4294902426: FACTS.BLACKHOLE,
   4294967041: FACTS.NO_EXPORT,
   4294967042: FACTS.NO_ADVERTISE,
   4294967043: FACTS.NO_EXPORT_SUBCONFED,
@@ -151,6 +160,9 @@ function readFact(
       facts.clusterListLength = (end - at) >>> 2
       for (let each = at; each < end; each += 4)
         if (word32(bytes, each) === self.clusterId) facts.bits |= FACTS.CLUSTER_LOOP
+      return
+    case CODES.ONLY_TO_CUSTOMER:
+      facts.bits |= FACTS.HAS_OTC
   }
 }
 
@@ -189,6 +201,7 @@ const PLAIN: readonly (readonly [number, number, number, number] | undefined)[] 
   rows[CODES.COMMUNITIES] = [0xc0, 4, 255, 4]
   rows[CODES.EXTENDED_COMMUNITIES] = [0xc0, 8, 255, 8]
   rows[CODES.LARGE_COMMUNITIES] = [0xc0, 12, 255, 12]
+  rows[CODES.ONLY_TO_CUSTOMER] = [0xc0, 4, 4, 4]
   return rows
 })()
 
