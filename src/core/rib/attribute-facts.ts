@@ -27,6 +27,8 @@ export const FACTS = {
   HAS_OTC: 512,
   /** RFC 7999 §5 */
   BLACKHOLE: 1024,
+  /** RFC 9494 §3.3: not to be kept once its speaker's restart time is over */
+  NO_LLGR: 2048,
 } as const
 
 /** Any of these makes a path a loop. */
@@ -62,6 +64,7 @@ const AS_SEQUENCE = 2
 
 const WELL_KNOWN: Readonly<Record<number, number>> = {
   4294901766: FACTS.LLGR_STALE,
+  4294901767: FACTS.NO_LLGR,
   4294902426: FACTS.BLACKHOLE,
   4294967041: FACTS.NO_EXPORT,
   4294967042: FACTS.NO_ADVERTISE,
