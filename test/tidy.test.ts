@@ -37,6 +37,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   'shell/lab': 6,
   'shell/process': 6,
   'shell/terminal': 6,
+  'shell/transcript': 6,
   app: 7,
   'main.ts': 8,
 }

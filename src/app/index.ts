@@ -1,6 +1,6 @@
 import { NEEDED, type Parent, parent } from '../shell/process/index.ts'
 import { live } from './process.ts'
-import { readSettings, type Settings, settingsOf } from './settings.ts'
+import { RECORD_VARIABLE, readSettings, type Settings, settingsOf } from './settings.ts'
 
 /**
  * The processes of the agent, as the command line and the supervisor start them. Each function
@@ -49,8 +49,11 @@ export async function runController(configPath: string | undefined): Promise<voi
   })
 }
 
-/** `martlet speaker`: BGP. */
-export async function runSpeaker(configPath: string | undefined): Promise<void> {
+/** `martlet speaker`: BGP. `record` names a file for its transcript. */
+export async function runSpeaker(
+  configPath: string | undefined,
+  record = process.env[RECORD_VARIABLE] || undefined,
+): Promise<void> {
   const supervisor = parent()
   const settings = await settingsFrom(supervisor, configPath)
   const [{ startSpeaker }, { listenHere }] = await Promise.all([
@@ -68,6 +71,7 @@ export async function runSpeaker(configPath: string | undefined): Promise<void> 
         runDirectory: settings.runDirectory,
         log,
         bind: at => supervisor?.listen(at) ?? listenHere(at),
+        record,
       }),
   })
 }
@@ -92,6 +96,7 @@ export async function runDataplane(configPath: string | undefined): Promise<void
 export function runProcess(
   name: 'run' | 'controller' | 'speaker' | 'dataplane',
   configPath: string | undefined,
+  record?: string,
 ): Promise<void> {
   switch (name) {
     case 'run':
@@ -99,7 +104,7 @@ export function runProcess(
     case 'controller':
       return runController(configPath)
     case 'speaker':
-      return runSpeaker(configPath)
+      return runSpeaker(configPath, record)
     case 'dataplane':
       return runDataplane(configPath)
     default:

@@ -16,7 +16,7 @@ import {
 } from '../shell/process/index.ts'
 import { explain, listenHere } from '../shell/tcp/index.ts'
 import type { Running } from './process.ts'
-import { settingsOf } from './settings.ts'
+import { RECORD_VARIABLE, settingsOf } from './settings.ts'
 
 /**
  * The supervisor: starts the three processes with the least that each works with, starts again what
@@ -37,7 +37,10 @@ export interface SupervisorOptions {
 const CHILDREN: readonly ChildName[] = ['speaker', 'controller', 'dataplane']
 
 /** Variables that the speaker and the dataplane get: none that could hold a credential. */
-const HARMLESS = ['PATH', 'LANG', 'TZ', 'TERM', 'NO_COLOR', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE']
+const HARMLESS = [
+  ...['PATH', 'LANG', 'TZ', 'TERM', 'NO_COLOR', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE'],
+  RECORD_VARIABLE,
+]
 
 /** Starts the agent. Rejects when the run directory cannot be made. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Running> {

@@ -11,6 +11,9 @@ export interface Settings {
   readonly kernel: DataplaneConfig
 }
 
+/** Names the file that a speaker writes a transcript of its life to. Absent or empty: none. */
+export const RECORD_VARIABLE = 'MARTLET_RECORD'
+
 /** The part of `configuration` that every process may know. */
 export const settingsOf = (configuration: NodeConfiguration): Settings => ({
   runDirectory: configuration.runDirectory,

@@ -19,6 +19,7 @@ import {
   Listeners,
   securedTransport,
 } from '../shell/tcp/index.ts'
+import { openTranscript, type RecordedSpeaker, Recorder } from '../shell/transcript/index.ts'
 import type { Running } from './process.ts'
 
 /** The speaker's process: one engine between TCP, the dataplane's socket and the controller's. */
@@ -29,6 +30,8 @@ export interface SpeakerOptions {
   readonly log: Log
   /** opens a listener: by itself, or by the supervisor */
   bind(at: ListenAddress): Promise<Server>
+  /** a file for the transcript of this life; absent: none is written */
+  readonly record?: string | undefined
 }
 
 /** A dataplane that runs answers within milliseconds; sessions can be without one. */
@@ -52,11 +55,8 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     down: () => deliver({ type: 'FibDown' }),
     credit: routes => deliver({ type: 'FibCredit', routes }),
   })
-  const speaker = new Speaker(outputOf(connections, fib, log), {
-    chance: new Prng(randomInt(2 ** 32)),
-    fibPatience: FIB_PATIENCE,
-  })
-  const loop = new Loop<SpeakerEvent>(speaker)
+  const { speaker, engine } = makeSpeaker(outputOf(connections, fib, log), options.record)
+  const loop = new Loop<SpeakerEvent>(engine)
   const listeners = new Listeners({
     log,
     bind: options.bind,
@@ -67,7 +67,7 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     path: paths.speaker,
     log,
     configure: command => configurer.configure(command),
-    snapshot: () => speaker.snapshot(now()),
+    snapshot: () => engine.snapshot(now()),
     lookup: target => speaker.lookup(target),
   })
   return {
@@ -83,6 +83,25 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
       await server.close()
     },
   }
+}
+
+interface Made {
+  readonly speaker: Speaker
+  /** to be driven instead of it */
+  readonly engine: RecordedSpeaker
+}
+
+function makeSpeaker(output: SpeakerOutput, record: string | undefined): Made {
+  const head = { seed: randomInt(2 ** 32), fibPatience: FIB_PATIENCE }
+  const options = { chance: new Prng(head.seed), fibPatience: head.fibPatience }
+  if (record === undefined) {
+    const speaker = new Speaker(output, options)
+    return { speaker, engine: speaker }
+  }
+  const { write } = openTranscript(record)
+  const recorder = new Recorder(head, write)
+  const speaker = new Speaker(recorder.output(output), options)
+  return { speaker, engine: recorder.engine(speaker) }
 }
 
 function outputOf(connections: Connections, fib: RoutesLink, log: Log): SpeakerOutput {

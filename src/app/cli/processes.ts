@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { type ConfigOption, describedCommand, withConfig } from './options.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -18,11 +18,15 @@ export function processCommands(surroundings: Surroundings): readonly Command[] 
       ['With a configuration elsewhere', `martlet ${name} -c ./martlet.yaml`],
     ] as const
     const command = describedCommand(name, summary, { text, examples })
-    return withConfig(command).action((options: ConfigOption) =>
-      surroundings.start(name, options.config),
+    if (name === 'speaker') command.addOption(new Option('--record <file>', RECORD_HELP))
+    return withConfig(command).action((options: ConfigOption & { readonly record?: string }) =>
+      surroundings.start(name, options.config, options.record),
     )
   })
 }
+
+const RECORD_HELP =
+  'write all that it is told and does to this file, to be replayed; also MARTLET_RECORD'
 
 const PROCESSES: readonly {
   readonly name: ProcessName

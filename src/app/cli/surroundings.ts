@@ -24,7 +24,7 @@ export interface Surroundings {
   openStore(configuration: NodeConfiguration): Promise<Store>
   openAgent(configuration: NodeConfiguration): Promise<LocalAgent>
   /** Starts a process of the agent; resolves when it has ended. */
-  start(name: ProcessName, configPath: string | undefined): Promise<void>
+  start(name: ProcessName, configPath: string | undefined, record?: string): Promise<void>
 }
 
 /** The agent of this node, and where it is asked. */
@@ -56,9 +56,9 @@ export function surroundings(): Surroundings {
       const socket = socketPaths(runDirectory).api
       return { socket, client: await connectApi(socket) }
     },
-    start: async (name, configPath) => {
+    start: async (name, configPath, record) => {
       const { runProcess } = await import('../index.ts')
-      await runProcess(name, configPath)
+      await runProcess(name, configPath, record)
     },
   }
 }
