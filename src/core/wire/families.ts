@@ -28,6 +28,9 @@ export interface FamilySpec {
 /** SAFI of unicast forwarding. RFC 4760 §6 */
 export const UNICAST = 1
 
+/** Octets of a path identifier, which precede the prefix whose path it names. RFC 7911 §3 */
+export const PATH_IDENTIFIER_OCTETS = 4
+
 /** Every family that the codec knows. */
 export const FAMILY_SPECS: Readonly<Record<Family, FamilySpec>> = {
   ipv4: {
@@ -67,16 +70,19 @@ export function afiSafiOf(family: Family): { readonly afi: number; readonly safi
  * the end. Nobody can tell then which routes were meant, so the session is reset (§3 j). Bits
  * beyond the length are irrelevant, as RFC 4271 §4.3 says. O(prefixes); allocates nothing for a
  * sound field.
+ *
+ * @param identified  four octets of path identifier precede each prefix. RFC 7911 §3
  */
-export function checkNlri(nlri: Uint8Array, family: Family): Fault | number {
+export function checkNlri(nlri: Uint8Array, family: Family, identified = false): Fault | number {
   const { bits } = FAMILY_SPECS[family]
+  const before = identified ? PATH_IDENTIFIER_OCTETS : 0
   let count = 0
   let at = 0
-  while (at < nlri.length) {
-    const length = nlri[at]!
+  while (at + before < nlri.length) {
+    const length = nlri[at + before]!
     if (length > bits)
       return nlriFault(`a prefix of ${length} bits is longer than ${family} allows`)
-    at += 1 + ((length + 7) >>> 3)
+    at += before + 1 + ((length + 7) >>> 3)
     count++
   }
   return at === nlri.length ? count : nlriFault('the last prefix runs past the end of its field')

@@ -14,6 +14,7 @@ export {
   FAMILY_SPECS,
   type FamilySpec,
   familyOfAfiSafi,
+  PATH_IDENTIFIER_OCTETS,
   UNICAST,
 } from './families.ts'
 export {
@@ -62,4 +63,4 @@ export {
   splitUpdate,
   unreachAt,
 } from './update.ts'
-export { endOfRib, PATH_IDENTIFIER_OCTETS, UpdateBuilder } from './update-builder.ts'
+export { endOfRib, UpdateBuilder } from './update-builder.ts'

@@ -3,7 +3,7 @@ import type { Family } from '../net/index.ts'
 import { writeAttribute } from './attributes/encode.ts'
 import { MP_REACH_NLRI } from './attributes/mp-reach.ts'
 import { MP_UNREACH_NLRI } from './attributes/mp-unreach.ts'
-import { afiSafiOf } from './families.ts'
+import { afiSafiOf, PATH_IDENTIFIER_OCTETS } from './families.ts'
 import { HEADER_OCTETS, newMessage } from './framer.ts'
 import { MESSAGE_TYPES } from './iana.ts'
 
@@ -181,9 +181,6 @@ const NOTHING = new Uint8Array(0)
 
 /** Header, and the two length fields of an UPDATE. */
 const FIXED_OCTETS = HEADER_OCTETS + 4
-
-/** Octets of a path identifier. RFC 7911 §3 */
-export const PATH_IDENTIFIER_OCTETS = 4
 
 /** Octets from which messages are cut. */
 const POOL_OCTETS = 65536
