@@ -29,6 +29,10 @@ export const FACTS = {
   BLACKHOLE: 1024,
   /** RFC 9494 §3.3: not to be kept once its speaker's restart time is over */
   NO_LLGR: 2048,
+  /** RFC 8326 §4 */
+  GRACEFUL_SHUTDOWN: 4096,
+  /** AS_SET or AS_CONFED_SET is in AS_PATH: RFC 9774 §3 */
+  HAS_AS_SET: 8192,
 } as const
 
 /** Any of these makes a path a loop. */
@@ -61,8 +65,10 @@ export const EXTENDED_LENGTH = 0x10
 
 const AS_SET = 1
 const AS_SEQUENCE = 2
+const AS_CONFED_SET = 4
 
 const WELL_KNOWN: Readonly<Record<number, number>> = {
+  4294901760: FACTS.GRACEFUL_SHUTDOWN,
   4294901766: FACTS.LLGR_STALE,
   4294901767: FACTS.NO_LLGR,
   4294902426: FACTS.BLACKHOLE,
@@ -185,6 +191,7 @@ function readAsPath(bytes: Uint8Array, from: number, end: number, self: Self, fa
       facts.asPathLength += count
     } else if (type === AS_SET) facts.asPathLength++
     if (type === AS_SEQUENCE || type === AS_SET) first = false
+    if (type === AS_SET || type === AS_CONFED_SET) facts.bits |= FACTS.HAS_AS_SET
     for (let each = 0; each < count; each++, at += 4)
       if (self.asns.includes(word32(bytes, at))) facts.bits |= FACTS.AS_LOOP
   }

@@ -13,6 +13,7 @@ import {
   FACTS,
   Facts,
   isPlain,
+  LOOPS,
   type PlainContext,
   readFacts,
   type Self,
@@ -61,6 +62,15 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
   fourOctetAs: (at & 2) !== 0,
 }))
 
+/** Of `clean`: the set is none that was received. The contexts have the low bits. */
+const ACCEPTED = 0x80
+
+/**
+ * What the record of an accepted form ends in. No peer's record does: attributes do not end one
+ * octet after they have ended.
+ */
+const ACCEPTED_MARK = 0xff
+
 /**
  * Attribute sets, interned by their octets; equal sets have equal numbers.
  *
@@ -77,8 +87,13 @@ const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => (
  * their context, which go with their set. So each distinct string is decoded once, and most, being
  * plain, never.
  *
- * References are held by Adj-RIB-In rows, Loc-RIB rows and whoever is working with a set; a set
- * goes with the last. Limits: `INTERNER_ROWS_MAX`, `ALIASES_MAX` (docs/LIMITS.md).
+ * What import rules make of a set is a set too, with a mark behind its record: it is never one that
+ * a peer has said, even where the attributes are the same. Loops are looked for in what was said, so
+ * an accepted form has none.
+ *
+ * References are held by Adj-RIB-In rows, Loc-RIB rows, memos of accepted forms (acceptance.ts) and
+ * whoever is working with a set; a set goes with the last. Limits: `INTERNER_ROWS_MAX`,
+ * `ALIASES_MAX` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
@@ -104,7 +119,7 @@ export class AttributeTable implements AttributeColumns {
   readonly #canonical = new Writer(RECORD_OCTETS_MAX)
   #self: Self = { asns: [], routerId: 0, clusterId: 0 }
 
-  /** @param freed  called with a set that has just gone; may not call back */
+  /** @param freed  called with a set that has just gone; may release others, and nothing else */
   constructor(options: {
     readonly seed: number
     readonly nextHops: NextHops
@@ -184,6 +199,24 @@ export class AttributeTable implements AttributeColumns {
 
   /** The set of these attributes, with one more reference; `NO_SET` when the table is full. */
   intern(attributes: PathAttributes): AttributeSetId {
+    const canonical = this.#encode(attributes)
+    return canonical.overflow ? NO_SET : this.#add(canonical.buffer, canonical.length)
+  }
+
+  /**
+   * What import rules have made of `received`, with one more reference: a set that no peer has
+   * said. `received` itself, without one, where it is no loop and its attributes are these;
+   * `NO_SET` when the table is full, or no message could hold them.
+   */
+  accepted(received: AttributeSetId, attributes: PathAttributes): AttributeSetId {
+    const canonical = this.#encode(attributes)
+    const same = this.#sets.find(canonical.buffer, 0, canonical.length) === received
+    if (same && (this.facts[received]! & LOOPS) === 0) return received
+    canonical.u8(ACCEPTED_MARK)
+    return canonical.overflow ? NO_SET : this.#add(canonical.buffer, canonical.length, ACCEPTED)
+  }
+
+  #encode(attributes: PathAttributes): Writer {
     const canonical = this.#canonical
     canonical.reset()
     const nextHop = attributes.nextHop
@@ -193,8 +226,7 @@ export class AttributeTable implements AttributeColumns {
     canonical.u8(inReach.length)
     canonical.put(inReach)
     encodeAttributes(attributes, { fourOctetAs: true }, canonical)
-    if (canonical.overflow) return NO_SET
-    return this.#add(canonical.buffer, canonical.length)
+    return canonical
   }
 
   /** Remembers that a peer's octets mean `set`. They were decoded in `context` without a fault. */
@@ -247,12 +279,13 @@ export class AttributeTable implements AttributeColumns {
 
   /** The record of a set, not copied; valid until a set is added or released. */
   record(set: AttributeSetId): Uint8Array {
-    return this.#sets.view(set)
+    const record = this.#sets.view(set)
+    return this.#isAccepted(set) ? record.subarray(0, record.length - 1) : record
   }
 
   /** A set, decoded. Allocates: once per set and policy, and for people. */
   attributes(set: AttributeSetId): PathAttributes {
-    const record = this.#sets.view(set)
+    const record = this.record(set)
     const octets = record[0]!
     const context = { fourOctetAs: true, ebgp: false }
     const { attributes, remedy } = decodeAttributes(record.subarray(1 + octets), context)
@@ -271,23 +304,28 @@ export class AttributeTable implements AttributeColumns {
     return (facts & FACTS.CLUSTER_LOOP) !== 0 ? 'our cluster is in CLUSTER_LIST' : ''
   }
 
-  #add(record: Uint8Array, length: number): AttributeSetId {
+  #isAccepted(set: number): boolean {
+    return (this.#clean[set]! & ACCEPTED) !== 0
+  }
+
+  /** @param clean  `ACCEPTED` for a record with a mark, else 0 */
+  #add(record: Uint8Array, length: number, clean = 0): AttributeSetId {
     const row = this.#sets.add(record, 0, length)
     if (row < 0) return NO_SET
     const set = row as AttributeSetId
     if (this.#sets.count(row) > 1) return set
     if (row >= this.#clean.length) this.#resize(this.#sets.capacity)
-    this.#clean[row] = 0
+    this.#clean[row] = clean
     this.#alias[row] = NONE
     const octets = record[0]!
-    this.#readFactsFrom(set, record, length)
+    this.#readFactsFrom(set, record, clean === 0 ? length : length - 1)
     const at = octets === 0 ? this.#facts.nextHopAt : 1
     this.nextHop[row] = at < 0 ? NONE : this.#nextHops.hold(record, at, octets === 0 ? 4 : octets)
     return set
   }
 
   #readFacts(set: AttributeSetId): void {
-    const record = this.#sets.view(set)
+    const record = this.record(set)
     this.#readFactsFrom(set, record, record.length)
   }
 
@@ -301,7 +339,7 @@ export class AttributeTable implements AttributeColumns {
     this.neighbourAs[set] = facts.neighbourAs
     this.originatorId[set] = facts.originatorId
     this.clusterListLength[set] = facts.clusterListLength
-    this.facts[set] = facts.bits
+    this.facts[set] = this.#isAccepted(set) ? facts.bits & ~LOOPS : facts.bits
   }
 
   #resize(rows: number): void {
