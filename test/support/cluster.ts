@@ -43,6 +43,7 @@ export function snapshot(parts: Partial<Snapshot>): Snapshot {
     bgpPeers: [],
     blockAffinities: [],
     podCidrs: [],
+    settings: [],
     problems: [],
   }
   return { ...nothing, ...parts }

@@ -9,6 +9,7 @@ import {
   type Snapshot,
 } from '../../core/intent/index.ts'
 import {
+  annotationOf,
   ConfigurationError,
   formatProblem,
   type LocatedResource,
@@ -232,6 +233,7 @@ const snapshotOf = (
     podCidrs: configurations
       .filter(({ namesNode }) => namesNode)
       .map(({ configuration }) => configuration.facts),
+    settings: inOrder.flatMap(resource => annotationOf(resource)?.settings ?? []),
     problems: [],
   }
 }

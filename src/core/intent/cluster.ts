@@ -8,7 +8,15 @@ import {
   type Resource,
   resourceKey,
 } from '../calico/index.ts'
-import { type Address, type Asn, type Family, parseQuad, toAsn } from '../net/index.ts'
+import {
+  type Address,
+  type Asn,
+  type Family,
+  type Prefix,
+  parseNetwork,
+  parseQuad,
+  toAsn,
+} from '../net/index.ts'
 import type { Snapshot } from './types.ts'
 
 /** The cluster as every node sees it: resources with Calico's defaults applied, texts parsed. */
@@ -37,6 +45,8 @@ export interface ClusterNode {
   readonly key: string
   readonly asNumber: Asn
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  /** the networks that those are in, where they were written with a length */
+  readonly subnets: Readonly<Partial<Record<Family, Prefix>>>
   readonly listenPort: number
   /** a route reflector's cluster id, a 32-bit number */
   readonly clusterId?: number
@@ -91,12 +101,15 @@ function nodeOf(
   const ipv4 = parseNodeAddress(bgp.ipv4Address ?? '')
   const ipv6 = parseNodeAddress(bgp.ipv6Address ?? '')
   if (ipv4 === undefined && ipv6 === undefined) return undefined
+  const subnet4 = parseNetwork(bgp.ipv4Address ?? '')?.prefix
+  const subnet6 = parseNetwork(bgp.ipv6Address ?? '')?.prefix
   const clusterId = parseQuad(bgp.routeReflectorClusterID ?? '')
   return {
     name,
     key: keyOf('Node', name),
     asNumber: asnOf(bgp.asNumber) ?? asNumber,
     addresses: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
+    subnets: { ...(subnet4 && { ipv4: subnet4 }), ...(subnet6 && { ipv6: subnet6 }) },
     listenPort: port,
     ...(clusterId === undefined ? {} : { clusterId }),
   }

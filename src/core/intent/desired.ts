@@ -2,7 +2,7 @@ import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
 import { ROUTES_STATUS_MAX } from './documents.ts'
-import { peersOf } from './peers.ts'
+import { peersOf } from './peers/peers.ts'
 import { podCidrsOf } from './pod-cidrs.ts'
 import { NO_SECRETS, type Secrets } from './secrets.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
@@ -32,13 +32,14 @@ export function desired(
       dataplane,
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
-  const { peers, problems: ofPeers } = peersOf(cluster, own, snapshot.bgpPeers, { facts, secrets })
+  const { peers, ranges, problems: ofPeers } = peersOf(cluster, own, snapshot, { facts, secrets })
   const speaker: SpeakerConfig = {
     routerId,
     localAs: own.asNumber,
     ...(own.clusterId === undefined ? {} : { clusterId: own.clusterId }),
     multipathMax: facts.multipathMax,
     peers: peers.toSorted(comparePeers),
+    ...(ranges.length > 0 && { ranges }),
     originated: cidrs.own,
     ...watched,
   }

@@ -3,6 +3,12 @@ export { desired } from './desired.ts'
 export type * from './documents.ts'
 export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
 export { instant } from './instant.ts'
+export {
+  type AnnotatedSettings,
+  HARMLESS,
+  SESSION_ANNOTATION,
+  type SessionSettings,
+} from './peers/settings.ts'
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'

@@ -6,8 +6,10 @@ import type {
   NodeResource,
 } from '../calico/index.ts'
 import type { DataplaneIntent } from '../dataplane/index.ts'
-import type { Family, Prefix } from '../net/index.ts'
+import type { Asn, Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
+import type { AnnotatedSettings, SessionSettings } from './peers/settings.ts'
+import type { SecretReference } from './secrets.ts'
 
 /** What should be: the answer to "what do these resources mean for this node?" */
 
@@ -46,6 +48,25 @@ export interface NodeFacts {
   readonly multipathMax: number
   /** carried by every session; absent: the family of the session's addresses */
   readonly families?: readonly Family[]
+  /** whose connections are taken without a resource of their own; absent: none */
+  readonly ranges?: readonly RangeFacts[]
+}
+
+/** Neighbours that are known by where they come from, as a node's configuration names them. */
+export interface RangeFacts {
+  /** unique among them */
+  readonly name: string
+  /** unique among them */
+  readonly prefix: Prefix
+  readonly asNumber: Asn
+  /** most neighbours at a time */
+  readonly peersMax: number
+  /** of TCP MD5 signatures; absent: there are none */
+  readonly passwordSecret?: SecretReference
+  /** most hops to them; absent: any number. RFC 5082 */
+  readonly ttlSecurity?: number
+  readonly routeReflectorClient: boolean
+  readonly settings: SessionSettings
 }
 
 /** The pod CIDRs that a node's own configuration names, as it published them. */
@@ -65,6 +86,8 @@ export interface Snapshot {
   readonly blockAffinities: readonly BlockAffinity[]
   /** what nodes say of themselves, for what only their own configuration holds */
   readonly podCidrs: readonly NodePodCidrs[]
+  /** what the annotations of those resources ask of sessions */
+  readonly settings: readonly AnnotatedSettings[]
   /** of objects that could not be decoded, or not wholly */
   readonly problems: readonly Problem[]
 }

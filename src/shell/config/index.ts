@@ -2,6 +2,7 @@
  * How things are written: a node's configuration, Calico's resources. zod and YAML stay in this
  * room.
  */
+export { annotationOf } from './annotation.ts'
 export type {
   DirectoryConfiguration,
   EtcdConfiguration,

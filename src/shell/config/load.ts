@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { NEVER, seconds } from '../../core/base/index.ts'
-import type { NodeFacts, Problem } from '../../core/intent/index.ts'
+import { invariant, NEVER, seconds } from '../../core/base/index.ts'
+import { asNumberOf } from '../../core/calico/index.ts'
+import type { NodeFacts, Problem, RangeFacts } from '../../core/intent/index.ts'
 import { comparePrefixes, FAMILIES, parseQuad, prefix } from '../../core/net/index.ts'
 import type { NodeConfiguration, StoreConfiguration } from './configuration.ts'
 import { fieldOf, findings } from './issues.ts'
 import { configurationSchema, type WrittenConfiguration } from './schema.ts'
+import { settingsOf } from './session-schema.ts'
 import { readYaml } from './yaml.ts'
 
 /**
@@ -152,6 +154,23 @@ function factsOf(
     ...(bgp.families === undefined
       ? {}
       : { families: FAMILIES.filter(family => bgp.families?.includes(family)) }),
+    ...(bgp.ranges.length > 0 && { ranges: bgp.ranges.map(rangeOf) }),
+  }
+}
+
+function rangeOf(written: WrittenConfiguration['bgp']['ranges'][number]): RangeFacts {
+  const { name, peersMax, passwordSecret, ttlSecurity, routeReflectorClient, session } = written
+  const asNumber = asNumberOf(written.asNumber)
+  invariant(asNumber !== undefined, 'the schema has let an AS number through')
+  return {
+    name,
+    prefix: prefix(written.prefix),
+    asNumber,
+    peersMax,
+    ...(passwordSecret === undefined ? {} : { passwordSecret }),
+    ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
+    routeReflectorClient,
+    settings: session === undefined ? {} : settingsOf(session),
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type Resource,
 } from '../../core/calico/index.ts'
 import type { Problem } from '../../core/intent/index.ts'
+import { annotationOf } from './annotation.ts'
 import { type Finding, fieldOf, findings, nearest, shown } from './issues.ts'
 import { isReadKind, type ReadKind, resourceSchemas } from './resource-schemas.ts'
 import { readYaml, type YamlDocument } from './yaml.ts'
@@ -49,7 +50,10 @@ export function parseResources(
       ? [{ path: [], reason: document.fault.reason, unknownKey: false }]
       : undefined
     const decoded = found === undefined ? decodeResource(value) : { findings: found }
-    const rules = decoded.resource === undefined ? [] : writeRules(decoded.resource)
+    const rules =
+      decoded.resource === undefined
+        ? []
+        : [...writeRules(decoded.resource), ...(annotationOf(decoded.resource)?.findings ?? [])]
     for (const finding of [...decoded.findings, ...rules])
       problems.push({
         object: `${source}:${document.lineOf([...path, ...finding.path])}`,

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { asNumberOf } from '../../core/calico/index.ts'
 import { parsePrefix, parseQuad } from '../../core/net/index.ts'
+import { sessionSchema } from './session-schema.ts'
 
 /**
  * How a node's configuration is written: `martlet.yaml`. Every field has its default here and
@@ -63,6 +65,46 @@ const store = z
       })
   })
 
+const asNumber = z
+  .union([z.number(), z.string()])
+  .refine(value => asNumberOf(value) !== undefined, {
+    error: 'is not an AS number; write 1 to 4294967294, or asdot in quotes, as "1.10"',
+  })
+
+const range = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-zA-Z][a-zA-Z0-9-]{0,62}$/, { error: 'is not a name; use letters, digits and "-"' })
+    .refine(name => !['Mesh', 'Global', 'Node'].includes(name), {
+      error: 'is what sessions of resources are called; choose another',
+    })
+    .describe('its sessions are NAME_ADDRESS'),
+  prefix: cidr.describe('who connects from it is a neighbour; the longest prefix counts'),
+  asNumber: asNumber.describe('of all of them'),
+  peersMax: whole(1, 1024).default(100).describe('most neighbours at a time'),
+  passwordSecret: z
+    .strictObject({ name: z.string().min(1), key: z.string().min(1) })
+    .optional()
+    .describe('a key of a secret: the password of TCP MD5 signatures'),
+  ttlSecurity: whole(1, 255).optional().describe('most hops to them. RFC 5082'),
+  routeReflectorClient: z
+    .boolean()
+    .default(false)
+    .describe('routes are reflected to them; in the node’s own AS only. RFC 4456'),
+  session: sessionSchema.optional().describe('what is asked of the sessions'),
+})
+
+const ranges = z.array(range).superRefine((all, context) => {
+  for (const field of ['name', 'prefix'] as const)
+    for (const [at, one] of all.entries())
+      if (all.findIndex(other => other[field] === one[field]) < at)
+        context.addIssue({
+          code: 'custom',
+          path: [at, field],
+          message: 'is that of a range above already',
+        })
+})
+
 const bgp = z.strictObject({
   routerId: routerId.optional().describe('BGP Identifier; by default the node’s IPv4 address'),
   holdSeconds: z
@@ -79,6 +121,7 @@ const bgp = z.strictObject({
     .min(1)
     .optional()
     .describe('carried by every session; by default the family of its addresses'),
+  ranges: ranges.default([]).describe('neighbours that are known by where they connect from'),
 })
 
 const kernel = z.strictObject({

@@ -8,6 +8,7 @@ import {
   type Resource,
 } from '../../core/calico/index.ts'
 import {
+  type AnnotatedSettings,
   type Entry,
   type NodePodCidrs,
   POD_CIDRS_ROOT,
@@ -16,6 +17,7 @@ import {
   type Snapshot,
 } from '../../core/intent/index.ts'
 import { parsePrefix } from '../../core/net/index.ts'
+import { annotationOf } from './annotation.ts'
 import { fieldOf } from './issues.ts'
 import { isReadKind } from './resource-schemas.ts'
 import { decodeResource } from './resources.ts'
@@ -43,6 +45,7 @@ interface Read {
   readonly value: string
   readonly source: string | undefined
   readonly resource?: Resource
+  readonly settings?: AnnotatedSettings
   /** what was read: the entry itself, or an earlier one whose content is still in force */
   readonly valid?: Entry
   readonly affinity?: BlockAffinity
@@ -109,6 +112,7 @@ function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
     bgpPeers: resources.filter(resource => resource.kind === 'BGPPeer'),
     blockAffinities: reads.flatMap(read => read.affinity ?? []),
     podCidrs: reads.flatMap(read => read.podCidrs ?? []),
+    settings: reads.flatMap(read => read.settings ?? []),
     problems: reads.flatMap(read => read.problems),
   }
 }
@@ -135,17 +139,30 @@ function readResource(entry: Entry, known: Read | undefined): Read {
     reason,
   }))
   const resource = decoded.resource
+  // what is there without ever having been valid does not stay
+  const last = known?.valid === undefined ? undefined : known
   if (resource !== undefined) {
     const misplaced = misplacement(resource, key)
-    if (misplaced === undefined) return { value, source, resource, valid: entry, problems }
-    problems.push({ object, field: 'metadata.name', reason: misplaced })
+    const annotation = annotationOf(resource)
+    for (const { path, reason } of annotation?.findings ?? [])
+      problems.push({ object, field: fieldOf(path), reason })
+    if (misplaced !== undefined)
+      problems.push({ object, field: 'metadata.name', reason: misplaced })
+    else {
+      const settings = annotation === undefined ? {} : { settings: annotation.settings }
+      if ((annotation?.findings ?? []).length === 0)
+        return { value, source, resource, ...settings, valid: entry, problems }
+      // one that shapes all sessions stays as it was; there may be none to stay
+      if (resource.kind === 'BGPPeer' || last?.resource === undefined)
+        return { value, source, resource, ...settings, problems }
+    }
   }
-  const last = known?.resource
-  if (last === undefined || last.kind === 'BGPPeer') return { value, source, problems }
-  const since = known?.valid?.revision ?? 0
+  if (last?.resource === undefined || last.resource.kind === 'BGPPeer')
+    return { value, source, problems }
+  const since = last.valid?.revision ?? 0
   const reason = `is not valid; its last valid content (revision ${since}) stays in force`
   problems.push({ object, field: '', reason })
-  return { value, source, resource: last, ...(known?.valid && { valid: known.valid }), problems }
+  return { ...last, value, source, problems }
 }
 
 function misplacement(resource: Resource, key: string): string | undefined {

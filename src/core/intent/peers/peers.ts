@@ -1,24 +1,29 @@
-import { type Millis, millis, seconds } from '../base/index.ts'
+import { millis, seconds } from '../../base/index.ts'
 import {
-  type BgpConfigurationSpec,
   type BgpPeerResource,
   type BgpPeerSpec,
   parseDuration,
   parsePeerEndpoint,
-} from '../calico/index.ts'
+} from '../../calico/index.ts'
+import { type Address, type Asn, familyOf, isUnicast, toAsn } from '../../net/index.ts'
+import { type PeerConfig, type PeerRange, TRANSPORT_DEFAULT } from '../../speaker/index.ts'
+import { type Cluster, type ClusterNode, keyOf } from '../cluster.ts'
+import { passwordOf, type Secrets } from '../secrets.ts'
+import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 import {
-  type Address,
-  type Asn,
-  FAMILIES,
-  type Family,
-  familyOf,
-  isUnicast,
-  toAsn,
-} from '../net/index.ts'
-import { type PeerConfig, TRANSPORT_DEFAULT } from '../speaker/index.ts'
-import { type Cluster, type ClusterNode, keyOf } from './cluster.ts'
-import { passwordOf, type Secrets } from './secrets.ts'
-import type { NodeFacts, Problem } from './types.ts'
+  ANNOTATION_FIELD,
+  Annotations,
+  type Context,
+  exportMode,
+  otherNextHop,
+  restartTime,
+  sessionName,
+  sharedSubnet,
+  waits,
+} from './common.ts'
+import { meshPeers } from './mesh.ts'
+import { rangesOf } from './ranges.ts'
+import { settledFields } from './settings.ts'
 
 /**
  * Who peers with whom: the node-to-node mesh and BGPPeers, as Calico's confd makes sessions of
@@ -36,28 +41,15 @@ const WITHHOLDING = [
 ] as const satisfies readonly (keyof BgpPeerSpec)[]
 
 /** Fields that only tune a session: it is made without them. */
-const WITHOUT = [
-  'keepaliveTime',
-  'numAllowedLocalASNumbers',
-  'reachableBy',
-] as const satisfies readonly (keyof BgpPeerSpec)[]
+const WITHOUT = ['reachableBy'] as const satisfies readonly (keyof BgpPeerSpec)[]
 
 /** The neighbours of one node. */
 export interface Peers {
   /** not in order */
   readonly peers: readonly PeerConfig[]
+  /** sorted by name */
+  readonly ranges: readonly PeerRange[]
   readonly problems: readonly Problem[]
-}
-
-interface Context {
-  readonly cluster: Cluster
-  readonly own: ClusterNode
-  readonly facts: NodeFacts
-  readonly secrets: Secrets
-  readonly byAddress: ReadonlyMap<Address, ClusterNode>
-  readonly problems: Problem[]
-  /** peers that have no session for want of their password: nobody else makes one without */
-  readonly withheld: Set<Address>
 }
 
 /**
@@ -69,7 +61,7 @@ interface Context {
 export function peersOf(
   cluster: Cluster,
   own: ClusterNode,
-  resources: readonly BgpPeerResource[],
+  { bgpPeers, settings }: Pick<Snapshot, 'bgpPeers' | 'settings'>,
   { facts, secrets }: { readonly facts: NodeFacts; readonly secrets: Secrets },
 ): Peers {
   const byAddress = new Map<Address, ClusterNode>()
@@ -82,13 +74,21 @@ export function peersOf(
     facts,
     secrets,
     byAddress,
+    settings: new Annotations(settings),
     problems: [],
     withheld: new Set(),
   }
-  const explicit = explicitPeers(resources, context)
+  const why = context.settings.withheld()
+  if (why !== undefined) {
+    const object = keyOf('BGPConfiguration', 'default')
+    const problem = { object, field: ANNOTATION_FIELD, reason: why }
+    return { peers: [], ranges: [], problems: [problem] }
+  }
+  const explicit = explicitPeers(bgpPeers, context)
   const taken = new Set([...explicit.map(peer => peer.address), ...context.withheld])
   const mesh = meshPeers(context).filter(peer => !taken.has(peer.address))
-  return { peers: [...explicit, ...mesh], problems: context.problems }
+  const ranges = rangesOf(context)
+  return { peers: [...explicit, ...mesh], ranges, problems: context.problems }
 }
 
 function explicitPeers(resources: readonly BgpPeerResource[], context: Context): PeerConfig[] {
@@ -102,7 +102,7 @@ function explicitPeers(resources: readonly BgpPeerResource[], context: Context):
     const peer = peerOf(resource, context)
     if (peer === undefined) continue
     if (context.withheld.has(peer.address)) {
-      problem(context, resource, 'peerIP', 'is a peer whose password is missing; no session')
+      problem(context, resource, 'peerIP', 'is a peer whose session is withheld already')
       continue
     }
     const endpoint = `${peer.address} ${peer.port}`
@@ -145,7 +145,10 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
   const localAddress = localAddressFor(address, resource, context)
   if (localAddress === undefined) return undefined
   const secured = securityOf(resource, context)
-  if (secured === undefined) {
+  const unsettled = context.settings.withheld(resource.metadata.name)
+  if (unsettled !== undefined)
+    context.problems.push({ object: nameOf(resource), field: ANNOTATION_FIELD, reason: unsettled })
+  if (secured === undefined || unsettled !== undefined) {
     context.withheld.add(address)
     return undefined
   }
@@ -157,6 +160,14 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
   const node = byAddress.get(address)
   const port = endpoint.port ?? (node?.asNumber === peerAs ? node.listenPort : 179)
   const scope = given(spec.node) ? 'Node' : 'Global'
+  const external = peerAs !== localAs
+  const asked = context.settings.own(resource.metadata.name)
+  const allowed = spec.numAllowedLocalASNumbers
+  const settings = {
+    ...context.settings.common,
+    ...(allowed !== undefined && { allowOwnAs: allowed }),
+    ...asked,
+  }
   return {
     name: sessionName(scope, address, endpoint.port),
     address,
@@ -165,8 +176,10 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
     localAs,
     ...(spec.sourceAddress === 'None' ? {} : { localAddress }),
     ...secured,
-    passive: scope === 'Global' && node !== undefined && waits(address, localAddress),
+    passive:
+      asked.passive ?? (scope === 'Global' && node !== undefined && waits(address, localAddress)),
     hold: facts.hold,
+    ...keepaliveOf(resource, context),
     connectRetry: facts.connectRetry,
     ...restartTime(spec.maxRestartTime, reason =>
       problem(context, resource, 'maxRestartTime', reason),
@@ -174,10 +187,24 @@ function peerOf(resource: BgpPeerResource, context: Context): PeerConfig | undef
     families: facts.families ?? [familyOf(address)],
     ...otherNextHop(own, familyOf(address), facts),
     routeReflectorClient: isClient(own, node, peerAs, localAs),
-    nextHop: nextHopMode(spec, peerAs !== localAs),
+    nextHop: nextHopMode(spec, external),
     export: exportMode(own, facts),
+    ...settledFields(settings, { external, subnet: sharedSubnet(own, address) }),
   }
 }
+
+/** Calico's `keepaliveTime`; zero is not given. RFC 4271 §4.4: no more than one a second. */
+function keepaliveOf(resource: BgpPeerResource, context: Context): Pick<PeerConfig, 'keepalive'> {
+  const { keepaliveTime } = resource.spec
+  const asked = parseDuration(keepaliveTime ?? '') ?? 0
+  if (asked === 0) return {}
+  if (asked < KEEPALIVE_LEAST)
+    problem(context, resource, 'keepaliveTime', `${keepaliveTime} is too short; 1s is used`)
+  return { keepalive: millis(Math.max(asked, KEEPALIVE_LEAST)) }
+}
+
+/** RFC 4271 §4.4 */
+const KEEPALIVE_LEAST = seconds(1)
 
 /**
  * What keeps strangers out of a session; undefined, and a problem, where it cannot be had: then
@@ -217,94 +244,6 @@ function localAddressFor(
 }
 
 /**
- * Calico's mesh: every node with every other, once a family that both have, but no route
- * reflectors.
- */
-function meshPeers(context: Context): PeerConfig[] {
-  const { cluster, own, facts } = context
-  if (!cluster.mesh || own.clusterId !== undefined) return []
-  const tell = (field: keyof BgpConfigurationSpec, reason: string): void => {
-    const object = keyOf('BGPConfiguration', 'default')
-    context.problems.push({ object, field: `spec.${field}`, reason })
-  }
-  const password =
-    cluster.meshPassword &&
-    passwordOf(cluster.meshPassword, context.secrets, reason =>
-      tell('nodeMeshPassword', `${reason}; the mesh has no sessions`),
-    )
-  if (cluster.meshPassword !== undefined && password === undefined) return []
-  const restart = restartTime(cluster.meshRestartTime, reason =>
-    tell('nodeMeshMaxRestartTime', reason),
-  )
-  const peers = new Map<Address, PeerConfig>()
-  for (const node of cluster.nodes.values()) {
-    if (node.name === own.name || node.clusterId !== undefined) continue
-    for (const family of FAMILIES) {
-      const address = node.addresses[family]
-      const localAddress = own.addresses[family]
-      if (address === undefined || localAddress === undefined) continue
-      const holder = address === localAddress ? own.name : context.byAddress.get(address)?.name
-      if (holder !== node.name) {
-        context.problems.push({
-          object: node.key,
-          field: `spec.bgp.${family}Address`,
-          reason: `${address} is ${holder}'s address too; no session is made with ${node.name}`,
-        })
-        continue
-      }
-      peers.set(address, {
-        name: sessionName('Mesh', address),
-        address,
-        port: node.listenPort,
-        peerAs: node.asNumber,
-        localAs: own.asNumber,
-        localAddress,
-        ...(password === undefined ? {} : { password }),
-        passive: waits(address, localAddress),
-        hold: facts.hold,
-        connectRetry: facts.connectRetry,
-        ...restart,
-        families: facts.families ?? [family],
-        ...otherNextHop(own, family, facts),
-        routeReflectorClient: false,
-        nextHop: 'auto',
-        export: exportMode(own, facts),
-      })
-    }
-  }
-  return [...peers.values()]
-}
-
-/** BIRD's, which Calico keeps. */
-const RESTART_DEFAULT = seconds(120)
-
-/** What an OPEN can say: twelve bits. RFC 4724 §3 */
-const RESTART_TIME_MAX = seconds(4095)
-
-/**
- * For how long peers keep our routes when we go away, in whole seconds as Calico rounds it; 0 is
- * not at all.
- */
-function restartTime(
-  text: string | undefined,
-  tell: (reason: string) => void,
-): { readonly restart?: Millis } {
-  const given = text === undefined || text === '' ? RESTART_DEFAULT : parseDuration(text)
-  if (given === undefined) return { restart: RESTART_DEFAULT }
-  if (given > RESTART_TIME_MAX)
-    tell(`${text} is longer than BGP can say; ${RESTART_TIME_MAX / 1000}s is used`)
-  const whole = millis(Math.round(Math.min(given, RESTART_TIME_MAX) / 1000) * 1000)
-  return whole === 0 ? {} : { restart: whole }
-}
-
-/**
- * Which end of a session between two Calico nodes waits: the one whose address is the lower *text*
- * (`10.0.0.9` is above `10.0.0.10`). Not what one would write today, but both ends must agree, and
- * a Calico node does it so.
- */
-const waits = (peer: Address, own: Address): boolean => peer > own
-
-/**
  * Calico's rule: iBGP, we reflect, and the peer does not reflect for the same cluster. RFC 4456 §7
  */
 function isClient(
@@ -321,29 +260,6 @@ function nextHopMode(spec: BgpPeerSpec, external: boolean): PeerConfig['nextHop'
   if (spec.nextHopMode === 'Keep') return 'keep'
   return spec.keepOriginalNextHop === true && external ? 'keep' : 'auto'
 }
-
-/**
- * Our next hop for the routes of the family that a session is not over: its own ends cannot say.
- * RFC 4760 §3
- */
-function otherNextHop(
-  own: ClusterNode,
-  transport: Family,
-  { families = [] }: NodeFacts,
-): Pick<PeerConfig, 'nextHopIpv4' | 'nextHopIpv6'> {
-  const { ipv4, ipv6 } = own.addresses
-  if (transport === 'ipv4')
-    return ipv6 !== undefined && families.includes('ipv6') ? { nextHopIpv6: ipv6 } : {}
-  return ipv4 !== undefined && families.includes('ipv4') ? { nextHopIpv4: ipv4 } : {}
-}
-
-/** A node announces its own pods; a router and a reflector pass on what they learned. */
-const exportMode = (own: ClusterNode, facts: NodeFacts): PeerConfig['export'] =>
-  facts.transit || own.clusterId !== undefined ? 'all' : 'originated'
-
-/** As confd names BIRD's protocols. */
-const sessionName = (scope: 'Mesh' | 'Global' | 'Node', address: Address, port?: number): string =>
-  `${scope}_${address.replace(/[.:]/g, '_')}${port === undefined ? '' : `_port_${port}`}`
 
 /** Go writes what is not set as its zero value; neither means anything. */
 const given = (value: unknown): boolean =>
