@@ -68,33 +68,43 @@ function sentTo(
   context: { ebgp: boolean; fourOctetAs: boolean },
 ): Map<Prefix, string> {
   const { prefixes } = speaker.tables.locRibs[family]
-  const group = speaker.exports[family].groupOf(peer)
-  const sent = new Map<Prefix, string>()
-  for (let row = 0; group !== undefined && row < prefixes.rows; row++) {
-    if (!group.adj.holds(row as PrefixId, peer)) continue
-    const record = speaker.tables.outSets.view(group.adj.out[row]!)
-    const octets = record[0]!
-    const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
-    const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
-    sent.set(prefixes.text(row as PrefixId), textOf(attributes, nextHop))
-  }
+  const planes = speaker.exports[family].groupOf(peer)?.planes ?? []
+  const sent = new Map<string, string>()
+  for (const { adj, path } of planes)
+    for (let at = 0; at < prefixes.rows; at++) {
+      const row = at as PrefixId
+      if (!adj.holds(row, peer)) continue
+      const record = speaker.tables.outSets.view(adj.get(row))
+      const octets = record[0]!
+      const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
+      const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
+      sent.set(nameOf(prefixes.text(row), path), textOf(attributes, nextHop))
+    }
   return sent
 }
 
 function receivedFrom(speaker: Speaker, peer: PeerId, family: Family): Map<Prefix, string> {
   const locRib = speaker.tables.locRibs[family]
-  const adj = locRib.adjRibIn(peer)
-  const received = new Map<Prefix, string>()
-  for (let row = adj.next(0); row >= 0; row = adj.next(row + 1)) {
-    const record = speaker.tables.sets.record(adj.get(row as PrefixId))
-    const octets = record[0]!
-    const context = { ebgp: false, fourOctetAs: true }
-    const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
-    const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
-    received.set(locRib.prefixes.text(row as PrefixId), textOf(attributes, nextHop))
+  const received = new Map<string, string>()
+  for (const source of speaker.tables.peers.sourcesOf(peer)) {
+    const column = locRib.source(source)
+    for (let at = column.next(0); at >= 0; at = column.next(at + 1)) {
+      const row = at as PrefixId
+      const record = speaker.tables.sets.record(column.get(row))
+      const octets = record[0]!
+      const context = { ebgp: false, fourOctetAs: true }
+      const { attributes } = decodeAttributes(record.subarray(1 + octets), context)
+      const nextHop = octets === 0 ? '' : record.subarray(1, 1 + octets).join('.')
+      const name = nameOf(locRib.prefixes.text(row), Math.max(0, column.identifier(row)))
+      received.set(name, textOf(attributes, nextHop))
+    }
   }
   return received
 }
+
+/** A path of a prefix; 0: paths have no identifiers. */
+const nameOf = (prefix: Prefix, path: number): string =>
+  path === 0 ? prefix : `${prefix} path ${path}`
 
 function textOf(attributes: PathAttributes, nextHop: string): string {
   const writer = new Writer(1 << 16)
@@ -228,7 +238,7 @@ export function checkReferences({ speaker }: Node): string[] {
       for (let row = adj.next(0); row >= 0; row = adj.next(row + 1))
         count(held, adj.get(row as PrefixId))
     }
-    for (const { adj } of speaker.exports[family].all) adj.references(set => count(sent, set))
+    for (const group of speaker.exports[family].all) group.references(set => count(sent, set))
   }
   const wrong: string[] = []
   for (let set = 0; set < sets.rows; set++)

@@ -26,11 +26,21 @@ export {
   TIE_RULE,
 } from './decide.ts'
 export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
-export { type GroupListener, NextHops, NO_GROUP, nextHopOctets } from './next-hops.ts'
-export { AdjRibOut, type Exporter } from './out/adj-rib-out.ts'
-export { Feed, type Member } from './out/feed.ts'
-export { PACK_ROWS_MAX, Packer } from './out/packer.ts'
-export { type GroupTables, UpdateGroup } from './out/update-group.ts'
+export {
+  type GroupListener,
+  NextHops,
+  NO_GROUP,
+  nextHopOctets,
+  type Resolution,
+} from './next-hops.ts'
+export { AdjRibOut } from './out/adj-rib-out.ts'
+export { Feed } from './out/feed.ts'
+export { type Exporter, Forms } from './out/forms.ts'
+export { type MessageForm, PACK_ROWS_MAX, Packer } from './out/packer.ts'
+export { Plane } from './out/plane.ts'
+export { SEND_PATHS_MAX, Selection, type SendPaths } from './out/selection.ts'
+export { type Member, type RefreshMarks, Stream } from './out/stream.ts'
+export { type GroupForm, type GroupTables, UpdateGroup } from './out/update-group.ts'
 export {
   type AttributeSetId,
   LOCAL_PEER,

@@ -193,7 +193,7 @@ export class Pipeline {
         const row = locRib.takeDirty()
         if (row < 0) break
         const changes = locRib.decide(row, this.#parts.fib)
-        if ((changes & CHANGES.BEST) !== 0) exports.consider(row)
+        exports.consider(row, changes)
         if ((changes & CHANGES.GROUP) !== 0) this.#parts.fib.consider(family, row)
         locRib.settle(row)
       }

@@ -2,6 +2,7 @@ import type { Millis } from '../base/index.ts'
 import type { FibWriter } from '../fib/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { Policy } from '../policy/index.ts'
+import type { SendPaths } from '../rib/index.ts'
 import type {
   ConnectionId,
   SessionCounters,
@@ -10,6 +11,8 @@ import type {
   State,
 } from '../session/index.ts'
 import type { GracefulRestart } from '../wire/index.ts'
+
+export type { SendPaths } from '../rib/index.ts'
 
 /**
  * What goes into the BGP half and what comes out of it: its configuration, events, effects,
@@ -91,14 +94,6 @@ export interface PeerConfig {
   readonly exportRules?: ExportOptions
   /** absent: no limits but those of docs/LIMITS.md */
   readonly limits?: PrefixLimits
-}
-
-/** Which paths of a prefix a peer is sent: RFC 7911. `best`: the best `most`; `multipath`: those
- * that are used together. */
-export interface SendPaths {
-  readonly which: 'all' | 'best' | 'multipath'
-  /** most paths of one prefix, 1 to `SEND_PATHS_MAX` */
-  readonly most: number
 }
 
 /** What is asked of the routes of a peer, and done to them, before they are candidates. */

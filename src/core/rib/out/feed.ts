@@ -4,18 +4,11 @@ import type { LocRib } from '../loc-rib.ts'
 import { NO_OUT_SET, type OutSetId, type PeerId } from '../rows.ts'
 import type { AdjRibOut } from './adj-rib-out.ts'
 
-/** A member of an update group: who it is, and where messages to it go. */
-export interface Member {
-  readonly peer: PeerId
-  /** `message` is shared with other members: nobody may write into it */
-  send(message: Uint8Array): void
-}
-
 /** The walk is over: no row is at or after it. */
 const DONE = Number.POSITIVE_INFINITY
 
 /**
- * How far one member is in the stream of its group.
+ * How far one member is in one plane of its group.
  *
  * A member in step gets the group's messages and has no state of its own. One that is not, because
  * it has just come, or its socket is full, or something concerns it alone, is described by what it
@@ -32,11 +25,7 @@ const DONE = Number.POSITIVE_INFINITY
  * row of a bit is held.
  */
 export class Feed {
-  readonly member: Member
-  /** its socket is full */
-  congested = false
-  /** owed at the end of the walk */
-  endOfRib: boolean
+  readonly #peer: PeerId
   #walk = 0
   /** rows from the walk on are held as the columns say: the member asked for them again */
   #again = false
@@ -46,16 +35,15 @@ export class Feed {
   readonly #locRib: LocRib
   readonly #adj: AdjRibOut
 
-  constructor(member: Member, locRib: LocRib, adj: AdjRibOut, endOfRib: boolean) {
-    this.member = member
+  constructor(peer: PeerId, locRib: LocRib, adj: AdjRibOut) {
+    this.#peer = peer
     this.#locRib = locRib
     this.#adj = adj
-    this.endOfRib = endOfRib
   }
 
-  /** True when the member holds what the columns say, and may be sent more. */
-  get inStep(): boolean {
-    return !this.congested && this.#walk === DONE && this.waiting === 0
+  /** True when the member holds what the columns say. */
+  get complete(): boolean {
+    return this.#walk === DONE && this.waiting === 0
   }
 
   /** Rows that are known to wait. */
@@ -66,11 +54,6 @@ export class Feed {
   /** The next row of the walk; infinite when it is over. */
   get walk(): number {
     return this.#walk
-  }
-
-  /** True when the walk is over. */
-  get walked(): boolean {
-    return this.#walk === DONE
   }
 
   /** Nothing to walk: what the member lacks is said row by row. */
@@ -88,15 +71,15 @@ export class Feed {
       return
     }
     for (let row = 0; row < this.#walk; row++)
-      if (this.#adj.holds(row as PrefixId, this.member.peer) && !this.#waits(row))
+      if (this.#adj.holds(row as PrefixId, this.#peer) && !this.#waits(row))
         this.#want(row as PrefixId, true, true)
   }
 
-  /** The columns went from `last` of `lastSource` to what they say now. */
-  change(row: PrefixId, last: OutSetId, lastSource: PeerId): void {
+  /** The columns went from `last` of `lastOwner` to what they say now. */
+  change(row: PrefixId, last: OutSetId, lastOwner: PeerId): void {
     if (row >= this.#walk && !this.#again) return
-    const peer = this.member.peer
-    const before = this.#heldBefore(row, last !== NO_OUT_SET && lastSource !== peer)
+    const peer = this.#peer
+    const before = this.#heldBefore(row, last !== NO_OUT_SET && lastOwner !== peer)
     this.#want(row, before, this.#adj.holds(row, peer))
   }
 
@@ -123,24 +106,26 @@ export class Feed {
   }
 
   /**
-   * Takes over a member from another group, whose columns say what it holds: what both groups send
-   * alike is not sent again. O(rows).
+   * Takes over a member from another group, whose columns say what it holds; absent: nothing. What
+   * both groups send alike is not sent again, unless the member has asked for it. O(rows).
    */
-  adopt(from: Feed): void {
+  adopt(from: Feed | undefined): void {
     this.#walk = DONE
-    this.congested = from.congested
-    this.endOfRib = from.endOfRib
-    const peer = this.member.peer
+    const peer = this.#peer
     for (let at = 0; at < this.#locRib.prefixes.rows; at++) {
       if (!this.#locRib.prefixes.has(at)) continue
       const row = at as PrefixId
-      const unseen = row >= from.#walk && !from.#again
-      const waits = from.#waits(row)
-      const before = !unseen && from.#heldBefore(row, from.#adj.holds(row, peer))
+      const before = from === undefined ? false : from.#holdsNow(row)
       const wants = this.#adj.holds(row, peer)
-      const same = before && wants && !waits && this.#adj.out[row] === from.#adj.out[row]
+      const waits = from === undefined || from.#waits(row) || row >= from.#walk
+      const same = before && wants && !waits && this.#adj.get(row) === from.#adj.get(row)
       if (!same && (before || wants)) this.#want(row, before, wants)
     }
+  }
+
+  #holdsNow(row: PrefixId): boolean {
+    const unseen = row >= this.#walk && !this.#again
+    return !unseen && this.#heldBefore(row, this.#adj.holds(row, this.#peer))
   }
 
   /** Takes the next row that is to be withdrawn out, or -1. Its hold is the caller's now. */
@@ -158,7 +143,7 @@ export class Feed {
    * where the walk is over if `last`.
    */
   takeWalked(end: number, last: boolean): number {
-    const peer = this.member.peer
+    const peer = this.#peer
     while (this.#walk < end) {
       const row = this.#walk++ as PrefixId
       if (this.#adj.holds(row, peer) && !this.#announce.has(row)) return row

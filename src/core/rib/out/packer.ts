@@ -13,12 +13,20 @@ export const PACK_ROWS_MAX = 16_384
 /** Octets of the longest prefix, IPv6. */
 const PREFIX_OCTETS = 16
 
+/** What messages are to be like: part of what two sessions agreed on. */
+export interface MessageForm {
+  /** octets of a message, header included */
+  readonly messageMax: number
+  /** prefixes have path identifiers. RFC 7911 */
+  readonly addPath: boolean
+}
+
 /**
  * Gathers rows with what they are sent with, then writes messages: withdrawals first, then
  * announcements by attribute set in the order in which the sets came up. A message has one excluded
  * peer for all its rows.
  *
- *   entry   row, excluded peer, next entry of its set (the last one's is the first)
+ *   entry   row, excluded peer, path identifier, next entry of its set (the last one's is the first)
  *   set     its last entry, NONE while it has none
  */
 export class Packer {
@@ -26,6 +34,7 @@ export class Packer {
   readonly #builders = new Map<number, UpdateBuilder>()
   readonly #rows = new Int32Array(PACK_ROWS_MAX)
   readonly #excluded = new Uint16Array(PACK_ROWS_MAX)
+  readonly #paths = new Uint8Array(PACK_ROWS_MAX)
   readonly #next = new Int32Array(PACK_ROWS_MAX)
   #tails = new Int32Array(0)
   readonly #touched: OutSetId[] = []
@@ -43,11 +52,15 @@ export class Packer {
     return this.#count
   }
 
-  /** One row to announce with `set`, or to withdraw for `NO_OUT_SET`, to all but `excluded`. */
-  add(row: PrefixId, set: OutSetId, excluded: PeerId): void {
+  /**
+   * One row to announce with `set`, or to withdraw for `NO_OUT_SET`, to all but `excluded`; under
+   * the path identifier `path` where the session has them.
+   */
+  add(row: PrefixId, set: OutSetId, excluded: PeerId, path: number): void {
     const entry = this.#count++
     this.#rows[entry] = row
     this.#excluded[entry] = excluded
+    this.#paths[entry] = path
     const tail = set === NO_OUT_SET ? this.#withdrawn : this.#tail(set)
     if (tail === NONE) this.#next[entry] = entry
     else {
@@ -64,11 +77,11 @@ export class Packer {
    */
   flush(
     prefixes: PrefixTable,
-    messageMax: number,
+    form: MessageForm,
     send: (message: Uint8Array, excluded: PeerId) => void,
   ): void {
     if (this.#count === 0) return
-    const builder = this.#builder(messageMax)
+    const builder = this.#builder(form)
     if (this.#withdrawn !== NONE) {
       builder.withdraw(prefixes.family)
       this.#pack(builder, this.#withdrawn, prefixes, send)
@@ -110,9 +123,10 @@ export class Packer {
       }
       prefixes.write(row, scratch, 0)
       const length = prefixes.length(row)
-      if (!builder.add(scratch, 0, length)) {
+      const path = this.#paths[entry]!
+      if (!builder.add(scratch, 0, length, path)) {
         send(builder.finish(), excluded as PeerId)
-        builder.add(scratch, 0, length)
+        builder.add(scratch, 0, length, path)
       }
       if (entry === tail) break
       entry = this.#next[entry]!
@@ -120,11 +134,12 @@ export class Packer {
     send(builder.finish(), excluded as PeerId)
   }
 
-  #builder(messageMax: number): UpdateBuilder {
-    const known = this.#builders.get(messageMax)
+  #builder({ messageMax, addPath }: MessageForm): UpdateBuilder {
+    const key = 2 * messageMax + (addPath ? 1 : 0)
+    const known = this.#builders.get(key)
     if (known !== undefined) return known
-    const builder = new UpdateBuilder(messageMax)
-    this.#builders.set(messageMax, builder)
+    const builder = new UpdateBuilder(messageMax, addPath)
+    this.#builders.set(key, builder)
     return builder
   }
 }

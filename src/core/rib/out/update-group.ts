@@ -2,10 +2,21 @@ import type { Interner } from '../../base/index.ts'
 import type { PrefixId } from '../../net/index.ts'
 import { endOfRib } from '../../wire/index.ts'
 import type { LocRib } from '../loc-rib.ts'
-import { LOCAL_PEER, NO_OUT_SET, type OutSetId, type PeerId } from '../rows.ts'
-import { AdjRibOut, type Exporter } from './adj-rib-out.ts'
-import { Feed, type Member } from './feed.ts'
-import { PACK_ROWS_MAX, type Packer } from './packer.ts'
+import {
+  type AttributeSetId,
+  LOCAL_PEER,
+  NO_OUT_SET,
+  NONE,
+  type OutSetId,
+  type PeerColumns,
+  type PeerId,
+} from '../rows.ts'
+import { Feed } from './feed.ts'
+import { type Exporter, Forms } from './forms.ts'
+import { type MessageForm, PACK_ROWS_MAX, type Packer } from './packer.ts'
+import { Plane } from './plane.ts'
+import { SEND_PATHS_MAX, Selection, type SendPaths } from './selection.ts'
+import { type Member, Stream } from './stream.ts'
 
 /**
  * Peers that are sent the same bytes.
@@ -21,41 +32,56 @@ export interface GroupTables {
   readonly packer: Packer
 }
 
+/** What the members of a group have in common, beside the rules of its exporter. */
+export interface GroupForm extends MessageForm {
+  /** only with `addPath`; absent: the best path alone */
+  readonly sendPaths?: SendPaths
+}
+
 /**
  * An update group in one family: one Adj-RIB-Out, one encoding of each change, and for each member
- * a `Feed` that says how far it is.
+ * a `Stream` that says how far it is.
  *
  * A pass is: `consider` each decided row, `flush`, then `pump` those who are not in step. A row is
  * in a pass once. Withdrawals go first, in a pass and in a pump. A new group fills its columns by
  * its own walk of the Loc-RIB (`fill`), and its members follow that walk.
+ *
+ * A group that sends several paths of a prefix has a plane for each (plane.ts), made when it is
+ * first needed.
  */
 export class UpdateGroup {
-  /** of the members' sessions: octets of a message, header included */
-  readonly messageMax: number
-  readonly adj: AdjRibOut
+  readonly form: GroupForm
   /** End-of-RIB is owed but not said: we have restarted, and have not heard all. RFC 4724 §4.1 */
   endOfRibHeld = false
   readonly #tables: GroupTables
-  readonly #feeds = new Map<PeerId, Feed>()
-  readonly #feedOf: (Feed | undefined)[] = []
+  readonly #peers: PeerColumns
+  readonly #forms: Forms
+  /** absent: the best path alone */
+  readonly #selection: Selection | undefined
+  readonly #planes: Plane[] = []
+  readonly #streams = new Map<PeerId, Stream>()
+  readonly #streamOf: (Stream | undefined)[] = []
   #filled = 0
-  // the pass: rows that changed, and what their members held
-  readonly #rows: PrefixId[] = []
-  readonly #last: OutSetId[] = []
-  readonly #lastSources: PeerId[] = []
-  // what a shared message does not say to one member: place in the pass, and the member
-  readonly #alone: { readonly at: number; readonly feed: Feed }[] = []
-  #sweep = 0
+  /** rows of the pass, of all planes */
+  #staged = 0
+  // what a shared message does not say to one member: plane, place in its pass, and the member
+  readonly #alone: { readonly plane: Plane; readonly at: number; readonly stream: Stream }[] = []
+  /** by plane: which of the paths selected goes there */
+  readonly #places = new Int8Array(SEND_PATHS_MAX)
 
-  constructor(tables: GroupTables, exporter: Exporter, messageMax: number) {
+  constructor(tables: GroupTables, exporter: Exporter, form: GroupForm) {
     this.#tables = tables
-    this.messageMax = messageMax
-    this.adj = new AdjRibOut(tables.locRib, tables.outSets, exporter)
+    this.form = form
+    this.#peers = tables.locRib.columns.peers
+    this.#forms = new Forms(tables.outSets, exporter)
+    if (form.sendPaths !== undefined)
+      this.#selection = new Selection(tables.locRib, this.#forms, form.sendPaths)
+    this.#extend(1)
   }
 
   /** How many members there are. */
   get size(): number {
-    return this.#feeds.size
+    return this.#streams.size
   }
 
   /** True while the columns are being filled. */
@@ -63,36 +89,57 @@ export class UpdateGroup {
     return this.#filled !== FILLED
   }
 
-  /** Rows of the pass; `consider` wants fewer than `PACK_ROWS_MAX`. */
-  get staged(): number {
-    return this.#rows.length
+  /** True where a path that is not the best matters too. */
+  get several(): boolean {
+    return this.#selection !== undefined
+  }
+
+  /** The columns, for checks. */
+  get planes(): readonly Plane[] {
+    return this.#planes
+  }
+
+  /** Bytes of the columns. */
+  get bytes(): number {
+    return this.#planes.reduce((sum, plane) => sum + plane.bytes, this.#forms.bytes)
+  }
+
+  /** How many paths a member holds, once it has been sent all. */
+  sizeFor(peer: PeerId): number {
+    return this.#planes.reduce((sum, { adj }) => sum + adj.sizeFor(peer), 0)
   }
 
   /** The place of a member in the stream. */
-  feed(peer: PeerId): Feed | undefined {
-    return this.#feeds.get(peer)
+  stream(peer: PeerId): Stream | undefined {
+    return this.#streams.get(peer)
   }
 
   /** A member comes and holds nothing; its walk ends with End-of-RIB. O(1). */
-  join(member: Member): Feed {
-    const feed = new Feed(member, this.#tables.locRib, this.adj, true)
-    this.#enter(feed)
-    return feed
+  join(member: Member): Stream {
+    const stream = new Stream(member)
+    for (const { adj } of this.#planes)
+      stream.feeds.push(new Feed(member.peer, this.#tables.locRib, adj))
+    this.#enter(stream)
+    return stream
   }
 
-  /** A member comes over from another group. Only into a group that is filled. O(rows). */
-  adopt(member: Member, from: Feed): Feed {
-    const feed = new Feed(member, this.#tables.locRib, this.adj, false)
-    feed.adopt(from)
-    this.#enter(feed)
-    return feed
+  /**
+   * A member comes over from another group, whose prefixes have path identifiers as these have.
+   * Only into a group that is filled. O(rows).
+   */
+  adopt(member: Member, from: Stream): Stream {
+    this.#extend(from.feeds.length)
+    const stream = this.join(member)
+    stream.adopt(from)
+    for (const [at, feed] of stream.feeds.entries()) feed.adopt(from.feeds[at])
+    return stream
   }
 
   /** A member goes. */
   leave(peer: PeerId): void {
-    this.#feeds.get(peer)?.clear()
-    this.#feeds.delete(peer)
-    this.#feedOf[peer] = undefined
+    this.#streams.get(peer)?.clear()
+    this.#streams.delete(peer)
+    this.#streamOf[peer] = undefined
   }
 
   /** Fills the columns of at most `budget` rows. True when more are left. */
@@ -100,11 +147,11 @@ export class UpdateGroup {
     if (this.#filled === FILLED) return false
     const { locRib } = this.#tables
     const end = Math.min(locRib.prefixes.rows, this.#filled + budget)
-    for (let row = this.#filled; row < end; row++) {
-      if (!locRib.prefixes.has(row)) continue
-      const set = this.adj.export(row as PrefixId)
-      if (set === NO_OUT_SET) continue
-      this.adj.put(row as PrefixId, set, locRib.from[row] as PeerId)
+    for (let at = this.#filled; at < end; at++) {
+      if (!locRib.prefixes.has(at)) continue
+      const row = at as PrefixId
+      if (this.#selection !== undefined) this.#putSelected(row, this.#selection)
+      else this.#putBest(row)
     }
     this.#filled = end === locRib.prefixes.rows ? FILLED : end
     return this.#filled !== FILLED
@@ -114,150 +161,223 @@ export class UpdateGroup {
   consider(row: PrefixId): void {
     // the walk will come to it
     if (row >= this.#filled) return
-    const { adj } = this
-    const { locRib, outSets } = this.#tables
-    const last = row < adj.out.length ? (adj.out[row] as OutSetId) : NO_OUT_SET
-    const lastSource = last === NO_OUT_SET ? LOCAL_PEER : (adj.source[row] as PeerId)
-    const set = adj.export(row)
-    const source = set === NO_OUT_SET ? LOCAL_PEER : (locRib.from[row] as PeerId)
-    if (set === last && source === lastSource) {
-      if (set !== NO_OUT_SET) outSets.release(set)
-      return
-    }
-    adj.put(row, set, source)
-    this.#rows.push(row)
-    this.#last.push(last)
-    this.#lastSources.push(lastSource)
+    if (this.#staged > PACK_ROWS_MAX - SEND_PATHS_MAX) this.flush()
+    if (this.#selection !== undefined) this.#putSelected(row, this.#selection)
+    else this.#putBest(row)
   }
 
   /** Ends the pass: sends what changed to those in step, marks it for the others. */
   flush(): void {
-    if (this.#rows.length === 0) return
-    let anyInStep = false
-    for (const feed of this.#feeds.values()) {
-      if (feed.inStep) anyInStep = true
-      else this.#mark(feed)
-    }
-    if (anyInStep) this.#share()
-    const { locRib } = this.#tables
-    for (const [at, row] of this.#rows.entries())
-      if (this.#last[at] !== NO_OUT_SET && this.adj.out[row] === NO_OUT_SET) locRib.drop(row)
-    this.#rows.length = 0
-    this.#last.length = 0
-    this.#lastSources.length = 0
+    if (this.#staged === 0) return
+    const inStep: Stream[] = []
+    for (const stream of this.#streams.values())
+      if (stream.inStep) inStep.push(stream)
+      else this.#mark(stream)
+    if (inStep.length > 0) this.#share(inStep)
+    for (const plane of this.#planes) plane.endPass()
+    this.#staged = 0
   }
 
   /**
    * Sends a member what it lacks, withdrawals first, at most `budget` rows. Returns the rows looked
    * at; 0 when there was nothing to do or its socket is full.
    */
-  pump(feed: Feed, budget: number): number {
-    if (feed.congested || (feed.inStep && !this.owesEndOfRib(feed))) return 0
+  pump(stream: Stream, budget: number): number {
+    if (!this.isBehind(stream)) return 0
     const { locRib, packer } = this.#tables
+    const { member } = stream
+    stream.begin()
     const most = Math.min(budget, PACK_ROWS_MAX - 1)
     const taken: PrefixId[] = []
-    for (let row = 0; taken.length < most; ) {
-      row = feed.takeWithdrawal()
-      if (row < 0) break
-      packer.add(row as PrefixId, NO_OUT_SET, LOCAL_PEER)
-      taken.push(row as PrefixId)
-    }
-    for (let row = 0; taken.length < most; ) {
-      row = feed.takeAnnouncement()
-      if (row < 0) break
-      packer.add(row as PrefixId, this.adj.out[row] as OutSetId, LOCAL_PEER)
-      taken.push(row as PrefixId)
-    }
-    const looked = taken.length < most ? this.#walk(feed, most - taken.length) : 0
-    packer.flush(locRib.prefixes, this.messageMax, message => feed.member.send(message))
+    for (const [at, feed] of stream.feeds.entries())
+      while (taken.length < most) {
+        const row = feed.takeWithdrawal()
+        if (row < 0) break
+        packer.add(row as PrefixId, NO_OUT_SET, LOCAL_PEER, this.#planes[at]!.path)
+        taken.push(row as PrefixId)
+      }
+    for (const [at, feed] of stream.feeds.entries())
+      while (taken.length < most) {
+        const row = feed.takeAnnouncement()
+        if (row < 0) break
+        const { adj, path } = this.#planes[at]!
+        packer.add(row as PrefixId, adj.get(row as PrefixId), LOCAL_PEER, path)
+        taken.push(row as PrefixId)
+      }
+    let left = most - taken.length
+    for (let at = 0; at < stream.feeds.length && left > 0; at++)
+      left -= this.#walk(stream.feeds[at]!, this.#planes[at]!, left)
+    packer.flush(locRib.prefixes, this.form, message => member.send(message))
     for (const each of taken) locRib.drop(each)
-    if (this.owesEndOfRib(feed) && feed.walked && feed.waiting === 0) {
-      feed.endOfRib = false
-      feed.member.send(endOfRib(locRib.family))
+    if (this.#owesEndOfRib(stream) && stream.complete) {
+      stream.endOfRib = false
+      member.send(endOfRib(locRib.family))
     }
-    return taken.length + looked
+    stream.end()
+    return most - left
   }
 
-  /** True where the end of a member's walk is to be said. */
-  owesEndOfRib(feed: Feed): boolean {
-    return feed.endOfRib && !this.endOfRibHeld
+  /** True for a member that lacks something and may be sent it. */
+  isBehind(stream: Stream): boolean {
+    if (stream.congested) return false
+    return !stream.complete || this.#owesEndOfRib(stream) || stream.markDue
   }
 
   /** Members that lack something and may be sent it. */
-  *behind(): Generator<Feed> {
-    for (const feed of this.#feeds.values())
-      if (!feed.congested && (!feed.inStep || this.owesEndOfRib(feed))) yield feed
+  *behind(): Generator<Stream> {
+    for (const stream of this.#streams.values()) if (this.isBehind(stream)) yield stream
+  }
+
+  /** An attribute set has gone from the tables. */
+  forget(set: AttributeSetId): void {
+    this.#forms.forget(set)
   }
 
   /** Empties the columns of a group without members. True when more is left. */
   sweep(budget: number): boolean {
-    this.adj.forgetAll()
-    this.#sweep = this.adj.sweep(this.#sweep, budget)
-    return this.#sweep >= 0
+    this.#forms.forgetAll()
+    return this.#planes.some(plane => plane.sweep(budget))
   }
 
-  #walk(feed: Feed, budget: number): number {
+  /** Calls `visit` for each reference to a set that is held here: for checks. */
+  references(visit: (set: OutSetId) => void): void {
+    this.#forms.references(visit)
+    for (const { adj } of this.#planes) adj.references(visit)
+  }
+
+  #owesEndOfRib(stream: Stream): boolean {
+    return stream.endOfRib && !this.endOfRibHeld
+  }
+
+  /** The best path of a row, into the only plane. */
+  #putBest(row: PrefixId): void {
+    const { best, from } = this.#tables.locRib
+    const source = from[row] as PeerId
+    const set = this.#forms.export(row, best[row] as AttributeSetId, source)
+    this.#put(this.#planes[0]!, row, set, this.#peers.owner[source] as PeerId)
+  }
+
+  /** A path of a row into its plane: in the pass, or only in the columns while they are filled. */
+  #put(plane: Plane, row: PrefixId, set: OutSetId, owner: PeerId): void {
+    if (row >= this.#filled) {
+      if (set !== NO_OUT_SET) plane.adj.put(row, set, owner)
+    } else if (plane.change(row, set, owner)) this.#staged++
+  }
+
+  /** Each path of a row stays in its plane; a new one takes the first that is free. */
+  #putSelected(row: PrefixId, selection: Selection): void {
+    const { sources, sets, forms } = selection
+    selection.select(row)
+    const places = this.#places.fill(NONE)
+    for (let at = 0; at < selection.count; at++) {
+      const plane = this.#planeOf(row, sources[at]!)
+      if (plane >= 0) places[plane] = at
+    }
+    for (let at = 0; at < selection.count; at++)
+      if (!places.includes(at)) places[places.indexOf(NONE)] = at
+    for (let each = 0; each < SEND_PATHS_MAX; each++) {
+      const at = places[each]!
+      if (at !== NONE) this.#extend(each + 1)
+      const plane = this.#planes[each]
+      if (plane === undefined) return
+      if (at === NONE) {
+        this.#put(plane, row, NO_OUT_SET, LOCAL_PEER)
+        continue
+      }
+      const source = sources[at]!
+      const set = this.#forms.made(sets[at]!, source, forms[at]!)
+      this.#put(plane, row, set, this.#peers.owner[source] as PeerId)
+      if (set !== NO_OUT_SET) plane.claim(row, source)
+    }
+  }
+
+  /** The plane that has the path of `source`, or NONE. */
+  #planeOf(row: PrefixId, source: PeerId): number {
+    const planes = this.#planes
+    for (let at = 0; at < planes.length; at++) if (planes[at]!.has(row, source)) return at
+    return NONE
+  }
+
+  /** Makes planes until there are `count`. Of a new one everybody holds nothing. */
+  #extend(count: number): void {
+    const { locRib, outSets } = this.#tables
+    while (this.#planes.length < count) {
+      const plane = new Plane(this.form.addPath ? this.#planes.length + 1 : 0, locRib, outSets)
+      this.#planes.push(plane)
+      for (const { member, feeds } of this.#streams.values()) {
+        const feed = new Feed(member.peer, locRib, plane.adj)
+        // what comes into it after the columns were filled is said row by row
+        if (!this.filling) feed.skipWalk()
+        feeds.push(feed)
+      }
+    }
+  }
+
+  #walk(feed: Feed, { adj, path }: Plane, budget: number): number {
     const { locRib, packer } = this.#tables
     const last = Math.min(this.#filled, locRib.prefixes.rows)
     const start = feed.walk
     if (start === Number.POSITIVE_INFINITY) return 0
     const end = Math.min(last, start + budget)
-    const over = end === last && this.#filled === FILLED
+    const over = end === last && !this.filling
     for (let row = feed.takeWalked(end, over); row >= 0; row = feed.takeWalked(end, over))
-      packer.add(row as PrefixId, this.adj.out[row] as OutSetId, LOCAL_PEER)
+      packer.add(row as PrefixId, adj.get(row as PrefixId), LOCAL_PEER, path)
     return end - start
   }
 
-  #mark(feed: Feed): void {
-    const rows = this.#rows
-    for (let at = 0; at < rows.length; at++)
-      feed.change(rows[at]!, this.#last[at]!, this.#lastSources[at]!)
+  #mark({ feeds }: Stream): void {
+    for (const [each, { rows, last, lastOwners }] of this.#planes.entries())
+      for (let at = 0; at < rows.length; at++)
+        feeds[each]!.change(rows[at]!, last[at]!, lastOwners[at]!)
   }
 
   /** One encoding for all that are in step; what concerns one member alone is marked for it. */
-  #share(): void {
+  #share(inStep: readonly Stream[]): void {
     const { locRib, packer } = this.#tables
-    const inStep = [...this.#feeds.values()].filter(feed => feed.inStep)
-    for (let at = 0; at < this.#rows.length; at++) this.#stage(at)
-    packer.flush(locRib.prefixes, this.messageMax, (message, excluded) => {
+    for (const plane of this.#planes)
+      for (let at = 0; at < plane.rows.length; at++) this.#stage(plane, at)
+    packer.flush(locRib.prefixes, this.form, (message, excluded) => {
       for (const { member } of inStep) if (member.peer !== excluded) member.send(message)
     })
-    for (const { at, feed } of this.#alone)
-      feed.change(this.#rows[at]!, this.#last[at]!, this.#lastSources[at]!)
+    for (const { plane, at, stream } of this.#alone) {
+      const feed = stream.feeds[this.#planes.indexOf(plane)]!
+      feed.change(plane.rows[at]!, plane.last[at]!, plane.lastOwners[at]!)
+    }
     this.#alone.length = 0
   }
 
-  #stage(at: number): void {
+  #stage(plane: Plane, at: number): void {
     const { packer } = this.#tables
-    const row = this.#rows[at]!
-    const last = this.#last[at]!
-    const lastSource = this.#lastSources[at]!
-    const set = this.adj.out[row] as OutSetId
-    const source = this.adj.source[row] as PeerId
+    const { adj, path } = plane
+    const row = plane.rows[at]!
+    const last = plane.last[at]!
+    const lastOwner = plane.lastOwners[at]!
+    const set = adj.out[row] as OutSetId
+    const owner = adj.owner[row] as PeerId
     if (set === NO_OUT_SET) {
-      packer.add(row, NO_OUT_SET, this.#member(lastSource))
+      packer.add(row, NO_OUT_SET, this.#member(lastOwner), path)
       return
     }
     // the same to all but the one it came from and the one it comes from now
-    if (set === last) this.#standAlone(at, lastSource)
-    else packer.add(row, set, this.#member(source))
-    if (last !== NO_OUT_SET && lastSource !== source) this.#standAlone(at, source)
+    if (set === last) this.#standAlone(plane, at, lastOwner)
+    else packer.add(row, set, this.#member(owner), path)
+    if (last !== NO_OUT_SET && lastOwner !== owner) this.#standAlone(plane, at, owner)
   }
 
-  #standAlone(at: number, peer: PeerId): void {
-    const feed = this.#feedOf[peer]
-    if (feed?.inStep) this.#alone.push({ at, feed })
+  #standAlone(plane: Plane, at: number, peer: PeerId): void {
+    const stream = this.#streamOf[peer]
+    if (stream?.inStep) this.#alone.push({ plane, at, stream })
   }
 
   /** The peer if it is a member: others need not be kept from a message. */
   #member(peer: PeerId): PeerId {
-    return this.#feedOf[peer] === undefined ? LOCAL_PEER : peer
+    return this.#streamOf[peer] === undefined ? LOCAL_PEER : peer
   }
 
-  #enter(feed: Feed): void {
-    const peer = feed.member.peer
-    this.#feeds.set(peer, feed)
-    while (this.#feedOf.length <= peer) this.#feedOf.push(undefined)
-    this.#feedOf[peer] = feed
+  #enter(stream: Stream): void {
+    const { peer } = stream.member
+    this.#streams.set(peer, stream)
+    while (this.#streamOf.length <= peer) this.#streamOf.push(undefined)
+    this.#streamOf[peer] = stream
   }
 }

@@ -1,10 +1,11 @@
 import type { Family, PrefixId } from '../../net/index.ts'
 import {
   type AttributeSetId,
-  type Feed,
+  CHANGES,
   type Member,
-  PACK_ROWS_MAX,
   type PeerId,
+  type RefreshMarks,
+  type Stream,
   UpdateGroup,
 } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
@@ -36,6 +37,8 @@ export class Exports {
   /** groups that the last member has left */
   readonly #ended = new Set<UpdateGroup>()
   #endOfRibHeld = false
+  /** some group sends paths that are not the best */
+  #several = false
   /** whose turn is next when the budget ends before the members do */
   #turn = 0
 
@@ -52,7 +55,7 @@ export class Exports {
 
   /** Bytes of the groups' columns. */
   get bytes(): number {
-    return [...this.#byRules.values()].reduce((sum, { adj }) => sum + adj.bytes, 0)
+    return [...this.#byRules.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   /** A peer whose session is up is sent the table. */
@@ -85,8 +88,8 @@ export class Exports {
 
   /** The member's socket is full, or has room again. */
   congest(peer: PeerId, congested: boolean): void {
-    const feed = this.#feed(peer)
-    if (feed !== undefined) feed.congested = congested
+    const stream = this.#stream(peer)
+    if (stream !== undefined) stream.congested = congested
   }
 
   /** While `held`, nobody is told that all has been said. RFC 4724 §4.1 */
@@ -95,14 +98,14 @@ export class Exports {
     for (const group of this.#byRules.values()) group.endOfRibHeld = held
   }
 
-  /** The member asked for everything again. RFC 2918 §4 */
-  refresh(peer: PeerId): void {
-    this.#feed(peer)?.refresh()
+  /** The member asked for everything again. RFC 2918 §4; with marks around it: RFC 7313 §4 */
+  refresh(peer: PeerId, marks?: RefreshMarks): void {
+    this.#stream(peer)?.refresh(marks)
   }
 
-  /** How many routes a peer is sent, once it has been sent all. */
+  /** How many paths a peer is sent, once it has been sent all. */
   advertised(peer: PeerId): number {
-    return this.#places.get(peer)?.group.adj.sizeFor(peer) ?? 0
+    return this.#places.get(peer)?.group.sizeFor(peer) ?? 0
   }
 
   /** The group of a peer: for checks, which compare what it believes with what the peer has. */
@@ -115,12 +118,11 @@ export class Exports {
     return [...this.#byRules.values(), ...this.#ended]
   }
 
-  /** A row was decided. */
-  consider(row: PrefixId): void {
-    for (const group of this.#byRules.values()) {
-      if (group.staged >= PACK_ROWS_MAX) group.flush()
-      group.consider(row)
-    }
+  /** A row was decided, which made `CHANGES`. */
+  consider(row: PrefixId, changes: number): void {
+    const best = (changes & CHANGES.BEST) !== 0
+    if (!best && !this.#several) return
+    for (const group of this.#byRules.values()) if (best || group.several) group.consider(row)
   }
 
   /** Sends what changed since the last call to those who are in step. */
@@ -144,27 +146,27 @@ export class Exports {
   }
 
   #pump(budget: number): boolean {
-    const feeds: { group: UpdateGroup; feed: Feed }[] = []
+    const behind: { group: UpdateGroup; stream: Stream }[] = []
     for (const group of this.#byRules.values())
-      for (const feed of group.behind()) feeds.push({ group, feed })
-    if (feeds.length === 0) return false
+      for (const stream of group.behind()) behind.push({ group, stream })
+    if (behind.length === 0) return false
     let left = budget
-    const share = Math.max(TURN_ROWS_MIN, Math.floor(budget / feeds.length))
-    const start = this.#turn % feeds.length
-    for (let at = 0; at < feeds.length && left > 0; at++) {
-      const { group, feed } = feeds[(start + at) % feeds.length]!
-      left -= Math.max(1, group.pump(feed, share))
+    const share = Math.max(TURN_ROWS_MIN, Math.floor(budget / behind.length))
+    const start = this.#turn % behind.length
+    for (let at = 0; at < behind.length && left > 0; at++) {
+      const { group, stream } = behind[(start + at) % behind.length]!
+      left -= Math.max(1, group.pump(stream, share))
       this.#turn = start + at + 1
     }
-    return feeds.some(({ group, feed }) => !feed.inStep || group.owesEndOfRib(feed))
+    return behind.some(({ group, stream }) => group.isBehind(stream))
   }
 
   #move(): void {
     for (const place of this.#moving) {
       const { member, group, next } = place
-      const feed = group.feed(member.peer)
-      if (next === undefined || feed === undefined || next.filling) continue
-      next.adopt(member, feed)
+      const stream = group.stream(member.peer)
+      if (next === undefined || stream === undefined || next.filling) continue
+      next.adopt(member, stream)
       group.leave(member.peer)
       place.group = next
       place.next = undefined
@@ -173,8 +175,8 @@ export class Exports {
     this.#endUnused()
   }
 
-  #feed(peer: PeerId): Feed | undefined {
-    return this.#places.get(peer)?.group.feed(peer)
+  #stream(peer: PeerId): Stream | undefined {
+    return this.#places.get(peer)?.group.stream(peer)
   }
 
   #groupOf(rules: ExportRules): UpdateGroup {
@@ -196,9 +198,10 @@ export class Exports {
       doesNotFit: (row, source) => each(source, listener => listener.doesNotFit(row, source)),
       nextHopMissing: source => each(source, listener => listener.nextHopMissing(source)),
     })
-    const group: UpdateGroup = new UpdateGroup(tables, exporter, rules.messageMax)
+    const group: UpdateGroup = new UpdateGroup(tables, exporter, rules)
     group.endOfRibHeld = this.#endOfRibHeld
     this.#byRules.set(text, group)
+    this.#several = this.#several || group.several
     return group
   }
 
@@ -210,10 +213,11 @@ export class Exports {
         this.#byRules.delete(text)
         this.#ended.add(group)
       }
+    this.#several = [...this.#byRules.values()].some(group => group.several)
   }
 
   #forget(set: AttributeSetId): void {
-    for (const group of this.#byRules.values()) group.adj.forget(set)
-    for (const group of this.#ended) group.adj.forget(set)
+    for (const group of this.#byRules.values()) group.forget(set)
+    for (const group of this.#ended) group.forget(set)
   }
 }
