@@ -22,3 +22,8 @@ export function parseAsn(text: string): Asn | undefined {
 export function toAsn(value: number): Asn | undefined {
   return Number.isInteger(value) && value >= 1 && value <= 4294967294 ? (value as Asn) : undefined
 }
+
+/** True for numbers that mean something inside one network only. RFC 6996 §5 */
+export function isPrivateAsn(asn: number): boolean {
+  return (asn >= 64512 && asn <= 65534) || (asn >= 4200000000 && asn <= 4294967294)
+}

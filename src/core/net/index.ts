@@ -16,7 +16,7 @@ export {
   parseAddress,
   parseQuad,
 } from './address.ts'
-export { AS_TRANS, type Asn, parseAsn, toAsn } from './asn.ts'
+export { AS_TRANS, type Asn, isPrivateAsn, parseAsn, toAsn } from './asn.ts'
 export {
   comparePrefixes,
   contains,

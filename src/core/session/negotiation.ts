@@ -71,6 +71,7 @@ function capabilitiesOf(
     messageMax: longer ? EXTENDED_MESSAGE_MAX : MESSAGE_MAX,
     // RFC 9494 §4.1: without graceful restart it is ignored
     longLived: options.longLived === undefined || !restart ? [] : longLivedOf(offered, families),
+    takesStale: offers('long-lived-graceful-restart') && restart !== undefined,
     addPathReceive: receive ? addPathFamilies(offered, families, 'send') : [],
     addPathSend: send ? addPathFamilies(offered, families, 'receive') : [],
     extendedNextHop: nextHops && takesIpv6NextHops(offered),

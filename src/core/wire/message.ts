@@ -201,6 +201,8 @@ export interface Negotiated {
   readonly gracefulRestart?: GracefulRestart
   /** its families whose routes we keep beyond the restart time, and how long. RFC 9494 */
   readonly longLived: readonly LongLivedFamily[]
+  /** it offers that, for whatever families: it may be sent stale routes. RFC 9494 §4.3 */
+  readonly takesStale: boolean
   /** families in which the peer sends us path identifiers. RFC 7911 */
   readonly addPathReceive: readonly Family[]
   /** families in which we send the peer path identifiers */

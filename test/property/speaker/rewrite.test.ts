@@ -1,9 +1,11 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { Prng, Writer } from '../../../src/core/base/index.ts'
-import { address, toAsn } from '../../../src/core/net/index.ts'
+import { address, type Family, prefix } from '../../../src/core/net/index.ts'
 import { ACCEPT_ALL, Programs } from '../../../src/core/policy/index.ts'
 import { PEER_KINDS, PEERS_MAX } from '../../../src/core/rib/index.ts'
+import type { PathRules } from '../../../src/core/speaker/export/as-path.ts'
+import { NextHopRule } from '../../../src/core/speaker/export/next-hop.ts'
 import { rewrite } from '../../../src/core/speaker/export/rewrite.ts'
 import { type ExportRules, RulesExporter } from '../../../src/core/speaker/export/rules.ts'
 import { Tables } from '../../../src/core/speaker/tables.ts'
@@ -12,9 +14,20 @@ import { encodeAttributes, type PathAttributes } from '../../../src/core/wire/in
 /** The export rules on octets are the rules on decoded attributes. */
 
 const word = fc.constantFrom(0, 1, 100, 65001, 0xfffffffe)
-const hops = { ipv4: ['10.0.0.1', '192.0.2.9'], ipv6: ['2001:db8::1', 'fd00::7'] } as const
+/** BLACKHOLE, NO_EXPORT, NO_ADVERTISE, and ordinary ones */
+const community = fc.constantFrom(0xffff029a, 0xffffff01, 0xffffff02, 0x10001, 0x10002)
+const PEER_AS = 65001
+const OWN_AS = 65000
+const PEER = { ipv4: address('192.0.2.1'), ipv6: address('2001:db8::1') } as const
+const SUBNET = { ipv4: prefix('192.0.2.0/28'), ipv6: prefix('2001:db8::/126') } as const
+/** the peer's own, inside the subnet, just outside, elsewhere; link-local */
+const HOPS = {
+  ipv4: ['192.0.2.1', '192.0.2.9', '192.0.2.16', '10.0.0.1'],
+  ipv6: ['2001:db8::1', '2001:db8::3', '2001:db8::4', 'fd00::7', 'fe80::9'],
+} as const
+const families = ['ipv4', 'ipv6'] as const
 
-const attributesOf = (family: 'ipv4' | 'ipv6'): fc.Arbitrary<PathAttributes> =>
+const attributesOf = (hops: readonly string[]): fc.Arbitrary<PathAttributes> =>
   fc.record(
     {
       origin: fc.constantFrom(0 as const, 1 as const, 2 as const),
@@ -27,63 +40,104 @@ const attributesOf = (family: 'ipv4' | 'ipv6'): fc.Arbitrary<PathAttributes> =>
             'confed-sequence' as const,
           ),
           asns: fc.oneof(
-            fc.array(fc.constantFrom(1, 65001, 4200000000), { minLength: 1, maxLength: 4 }),
-            fc.constantFrom(62, 63, 64, 254, 255).map(count => new Array<number>(count).fill(7)),
+            fc.array(fc.constantFrom(1, PEER_AS, 64512, 4200000000), {
+              minLength: 1,
+              maxLength: 4,
+            }),
+            fc
+              .constantFrom(62, 63, 64, 253, 254, 255)
+              .map(count => new Array<number>(count).fill(7)),
           ),
         }),
         { maxLength: 2 },
       ),
-      nextHop: fc.constantFrom(...hops[family]).map(address),
+      nextHop: fc.constantFrom(...hops).map(address),
       linkLocalNextHop: fc.constant(address('fe80::1')),
       med: word,
       localPref: word,
       atomicAggregate: fc.constant(true as const),
-      communities: fc.array(word, { minLength: 1, maxLength: 80 }),
+      communities: fc.oneof(
+        fc.array(community, { minLength: 1, maxLength: 4 }),
+        fc.array(word, { minLength: 60, maxLength: 80 }),
+      ),
       originatorId: word.filter(value => value !== 0),
       clusterList: fc.oneof(
         fc.array(word, { minLength: 1, maxLength: 3 }),
         fc.constantFrom(62, 63, 64).map(count => new Array<number>(count).fill(7)),
       ),
       largeCommunities: fc.array(fc.tuple(word, word, word), { minLength: 1, maxLength: 2 }),
-      unknown: fc.constant([{ flags: 0xe0, code: 99, value: Uint8Array.of(1, 2) }]),
+      onlyToCustomer: word,
+      unknown: fc
+        .constantFrom(34, 36, 99)
+        .map(code => [{ flags: 0xe0, code, value: Uint8Array.of(1, 2) }]),
     },
     { requiredKeys: ['origin', 'asPath', 'nextHop'] },
   )
 
-const rulesOf = fc.record({
-  kind: fc.constantFrom(PEER_KINDS.EXTERNAL, PEER_KINDS.INTERNAL, PEER_KINDS.CLIENT),
-  nextHop: fc.constantFrom('auto' as const, 'self' as const, 'keep' as const),
-  hasOwn: fc.boolean(),
-  messageMax: fc.constantFrom(4096, 500),
-})
+const pathRules: fc.Arbitrary<PathRules> = fc
+  .record({
+    front: fc.constantFrom([OWN_AS], [OWN_AS, 64999]),
+    overrides: fc.boolean(),
+    privateAs: fc.constantFrom(undefined, 'remove' as const, 'replace' as const),
+  })
+  .map(({ front, overrides, privateAs }) => ({
+    front,
+    own: OWN_AS,
+    ...(overrides && { overridden: PEER_AS }),
+    ...(privateAs && { privateAs, peerAs: PEER_AS }),
+  }))
+
+const rulesOf = (family: Family): fc.Arbitrary<ExportRules> =>
+  fc
+    .record({
+      kind: fc.constantFrom(PEER_KINDS.EXTERNAL, PEER_KINDS.INTERNAL, PEER_KINDS.CLIENT),
+      keeps: fc.boolean(),
+      own: fc.constantFrom(undefined, ...(family === 'ipv4' ? families : ['ipv6' as const])),
+      extended: fc.boolean(),
+      shared: fc.constantFrom(undefined, ...families),
+      messageMax: fc.constantFrom(4096, 500),
+      path: pathRules,
+      by: fc.constantFrom(undefined, OWN_AS),
+    })
+    .map(({ kind, keeps, own, extended, shared, messageMax, path, by }) => {
+      const external = kind === PEER_KINDS.EXTERNAL
+      const ours = { ipv4: address('192.0.2.200'), ipv6: address('2001:db8::200') } as const
+      return {
+        family,
+        kind,
+        routerId: 1,
+        clusterId: 0x63000001,
+        fourOctetAs: true,
+        messageMax,
+        nextHop: {
+          keeps,
+          // an IPv6 one is offered for IPv4 routes only where it was agreed on
+          own: own && (own === family || extended) ? ours[own] : undefined,
+          extended: extended && family === 'ipv4',
+          shared: external && shared ? { subnet: SUBNET[shared], peer: PEER[shared] } : undefined,
+        },
+        path: external ? path : undefined,
+        onlyToCustomer: { by: external ? by : undefined, stops: false },
+        takesStale: true,
+        program: new Programs().compile(ACCEPT_ALL),
+      }
+    })
 
 const source = fc.constantFrom(PEER_KINDS.EXTERNAL, PEER_KINDS.INTERNAL, PEER_KINDS.CLIENT)
 
-const agrees = test.macro({
-  exec: (t, family: 'ipv4' | 'ipv6') => {
+const agrees = test.macro<[Family, readonly string[]]>({
+  exec: (t, family: Family, hops: readonly string[]) => {
     let sent = 0
     fc.assert(
-      fc.property(attributesOf(family), rulesOf, source, (attributes, chosen, kind) => {
-        const { hasOwn, ...rest } = chosen
+      fc.property(attributesOf(hops), rulesOf(family), source, (attributes, rules, kind) => {
         const tables = new Tables(new Prng(1))
         const peer = tables.peers.take()
-        const localAs = toAsn(65000)
-        if (peer === undefined || localAs === undefined) return false
+        if (peer === undefined) return false
         tables.peers.kind[peer] = kind
         tables.peers.routerId[peer] = 0x0a0a0a0a
         const { linkLocalNextHop: _linkLocal, ...global } = attributes
-        const set = tables.sets.intern(family === 'ipv6' ? attributes : global)
-        const own = family === 'ipv4' ? '192.0.2.200' : '2001:db8::200'
-        const rules: ExportRules = {
-          ...rest,
-          family,
-          localAs,
-          routerId: 1,
-          clusterId: 0x63000001,
-          fourOctetAs: true,
-          ownNextHop: hasOwn ? address(own) : undefined,
-          program: new Programs().compile(ACCEPT_ALL),
-        }
+        const wide = attributes.nextHop?.includes(':') === true
+        const set = tables.sets.intern(wide ? attributes : global)
         const silent = { doesNotFit: () => {}, nextHopMissing: () => {} }
         const exporter = new RulesExporter(rules, tables, silent)
         // an outcome that the program never gave changes nothing, and is not done on octets
@@ -96,11 +150,12 @@ const agrees = test.macro({
     )
     t.true(sent > 1000)
   },
-  title: (_, family) => `for ${family} routes`,
+  title: (_, family, hops) => `for ${family} routes through ${hops[0]} and others`,
 })
 
-test(agrees, 'ipv4')
-test(agrees, 'ipv6')
+test(agrees, 'ipv4', HOPS.ipv4)
+test(agrees, 'ipv4', HOPS.ipv6)
+test(agrees, 'ipv6', HOPS.ipv6)
 
 test('ordinary attributes do not need the codec', t => {
   const writer = new Writer(4096)
@@ -116,7 +171,10 @@ test('ordinary attributes do not need the codec', t => {
     writer,
   )
   const record = Uint8Array.of(0, ...writer.bytes())
-  const nothing = { nextHop: undefined, originatorId: undefined, clusterId: undefined }
-  t.true(rewrite(record, 1, { ...nothing, prepend: 65000 }, new Writer(4096)))
-  t.true(rewrite(record, 1, { ...nothing, prepend: undefined }, new Writer(4096)))
+  const nothing = { originatorId: undefined, clusterId: undefined, onlyToCustomer: undefined }
+  const own = { keeps: false, own: address('192.0.2.200'), extended: false, shared: undefined }
+  const nextHop = new NextHopRule({ ...own, family: 'ipv4' })
+  const path: PathRules = { front: [OWN_AS], own: OWN_AS, overridden: 7, privateAs: 'remove' }
+  t.true(rewrite(record, 1, { ...nothing, nextHop, path }, new Writer(4096)))
+  t.true(rewrite(record, 1, { ...nothing, nextHop, path: undefined }, new Writer(4096)))
 })

@@ -23,6 +23,7 @@ test('two ends that start together reach Established over one connection', t => 
     messageMax: 65535,
     enhancedRefresh: true,
     longLived: [],
+    takesStale: false,
     addPathReceive: [],
     addPathSend: [],
     extendedNextHop: true,

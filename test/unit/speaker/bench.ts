@@ -1,5 +1,6 @@
 import { type Millis, millis, Prng, seconds, Writer } from '../../../src/core/base/index.ts'
 import {
+  type Address,
   type Asn,
   address,
   addressBytes,
@@ -62,6 +63,10 @@ export interface Offer {
   readonly fourOctetAs?: boolean
   /** instead of its own */
   readonly routerId?: number
+  /** beside what every peer here offers */
+  readonly capabilities?: readonly Capability[]
+  /** our end of the connection, instead of `LOCAL` */
+  readonly local?: Address
   /** graceful restart, for all its families; absent: not offered */
   readonly restart?: {
     readonly restarting?: boolean
@@ -98,7 +103,7 @@ export class Scripted {
 
   /** Connects, and exchanges OPEN and KEEPALIVE. */
   up(offer: Offer = {}): this {
-    const { fourOctetAs = true, restart, routerId = this.routerId } = offer
+    const { fourOctetAs = true, restart, routerId = this.routerId, local = LOCAL } = offer
     this.connection = this.#bench.nextConnection()
     this.closed = false
     this.#fourOctetAs = fourOctetAs
@@ -106,7 +111,7 @@ export class Scripted {
       type: 'Accepted',
       connection: this.connection,
       remote: this.config.address,
-      local: LOCAL,
+      local,
     })
     const families = this.config.families.map(family => FAMILY_SPECS[family])
     this.send(
@@ -121,6 +126,7 @@ export class Scripted {
           { type: 'route-refresh' },
           ...(restart === undefined ? [] : [this.#restart(restart)]),
           ...(fourOctetAs ? [{ type: 'four-octet-as' as const, asn: this.config.peerAs }] : []),
+          ...(offer.capabilities ?? []),
         ],
       }),
     )
@@ -342,14 +348,20 @@ export function updateOf(
   else {
     const writer = new Writer(4096)
     encodeAttributes(attributes, { fourOctetAs: true }, writer)
-    const nextHop = family === 'ipv6' ? addressBytes(attributes.nextHop!) : new Uint8Array(0)
-    builder.announce(family, writer.bytes(), nextHop)
+    builder.announce(family, writer.bytes(), nextHopInReach(attributes))
   }
   for (const each of prefixes) {
     const { bytes, length } = prefixParts(each)
     if (!builder.add(bytes, 0, length)) throw new Error('an UPDATE of a test fits a message')
   }
   return builder.finish()
+}
+
+/** The next hop as MP_REACH_NLRI has it: nothing for an IPv4 one, which is in NEXT_HOP. */
+function nextHopInReach({ nextHop, linkLocalNextHop }: PathAttributes): Uint8Array {
+  if (nextHop === undefined || !nextHop.includes(':')) return new Uint8Array(0)
+  const second = linkLocalNextHop === undefined ? [] : addressBytes(linkLocalNextHop)
+  return Uint8Array.of(...addressBytes(nextHop), ...second)
 }
 
 function openIn(body: Uint8Array): Open {
@@ -361,7 +373,8 @@ function openIn(body: Uint8Array): Open {
 function toldBy(body: Uint8Array, external: boolean, fourOctetAs: boolean): Told[] {
   const update = splitUpdate(body)
   if ('remedy' in update) throw new Error(update.why)
-  const decoded = decodeAttributes(update.attributes, { ebgp: external, fourOctetAs })
+  const context = { ebgp: external, fourOctetAs, extendedNextHop: true }
+  const decoded = decodeAttributes(update.attributes, context)
   const { attributes, reach, unreach, faults } = decoded
   if (faults.length > 0) throw new Error(faults[0]!.why)
   const empty = update.attributes.length === 0 && body.length === 4

@@ -1,8 +1,11 @@
-import type { Family } from '../../net/index.ts'
+import { containsAddress, type Family } from '../../net/index.ts'
 import type { Programs } from '../../policy/index.ts'
+import type { Role } from '../../wire/index.ts'
 import type { Link, Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
-import type { SpeakerConfig, SpeakerOutput } from '../types.ts'
+import type { PeerConfig, SpeakerConfig, SpeakerOutput } from '../types.ts'
+import type { PathRules } from './as-path.ts'
+import type { NextHopChoice } from './next-hop.ts'
 import { type ExportListener, type ExportRules, exportPolicy } from './rules.ts'
 
 /** A peer as a member of an update group: by which rules, and what is noted about it. */
@@ -12,21 +15,64 @@ export function rulesFor(
   peer: Peer,
   { negotiated }: Link,
   family: Family,
-  { routerId, clusterId = routerId }: SpeakerConfig,
+  speaker: SpeakerConfig,
   programs: Programs,
 ): ExportRules {
+  const { config, kind } = peer
+  const { routerId, clusterId = routerId } = speaker
+  const extended = family === 'ipv4' && negotiated.extendedNextHop
+  const role = peer.external ? config.options?.role : undefined
   return {
     family,
-    kind: peer.kind,
-    localAs: peer.config.localAs,
+    kind,
     routerId,
     clusterId,
     fourOctetAs: negotiated.fourOctetAs,
     messageMax: negotiated.messageMax,
-    nextHop: peer.config.nextHop,
-    ownNextHop: peer.ownNextHop(family),
-    program: programs.compile(exportPolicy(peer.config)),
+    nextHop: {
+      keeps: config.nextHop === 'keep' || (config.nextHop === 'auto' && !peer.external),
+      own: peer.ownNextHop(family) ?? (extended ? peer.ownNextHop('ipv6') : undefined),
+      extended,
+      shared: sharedWith(peer),
+    },
+    path: peer.external ? pathRulesFor(config, speaker) : undefined,
+    onlyToCustomer: {
+      by: role !== undefined && SAYS_ONLY.has(role) ? config.localAs : undefined,
+      stops: role !== undefined && STOPS_AT.has(role),
+    },
+    takesStale: negotiated.takesStale,
+    program: programs.compile(exportPolicy(config)),
   }
+}
+
+/** What we are to those whom RFC 9234 §5 calls Customer, Peer, RS-Client. */
+const SAYS_ONLY: ReadonlySet<Role> = new Set<Role>(['provider', 'peer', 'route-server'])
+
+/** What we are to those whom it calls Provider, Peer, RS. */
+const STOPS_AT: ReadonlySet<Role> = new Set<Role>(['customer', 'peer', 'route-server-client'])
+
+/** The rules for AS_PATH, without what makes no difference: it would part groups. */
+function pathRulesFor(
+  { localAs, peerAs, exportRules = {} }: PeerConfig,
+  { localAs: real }: SpeakerConfig,
+): PathRules {
+  const { showRealAs = false, overrideAs = false, privateAs } = exportRules
+  return {
+    front: showRealAs && real !== localAs ? [localAs, real] : [localAs],
+    own: localAs,
+    ...(overrideAs && { overridden: peerAs }),
+    ...(privateAs !== undefined && { privateAs, peerAs }),
+  }
+}
+
+/**
+ * The subnet shared with an external peer, where it is one: the peer's address is in it, and nothing
+ * else is asked for.
+ */
+function sharedWith({ config, external }: Peer): NextHopChoice['shared'] {
+  const { address, nextHop, exportRules: { sharedSubnet: subnet } = {} } = config
+  if (!external || nextHop !== 'auto' || subnet === undefined) return undefined
+  return containsAddress(subnet, address) ? { subnet, peer: address } : undefined
 }
 
 /** Notes about what a peer cannot be sent: once a session each. */

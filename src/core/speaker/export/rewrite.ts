@@ -1,5 +1,7 @@
 import type { Writer } from '../../base/index.ts'
 import { CODES, EXTENDED_LENGTH, LOCAL_PREF_DEFAULT } from '../../rib/index.ts'
+import { GONE, judgeAsn, judgesPath, type PathRules, SEGMENT_MAX } from './as-path.ts'
+import type { NextHopRule } from './next-hop.ts'
 
 /**
  * The export rules on octets: what rules.ts says of decoded attributes, done to the canonical ones
@@ -11,14 +13,16 @@ import { CODES, EXTENDED_LENGTH, LOCAL_PREF_DEFAULT } from '../../rib/index.ts'
 
 /** What is to be done, for routes that were learned. */
 export interface Rewriting {
-  /** our AS number in front; undefined for internal peers */
-  readonly prepend: number | undefined
-  /** octets of NEXT_HOP; undefined: it stays, or there is none */
-  readonly nextHop: Uint8Array | undefined
+  /** what becomes of AS_PATH; undefined for internal peers */
+  readonly path: PathRules | undefined
+  /** what becomes of NEXT_HOP; undefined where the next hop is not there */
+  readonly nextHop: NextHopRule | undefined
   /** put in where there is none: RFC 4456 §8 */
   readonly originatorId: number | undefined
   /** put in front: RFC 4456 §8 */
   readonly clusterId: number | undefined
+  /** put in where there is none: RFC 9234 §5 */
+  readonly onlyToCustomer: number | undefined
 }
 
 /**
@@ -56,15 +60,15 @@ function rewriteOne(
   rules: Rewriting,
   to: Writer,
 ): boolean {
-  const external = rules.prepend !== undefined
+  const external = rules.path !== undefined
   switch (code) {
     case CODES.AS_PATH:
-      if (rules.prepend !== undefined) return prepend(record, value, end, rules.prepend, to)
+      if (rules.path !== undefined) return rewritePath(record, value, end, rules.path, to)
       break
     case CODES.NEXT_HOP:
-      if (rules.nextHop === undefined) break
-      header(0x40, CODES.NEXT_HOP, rules.nextHop.length, to)
-      to.put(rules.nextHop)
+      if (rules.nextHop?.own === undefined || rules.nextHop.stays(record, value, 4)) break
+      header(0x40, CODES.NEXT_HOP, 4, to)
+      to.put(rules.nextHop.own)
       return true
     case CODES.MED:
     case CODES.LOCAL_PREF:
@@ -83,9 +87,15 @@ function rewriteOne(
   return true
 }
 
-/** Puts in what is missing between two codes: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST. */
+/** Puts in what is missing between two codes: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST, OTC. */
 function insertBetween(last: number, next: number, rules: Rewriting, to: Writer): void {
-  if (rules.prepend !== undefined) return
+  if (rules.path !== undefined) {
+    if (rules.onlyToCustomer === undefined) return
+    if (last >= CODES.ONLY_TO_CUSTOMER || next <= CODES.ONLY_TO_CUSTOMER) return
+    header(0xc0, CODES.ONLY_TO_CUSTOMER, 4, to)
+    to.u32(rules.onlyToCustomer)
+    return
+  }
   if (last < CODES.LOCAL_PREF && next > CODES.LOCAL_PREF) {
     header(0x40, CODES.LOCAL_PREF, 4, to)
     to.u32(LOCAL_PREF_DEFAULT)
@@ -103,24 +113,46 @@ function insertBetween(last: number, next: number, rules: Rewriting, to: Writer)
 
 const SEQUENCE = 2
 
-/** Puts a number in front of a path that is empty, or one sequence with room. */
-function prepend(record: Uint8Array, value: number, end: number, asn: number, to: Writer): boolean {
-  if (value === end) {
-    header(0x40, CODES.AS_PATH, 6, to)
-    to.u8(SEQUENCE)
-    to.u8(1)
-    to.u32(asn)
+/** Puts our numbers in front of a path that is empty, or one sequence with room; judges the rest. */
+function rewritePath(
+  record: Uint8Array,
+  value: number,
+  end: number,
+  rules: PathRules,
+  to: Writer,
+): boolean {
+  const { front } = rules
+  const count = value === end ? 0 : record[value + 1]!
+  const first = value + 2
+  if (value !== end && (record[value] !== SEQUENCE || first + 4 * count !== end)) return false
+  if (count + front.length > SEGMENT_MAX) return false
+  const judges = judgesPath(rules)
+  const kept = judges ? countKept(record, first, end, rules) : count
+  header(0x40, CODES.AS_PATH, 2 + 4 * (front.length + kept), to)
+  to.u8(SEQUENCE)
+  to.u8(front.length + kept)
+  for (const asn of front) to.u32(asn)
+  if (!judges) {
+    if (count > 0) copy(record, first, end, to)
     return true
   }
-  const count = record[value + 1]!
-  const simple = record[value] === SEQUENCE && value + 2 + 4 * count === end
-  if (!simple || count === 255) return false
-  header(0x40, CODES.AS_PATH, 4 + end - value, to)
-  to.u8(SEQUENCE)
-  to.u8(count + 1)
-  to.u32(asn)
-  copy(record, value + 2, end, to)
+  for (let at = first; at < end; at += 4) {
+    const asn = judgeAsn(rules, word32(record, at))
+    if (asn !== GONE) to.u32(asn)
+  }
   return true
+}
+
+function countKept(record: Uint8Array, first: number, end: number, rules: PathRules): number {
+  let kept = 0
+  for (let at = first; at < end; at += 4) if (judgeAsn(rules, word32(record, at)) !== GONE) kept++
+  return kept
+}
+
+function word32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+  )
 }
 
 function header(flags: number, code: number, octets: number, to: Writer): void {

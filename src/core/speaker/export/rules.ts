@@ -24,19 +24,16 @@ import {
   type PeerKind,
   RECORD_OCTETS_MAX,
 } from '../../rib/index.ts'
-import {
-  type AsPathSegment,
-  encodeAttributes,
-  HEADER_OCTETS,
-  type PathAttributes,
-} from '../../wire/index.ts'
+import { encodeAttributes, HEADER_OCTETS, type PathAttributes } from '../../wire/index.ts'
 import type { Tables } from '../tables.ts'
 import type { PeerConfig } from '../types.ts'
+import { outsidePath, type PathRules, prepended } from './as-path.ts'
+import { type NextHopChoice, NextHopRule } from './next-hop.ts'
 import { type Rewriting, rewrite } from './rewrite.ts'
 
 /**
  * What is sent to whom, and how it is changed on the way: RFC 4271 §5.1 and §9.1.3, RFC 4456, RFC
- * 1997.
+ * 1997, RFC 7999, RFC 9234, RFC 9494.
  */
 
 /** What decides the bytes that a peer is sent: peers with equal rules share an update group. */
@@ -44,14 +41,21 @@ export interface ExportRules {
   readonly family: Family
   /** the peers are external, internal, or a reflector's clients */
   readonly kind: PeerKind
-  readonly localAs: number
   readonly routerId: number
   readonly clusterId: number
   readonly fourOctetAs: boolean
+  /** octets of a message, header included */
   readonly messageMax: number
-  readonly nextHop: 'auto' | 'self' | 'keep'
-  /** our own next hop; undefined where we have none of that family */
-  readonly ownNextHop: Address | undefined
+  readonly nextHop: Omit<NextHopChoice, 'family'>
+  /** what becomes of AS_PATH; undefined for internal peers */
+  readonly path: PathRules | undefined
+  /**
+   * RFC 9234 §5: the AS that says "only to customers" where nobody has said it yet, and whether
+   * what is said so is not sent at all
+   */
+  readonly onlyToCustomer: { readonly by: number | undefined; readonly stops: boolean }
+  /** the peers know what LLGR_STALE means. RFC 9494 §4.3 */
+  readonly takesStale: boolean
   readonly program: Program
 }
 
@@ -86,8 +90,7 @@ const REACH_OCTETS = 9
 /** Octets of the longest prefix with its length. */
 const PREFIX_OCTETS: Readonly<Record<Family, number>> = { ipv4: 5, ipv6: 17 }
 
-/** AS numbers that one segment can hold. RFC 4271 §4.3 */
-const SEGMENT_MAX = 255
+const NO_EXPORT = 0xffffff01
 
 /**
  * Applies one set of rules. Outcomes of the program and sources of reflected routes are its forms.
@@ -98,7 +101,9 @@ export class RulesExporter implements Exporter {
   readonly #listener: ExportListener
   readonly #writer = new Writer(RECORD_OCTETS_MAX)
   readonly #view: RouteView
-  readonly #ownNextHop: Uint8Array | undefined
+  readonly #nextHop: NextHopRule
+  /** facts that keep a route from these peers */
+  readonly #stops: number
   /** the route that is being exported */
   #row = NO_PREFIX
   /** outcome of what is learned and of what is originated, where no term looks at the prefix */
@@ -108,8 +113,9 @@ export class RulesExporter implements Exporter {
     this.#rules = rules
     this.#tables = tables
     this.#listener = listener
-    this.#ownNextHop = rules.ownNextHop && nextHopOctets(rules.ownNextHop)
     const { family, program } = rules
+    this.#nextHop = new NextHopRule({ ...rules.nextHop, family })
+    this.#stops = stops(rules)
     this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
     if (!program.looksAtPrefix)
       this.#outcomes = [
@@ -140,58 +146,68 @@ export class RulesExporter implements Exporter {
   /** The rules on octets; undefined where they must be applied to decoded attributes. */
   #makeFromOctets(set: AttributeSetId, source: PeerId): OutSetId | undefined {
     const { sets, peers } = this.#tables
-    const { family, kind, localAs, clusterId } = this.#rules
+    const { kind, clusterId, path, onlyToCustomer } = this.#rules
+    if (kind !== PEER_KINDS.EXTERNAL && isUncontained(sets.facts[set]!)) return undefined
     const record = sets.record(set)
     const inReach = record[0]!
-    const keeps = this.#keepsNextHop()
-    const own = this.#ownNextHop
-    // a next hop of the other family, or none of ours: let the codec's way say what that means
-    if ((inReach === 0) !== (family === 'ipv4') || (!keeps && own === undefined)) return undefined
+    const rule = this.#nextHop
     const writer = this.#writer
     writer.reset()
-    if (family === 'ipv4') writer.u8(0)
-    else {
+    if (inReach === 0) {
+      if (!rule.staysClassic) return undefined
+      writer.u8(0)
+    } else {
       // the global address alone: a link-local one means nothing elsewhere
-      const hop = keeps || own === undefined ? record.subarray(1, 17) : own
+      const hop = rule.stays(record, 1, 16) ? record.subarray(1, 17) : rule.own
+      if (hop?.length !== 16) return undefined
       writer.u8(hop.length)
       writer.put(hop)
     }
     const reflected = this.#reflects(peers.kind[source]!)
     const rewriting: Rewriting = {
-      prepend: kind === PEER_KINDS.EXTERNAL ? localAs : undefined,
-      nextHop: family === 'ipv4' && !keeps ? own : undefined,
+      path,
+      nextHop: inReach === 0 ? rule : undefined,
       originatorId: reflected ? peers.routerId[source]! : undefined,
       clusterId: reflected ? clusterId : undefined,
+      onlyToCustomer: onlyToCustomer.by,
     }
     return rewrite(record, 1 + inReach, rewriting, writer) ? this.#intern(source) : undefined
   }
 
   /** The rules, and what the policy says, on decoded attributes. */
   #makeDecoded(set: AttributeSetId, source: PeerId, outcome: number): OutSetId {
+    const { sets } = this.#tables
     const learned = source !== LOCAL_PEER
-    const received = learned ? this.#tables.sets.attributes(set) : ORIGINATED
-    const external = this.#rules.kind === PEER_KINDS.EXTERNAL
-    const kept = external && learned ? withoutMed(received) : received
-    const judged = outcome === UNCHANGED ? kept : this.#rules.program.apply(outcome, kept)
-    const nextHop = this.#nextHop(received, learned)
+    const received = learned ? sets.attributes(set) : ORIGINATED
+    const nextHop = this.#nextHop.choose(received, learned)
     if (nextHop === undefined) {
       this.#listener.nextHopMissing(source)
       return NO_OUT_SET
     }
-    const rewritten = external ? this.#toExternal(judged) : this.#toInternal(judged, source)
-    this.#encode({ ...rewritten, nextHop })
+    const { path, program } = this.#rules
+    const left =
+      path === undefined
+        ? contained(received, sets.facts[set]!)
+        : withoutMed({ ...received, asPath: outsidePath(received.asPath ?? [], path) })
+    const judged = outcome === UNCHANGED ? left : program.apply(outcome, left)
+    const sent =
+      path === undefined ? this.#toInternal(judged, source) : this.#toExternal(judged, path)
+    this.#encode({ ...sent, nextHop })
     return this.#intern(source)
   }
 
   /**
    * RFC 4271 §9.2: nothing from internal peers to internal ones; RFC 4456 §6; RFC 1997
-   * "Well-known".
+   * "Well-known"; RFC 7999 §3.2; RFC 9234 §5; RFC 9494 §4.3, whose exception for internal peers
+   * (§4.6) is optional, and left out.
    */
   #mayPass(from: number, facts: number): boolean {
-    if ((facts & FACTS.NO_ADVERTISE) !== 0) return false
-    if (this.#rules.kind === PEER_KINDS.EXTERNAL)
-      return (facts & (FACTS.NO_EXPORT | FACTS.NO_EXPORT_SUBCONFED)) === 0
-    return from !== PEER_KINDS.INTERNAL || this.#rules.kind === PEER_KINDS.CLIENT
+    if ((facts & this.#stops) !== 0) return false
+    return (
+      from !== PEER_KINDS.INTERNAL ||
+      this.#rules.kind === PEER_KINDS.EXTERNAL ||
+      this.#rules.kind === PEER_KINDS.CLIENT
+    )
   }
 
   #reflects(from: number): boolean {
@@ -209,20 +225,8 @@ export class RulesExporter implements Exporter {
     return this.#rules.program.run(view)
   }
 
-  /** RFC 4271 §5.1.3. Departs from it: third-party next hops only where `keep` asks for them. */
-  #nextHop({ nextHop }: PathAttributes, learned: boolean): Address | undefined {
-    const { family, ownNextHop } = this.#rules
-    const known = nextHop !== undefined && familyOf(nextHop) === family
-    return learned && known && this.#keepsNextHop() ? nextHop : ownNextHop
-  }
-
-  #keepsNextHop(): boolean {
-    const { kind, nextHop: rule } = this.#rules
-    return rule === 'keep' || (rule === 'auto' && kind !== PEER_KINDS.EXTERNAL)
-  }
-
   /** RFC 4271 §5.1.2, §5.1.5; RFC 4456 §8: what is internal stays inside. */
-  #toExternal(attributes: PathAttributes): PathAttributes {
+  #toExternal(attributes: PathAttributes, path: PathRules): PathAttributes {
     const {
       localPref: _localPref,
       originatorId: _originatorId,
@@ -230,7 +234,12 @@ export class RulesExporter implements Exporter {
       linkLocalNextHop: _linkLocal,
       ...rest
     } = attributes
-    return { ...rest, asPath: prepended(attributes.asPath ?? [], this.#rules.localAs) }
+    const { by } = this.#rules.onlyToCustomer
+    return {
+      ...(by !== undefined && { onlyToCustomer: by }),
+      ...rest,
+      asPath: prepended(attributes.asPath ?? [], path.front),
+    }
   }
 
   /** RFC 4271 §5.1.5; RFC 4456 §8 for what is reflected. */
@@ -245,10 +254,11 @@ export class RulesExporter implements Exporter {
   }
 
   #encode(attributes: PathAttributes & { nextHop: Address }): void {
-    const { family, fourOctetAs } = this.#rules
+    const { fourOctetAs } = this.#rules
     const writer = this.#writer
     writer.reset()
-    const inReach = family === 'ipv6' ? nextHopOctets(attributes.nextHop) : NOTHING
+    const inReach =
+      familyOf(attributes.nextHop) === 'ipv6' ? nextHopOctets(attributes.nextHop) : NOTHING
     writer.u8(inReach.length)
     writer.put(inReach)
     encodeAttributes(attributes, { fourOctetAs }, writer)
@@ -258,8 +268,9 @@ export class RulesExporter implements Exporter {
   #intern(source: PeerId): OutSetId {
     const { family, messageMax } = this.#rules
     const writer = this.#writer
-    const reach = family === 'ipv6' ? REACH_OCTETS : 0
-    const octets = UPDATE_OCTETS + reach + writer.length - 1 + PREFIX_OCTETS[family]
+    const reach = writer.buffer[0] === 0 ? 0 : REACH_OCTETS
+    const prefix = PREFIX_OCTETS[family]
+    const octets = UPDATE_OCTETS + reach + writer.length - 1 + prefix
     if (writer.overflow || octets > messageMax) {
       this.#listener.doesNotFit(this.#row, source)
       return NO_OUT_SET
@@ -276,14 +287,26 @@ function withoutMed(attributes: PathAttributes): PathAttributes {
   return rest
 }
 
+/** Facts that keep a route from peers with these rules. */
+function stops({ kind, onlyToCustomer, takesStale }: ExportRules): number {
+  const outside = FACTS.NO_EXPORT | FACTS.NO_EXPORT_SUBCONFED | FACTS.BLACKHOLE
+  return (
+    FACTS.NO_ADVERTISE |
+    (kind === PEER_KINDS.EXTERNAL ? outside : 0) |
+    (onlyToCustomer.stops ? FACTS.HAS_OTC : 0) |
+    (takesStale ? 0 : FACTS.LLGR_STALE)
+  )
+}
+
+/** True for BLACKHOLE without a word that keeps it inside. NO_ADVERTISE never comes here. */
+const isUncontained = (facts: number): boolean =>
+  (facts & (FACTS.BLACKHOLE | FACTS.NO_EXPORT)) === FACTS.BLACKHOLE
+
 /**
- * RFC 4271 §5.1.2 (b): our number first, in a sequence. RFC 5065 §4: confederation segments stay
- * inside.
+ * RFC 7999 §3.2: whoever receives BLACKHOLE "SHOULD add the NO_ADVERTISE or NO_EXPORT community",
+ * so that routers of our AS that do not know it keep it inside, too.
  */
-function prepended(path: readonly AsPathSegment[], asn: number): readonly AsPathSegment[] {
-  const outside = path.filter(({ type }) => type === 'set' || type === 'sequence')
-  const [first, ...rest] = outside
-  if (first?.type === 'sequence' && first.asns.length < SEGMENT_MAX)
-    return [{ type: 'sequence', asns: [asn, ...first.asns] }, ...rest]
-  return [{ type: 'sequence', asns: [asn] }, ...outside]
+function contained(attributes: PathAttributes, facts: number): PathAttributes {
+  if (!isUncontained(facts)) return attributes
+  return { ...attributes, communities: [...(attributes.communities ?? []), NO_EXPORT] }
 }
