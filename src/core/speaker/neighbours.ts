@@ -27,7 +27,7 @@ export interface NeighbourListener {
   /** what it announced before counts no more, whatever was kept of it */
   forget(peer: Peer): void
   /** `peer.staleUntil` is over */
-  expired(peer: Peer): void
+  expired(peer: Peer, now: Millis): void
   /** what our OPEN to it says of our own restart */
   standing(peer: Peer): RestartStanding
   /** `peer.inbound` has something */
@@ -107,7 +107,7 @@ export class Neighbours {
     this.#byId.set(id, peer)
     this.#output.note({ code: 'PEER_ADDED', peer: config.name, why: 'configured' })
     peer.session.start(now)
-    this.#schedule(peer)
+    this.schedule(peer)
   }
 
   /** A peer is not configured any more. */
@@ -148,7 +148,7 @@ export class Neighbours {
     this.#byAddress.clear()
     const sorted = [...this.#byName.values()].sort((a, b) => byAddress(a.config, b.config))
     for (const [at, peer] of sorted.entries()) {
-      this.#columns.rank[peer.id] = at + 1
+      this.#columns.order(peer.id, at + 1)
       const { address } = peer.config
       this.#byAddress.set(address, [...(this.#byAddress.get(address) ?? []), peer])
     }
@@ -167,13 +167,17 @@ export class Neighbours {
     }
     this.#connections.set(connection, peer)
     this.#locals.set(connection, local)
+    peer.attempts = 0
     peer.session.accepted(connection, now)
-    this.#schedule(peer)
+    this.schedule(peer)
   }
 
   connected(connection: ConnectionId, local: Address, now: Millis): void {
     this.#locals.set(connection, local)
-    this.#with(connection, now, peer => peer.session.connected(connection, now))
+    this.#with(connection, now, peer => {
+      peer.attempts = 0
+      peer.session.connected(connection, now)
+    })
   }
 
   failed(connection: ConnectionId, why: string, now: Millis): void {
@@ -195,7 +199,7 @@ export class Neighbours {
     this.#now = now
     if (peer.link === undefined) return
     peer.session.reset(peer.link.connection, notification, why, now)
-    this.#schedule(peer)
+    this.schedule(peer)
   }
 
   /** Ends every session; none begins again. */
@@ -203,7 +207,7 @@ export class Neighbours {
     this.#now = now
     for (const peer of this.#byName.values()) {
       peer.session.stop(cease(CEASE.ADMINISTRATIVE_SHUTDOWN, text), now)
-      this.#schedule(peer)
+      this.schedule(peer)
     }
   }
 
@@ -227,14 +231,31 @@ export class Neighbours {
       peer.scheduled = NEVER
       if (peer.staleUntil <= now) {
         any = true
-        this.#listener.expired(peer)
+        this.#listener.expired(peer, now)
       }
       if (peer.session.deadline() <= now) {
         any = true
         peer.session.tick(now)
       }
-      this.#schedule(peer)
+      this.schedule(peer)
     }
+  }
+
+  /** A deadline of a peer may be earlier than it was. */
+  schedule(peer: Peer): void {
+    const at = millis(Math.min(peer.session.deadline(), peer.staleUntil))
+    if (at >= peer.scheduled) return
+    peer.scheduled = at
+    this.#deadlines.push({ at, peer })
+  }
+
+  /** What a peer said waits its turn, in order. Above the high mark its socket is not read. */
+  enqueue(peer: Peer, element: Uint8Array): void {
+    peer.inbound.push(element)
+    this.#listener.queued(peer)
+    if (peer.paused || peer.inbound.octets <= INBOUND_OCTETS_MAX || peer.link === undefined) return
+    peer.paused = true
+    this.#output.pause(peer.link.connection)
   }
 
   #with(connection: ConnectionId, now: Millis, act: (peer: Peer) => void): void {
@@ -242,14 +263,7 @@ export class Neighbours {
     if (peer === undefined) return
     this.#now = now
     act(peer)
-    this.#schedule(peer)
-  }
-
-  #schedule(peer: Peer): void {
-    const at = millis(Math.min(peer.session.deadline(), peer.staleUntil))
-    if (at >= peer.scheduled) return
-    peer.scheduled = at
-    this.#deadlines.push({ at, peer })
+    this.schedule(peer)
   }
 
   #unregister(connection: ConnectionId): void {
@@ -265,7 +279,7 @@ export class Neighbours {
     peer.session = this.#session(peer, config, speaker)
     this.#output.note({ code: 'PEER_RESET', peer: config.name, why })
     peer.session.start(now)
-    this.#schedule(peer)
+    this.schedule(peer)
   }
 
   #session(peer: Peer, config: PeerConfig, speaker: SpeakerConfig): PeerSession {
@@ -287,6 +301,7 @@ export class Neighbours {
     return {
       connect: connection => {
         const { address, port, localAddress, transport, password } = peer.config
+        peer.attempts++
         output.connect(connection, {
           address,
           port,
@@ -302,7 +317,7 @@ export class Neighbours {
       },
       up: (connection, negotiated) => this.#up(peer, connection, negotiated),
       down: (_connection, error, kept) => this.#down(peer, error, kept),
-      update: (_connection, body) => this.#update(peer, body),
+      update: (_connection, body) => this.enqueue(peer, body),
       refresh: (_connection, message) => this.#listener.refresh(peer, message),
       moved: (_connection, from, to, why) =>
         output.note({ code: 'SESSION_STATE', peer: peer.config.name, from, to, why }),
@@ -326,13 +341,5 @@ export class Neighbours {
     peer.paused = false
     this.#output.note({ code: 'SESSION_DOWN', peer: peer.config.name, error })
     this.#listener.down(peer, link, kept, this.#now)
-  }
-
-  #update(peer: Peer, body: Uint8Array): void {
-    peer.inbound.push(body)
-    this.#listener.queued(peer)
-    if (peer.paused || peer.inbound.octets <= INBOUND_OCTETS_MAX || peer.link === undefined) return
-    peer.paused = true
-    this.#output.pause(peer.link.connection)
   }
 }

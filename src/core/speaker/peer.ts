@@ -1,8 +1,9 @@
 import { ByteQueue, type Millis, NEVER } from '../base/index.ts'
-import { type Address, type Family, familyOf } from '../net/index.ts'
+import { type Address, FAMILIES, type Family, familyOf } from '../net/index.ts'
 import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
 import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
 import type { Negotiated } from '../wire/index.ts'
+import type { Kept } from './inbound/retention.ts'
 import type { Sweep } from './inbound/sweeper.ts'
 import type { PeerConfig, SpeakerConfig } from './types.ts'
 
@@ -44,12 +45,16 @@ export class Peer {
   readonly inbound = new ByteQueue()
   /** its socket is not read */
   paused = false
-  /** families of whose Adj-RIB-In paths are being taken out: nothing new is let in meanwhile */
+  /** families of whose Adj-RIB-In paths are seen to: nothing new is let in meanwhile */
   readonly sweeping = new Map<Family, Sweep>()
-  /** when its stale paths go, repeated or not; NEVER while there are none. RFC 4724 §4.2 */
+  /** families that have stale paths, and why */
+  readonly kept = new Map<Family, Kept>()
+  /** when the first of `kept` is over; NEVER while there are none. RFC 4724 §4.2 */
   staleUntil: Millis = NEVER
   /** our end of its last session */
   local: Address | undefined
+  /** connections to it that were tried since one was last open, from either side */
+  attempts = 0
   /** a session with it has been Established in this life: what it may keep of ours is forwarded */
   met = false
   readonly faults: FaultCounts = { discarded: 0, withdrawn: 0, reset: 0 }
@@ -85,6 +90,26 @@ export class Peer {
   }
 }
 
+/** A peer's word that it begins to say a family again, or has ended. RFC 7313 §3.2 */
+export interface RefreshMark {
+  readonly family: Family
+  readonly begins: boolean
+}
+
+/** Octets of a mark in a queue. The body of an UPDATE is longer. RFC 4271 §4.3 */
+const MARK_OCTETS = 2
+
+/** A mark as it stands in `inbound`, among the UPDATEs that it came between. */
+export const refreshMark = ({ family, begins }: RefreshMark): Uint8Array =>
+  Uint8Array.of(FAMILIES.indexOf(family), begins ? 1 : 0)
+
+/** The mark that an element of `inbound` is; undefined where it is the body of an UPDATE. */
+export function refreshMarkOf(element: Uint8Array): RefreshMark | undefined {
+  if (element.length !== MARK_OCTETS) return undefined
+  const family = FAMILIES[element[0] ?? 0]
+  return family && { family, begins: element[1] === 1 }
+}
+
 /** What the session of a peer needs to know. */
 export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): SessionConfig {
   return {
@@ -97,5 +122,6 @@ export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): Session
     connectRetry: peer.connectRetry,
     families: peer.families,
     ...(peer.restart !== undefined && { restart: peer.restart }),
+    ...(peer.options !== undefined && { options: peer.options }),
   }
 }

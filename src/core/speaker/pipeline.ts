@@ -1,13 +1,19 @@
-import { type Millis, NEVER } from '../base/index.ts'
+import type { Millis } from '../base/index.ts'
 import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
-import { CHANGES } from '../rib/index.ts'
+import { CHANGES, PATHS_PER_PEER_MAX } from '../rib/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { FibFeed } from './fib-feed.ts'
 import type { Completion } from './inbound/completion.ts'
 import { Importer, type Verdict } from './inbound/import.ts'
-import { Sweeper } from './inbound/sweeper.ts'
+import type { Retention } from './inbound/retention.ts'
 import type { Neighbours } from './neighbours.ts'
-import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
+import {
+  INBOUND_OCTETS_LOW,
+  type Link,
+  type Peer,
+  type RefreshMark,
+  refreshMarkOf,
+} from './peer.ts'
 import type { Tables } from './tables.ts'
 import type { SpeakerOutput } from './types.ts'
 
@@ -24,6 +30,7 @@ export interface PipelineParts {
   readonly fib: FibFeed
   readonly neighbours: Neighbours
   readonly completion: Completion
+  readonly retention: Retention
 }
 
 /**
@@ -35,14 +42,12 @@ export class Pipeline {
   readonly #importer: Importer
   /** peers whose queue is not empty, whose turn is first first */
   readonly #ready = new Set<Peer>()
-  readonly #sweeper: Sweeper
   /** removed, but still in the tables */
   readonly #leaving = new Set<Peer>()
 
   constructor(parts: PipelineParts) {
     this.#parts = parts
     this.#importer = new Importer(parts.tables)
-    this.#sweeper = new Sweeper(parts.tables)
   }
 
   /** A peer's queue has something. */
@@ -50,36 +55,9 @@ export class Pipeline {
     this.#ready.add(peer)
   }
 
-  /** A session is down: paths of `kept` are stale, all others count no more and are swept. O(1). */
-  lose(peer: Peer, kept: readonly Family[] = []): void {
+  /** A session is down: nothing of the peer waits any more. */
+  lose(peer: Peer): void {
     this.#ready.delete(peer)
-    for (const family of FAMILIES)
-      if (kept.includes(family)) this.#sweeper.keep(peer, family)
-      else this.#sweeper.drop(peer, family)
-  }
-
-  /**
-   * A session is up. Stale paths of `kept` wait for it to repeat them, all others go at once. RFC
-   * 4724 §4.2
-   */
-  regain(peer: Peer, kept: readonly Family[]): void {
-    for (const family of FAMILIES) {
-      const adj = this.#parts.tables.locRibs[family].adjRibIn(peer.id)
-      if (adj.size > 0 && !kept.includes(family)) this.#sweeper.drop(peer, family)
-      if (peer.sweeping.get(family)?.what !== 'all') adj.live = true
-    }
-  }
-
-  /** A peer's stale paths have waited for long enough. */
-  expire(peer: Peer): void {
-    for (const family of FAMILIES)
-      if (peer.link === undefined) this.#sweeper.drop(peer, family)
-      else this.#sweeper.finish(peer, family)
-  }
-
-  /** How many paths of a peer wait to be repeated. */
-  stale(peer: Peer): number {
-    return this.#sweeper.stale(peer)
   }
 
   /** A peer was removed: its number is free once nothing refers to it. */
@@ -89,13 +67,13 @@ export class Pipeline {
 
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
-    const { completion, exports, fib, tables } = this.#parts
-    this.#sweeper.work(budget)
+    const { completion, exports, fib, retention, tables } = this.#parts
+    retention.work(budget)
     this.#import(budget, now)
     this.#decide(budget)
     completion.look(now)
     // an UPDATE may have ended a session: what it left is swept in the next slice
-    let more = this.#sweeper.busy || this.#ready.size > 0 || tables.dirty > 0
+    let more = retention.busy || this.#ready.size > 0 || tables.dirty > 0
     for (const family of FAMILIES) {
       exports[family].flush()
       exports[family].holdEndOfRib(completion.restarting)
@@ -130,9 +108,16 @@ export class Pipeline {
     if (link === undefined) return 0
     const sender = { id: peer.id, external: peer.external, negotiated: link.negotiated }
     let rows = 0
-    while (rows < budget) {
+    // an end of something may have begun a sweep, which what follows waits for
+    while (rows < budget && peer.sweeping.size === 0) {
       const body = peer.inbound.shift()
       if (body === undefined) break
+      const mark = refreshMarkOf(body)
+      if (mark !== undefined) {
+        rows++
+        this.#refresh(peer, link, mark, now)
+        continue
+      }
       const verdict = this.#importer.update(body, sender)
       rows += verdict.rows
       if (!this.#judge(peer, link, verdict, now)) return rows
@@ -146,8 +131,9 @@ export class Pipeline {
 
   /** False when the session is gone. */
   #judge(peer: Peer, link: Link, verdict: Readonly<Verdict>, now: Millis): boolean {
-    if (verdict.endOfRib !== undefined) this.#endOfRib(peer, link, verdict.endOfRib)
+    if (verdict.endOfRib !== undefined) this.#parts.retention.endOfRib(peer, link, verdict.endOfRib)
     if (verdict.full) this.#full(`routes of ${peer.config.name} are left out`)
+    if (verdict.crowded) this.#crowded(peer)
     for (const fault of verdict.faults) {
       if (fault.remedy === 'attribute-discard') peer.faults.discarded++
       else peer.faults.withdrawn++
@@ -161,18 +147,12 @@ export class Pipeline {
     return false
   }
 
-  /** RFC 4724 §4.2: what the peer has not said again by now is stale for good. */
-  #endOfRib(peer: Peer, link: Link, family: Family): void {
-    link.complete.add(family)
-    const stale = this.#sweeper.stale(peer)
-    this.#sweeper.finish(peer, family)
-    if (
-      peer.staleUntil === NEVER ||
-      link.negotiated.families.some(each => !link.complete.has(each))
-    )
-      return
-    peer.staleUntil = NEVER
-    this.#parts.output.note({ code: 'PEER_RESTARTED', peer: peer.config.name, swept: stale })
+  /** RFC 7313 §4. */
+  #refresh(peer: Peer, link: Link, { family, begins }: RefreshMark, now: Millis): void {
+    const { neighbours, retention } = this.#parts
+    if (begins) retention.refreshBegins(peer, link, family, now)
+    else retention.refreshEnds(peer, family)
+    neighbours.schedule(peer)
   }
 
   #noteFault(peer: Peer, remedy: string, why: string): void {
@@ -181,6 +161,13 @@ export class Pipeline {
 
   #full(why: string): void {
     this.#parts.output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
+  }
+
+  #crowded(peer: Peer): void {
+    if (peer.said.has('paths')) return
+    peer.said.add('paths')
+    const limit = PATHS_PER_PEER_MAX
+    this.#parts.output.note({ code: 'PATHS_LEFT_OUT', peer: peer.config.name, limit })
   }
 
   /** Decides dirty rows, and hands on what that changed. */
@@ -206,6 +193,7 @@ export class Pipeline {
     for (const peer of this.#leaving)
       if (peer.sweeping.size === 0) {
         this.#leaving.delete(peer)
+        for (const family of FAMILIES) this.#parts.tables.locRibs[family].forget(peer.id)
         this.#parts.neighbours.forget(peer)
       }
   }

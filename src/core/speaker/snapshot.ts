@@ -10,21 +10,22 @@ import {
 } from '../net/index.ts'
 import {
   type AttributeSetId,
-  isMultipath,
   LOCAL_PEER,
   LOOPS,
   type LocRib,
   lossOf,
   type NextHopId,
+  NO_SET,
   NONE,
   type PeerId,
   REASONS,
 } from '../rib/index.ts'
-import type { AsPathSegment, PathAttributes } from '../wire/index.ts'
+import { asPathText, communityTexts, type PathAttributes } from '../wire/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type {
+  AttributesSnapshot,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
@@ -108,6 +109,7 @@ function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
       family,
       received: tables.locRibs[family].adjRibIn(peer.id).size,
       stale: tables.locRibs[family].adjRibIn(peer.id).stale,
+      ...longLivedUntil(peer, family),
       endOfRib: link?.complete.has(family) ?? false,
       best: tables.locRibs[family].bestCount(peer.id),
       advertised: exports[family].advertised(peer.id),
@@ -115,6 +117,11 @@ function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
     faults: { ...peer.faults },
     ...(session.lastError && { lastError: session.lastError }),
   }
+}
+
+function longLivedUntil({ kept }: Peer, family: Family): { longLivedUntil?: Millis } {
+  const until = kept.get(family)?.longLivedUntil ?? NEVER
+  return until === NEVER ? {} : { longLivedUntil: until }
 }
 
 /** Those of its session; without one, those of which it has routes that are kept. */
@@ -165,20 +172,27 @@ function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly Path
   for (let at = 0; at < candidates.count; at++)
     if (candidates.sets[at] === set && candidates.peers[at] === locRib.from[row]) best = at
   const ranked: Ranked[] = []
-  locRib.pathsOf(row, (peer, each, eligible) => {
+  locRib.pathsOf(row, (source, received, accepted, eligible) => {
     let at = 0
-    while (at < candidates.count && candidates.peers[at] !== peer) at++
+    while (at < candidates.count && candidates.peers[at] !== source) at++
     const chosen = eligible && best >= 0 && at < candidates.count
     const loss = chosen ? lossOf(columns, candidates, best, at) : 0
     const isBest = chosen && at === best
-    const reason = reasonOf(subject, each, eligible, loss)
+    const refused = locRib.acceptances.whyRefused(source, row, received)
+    const reason = refused || reasonOf(subject, accepted, eligible, loss)
     ranked.push({
       rank: isBest ? Number.NEGATIVE_INFINITY : eligible ? -loss : 0,
-      path: pathOf(subject, peer, each, {
-        best: isBest,
-        multipath: chosen && !isBest && isUsedBeside(subject, locRib, row, best, at),
-        reason: isBest ? undefined : reason,
-      }),
+      path: pathOf(
+        subject,
+        source,
+        { received, accepted },
+        {
+          identifier: locRib.source(source).identifier(row),
+          best: isBest,
+          multipath: chosen && !isBest && isUsedBeside(subject, locRib, row, best, at),
+          reason: isBest ? undefined : reason,
+        },
+      ),
     })
   })
   return ranked.sort((a, b) => a.rank - b.rank).map(({ path }) => path)
@@ -195,7 +209,7 @@ function isUsedBeside(
   const candidates = locRib.candidates(row)
   const group = locRib.group[row]!
   const hop = tables.sets.nextHop[candidates.sets[at]!]!
-  if (group < 0 || hop < 0 || !isMultipath(locRib.columns, candidates, best, at)) return false
+  if (group < 0 || hop < 0 || !locRib.isMultipath(candidates, best, at)) return false
   return tables.nextHops.isIn(group, hop)
 }
 
@@ -213,16 +227,27 @@ function reasonOf(
 
 function pathOf(
   subject: Subject,
-  peer: PeerId,
-  set: AttributeSetId,
-  standing: { best: boolean; multipath: boolean; reason: string | undefined },
+  source: PeerId,
+  { received, accepted }: { received: AttributeSetId; accepted: AttributeSetId },
+  standing: { identifier: number; best: boolean; multipath: boolean; reason: string | undefined },
 ): PathSnapshot {
-  const attributes: PathAttributes = subject.tables.sets.attributes(set)
-  const { reason, ...rest } = standing
+  const { sets, peers } = subject.tables
+  const refused = accepted === NO_SET
+  const { identifier, reason, ...rest } = standing
+  const peer = peers.owner[source] as PeerId
   return {
     from: peer === LOCAL_PEER ? 'local' : (subject.byId.get(peer)?.config.name ?? 'gone'),
+    ...(identifier !== NONE && { pathId: identifier }),
     ...rest,
     ...(reason !== undefined && { reason }),
+    ...(refused && { refused }),
+    ...attributesOf(sets.attributes(refused ? received : accepted)),
+    ...(!refused && accepted !== received && { received: attributesOf(sets.attributes(received)) }),
+  }
+}
+
+function attributesOf(attributes: PathAttributes): AttributesSnapshot {
+  return {
     ...(attributes.nextHop !== undefined && { nextHop: attributes.nextHop }),
     asPath: asPathText(attributes.asPath ?? []),
     origin: ORIGINS[attributes.origin ?? 2],
@@ -233,42 +258,3 @@ function pathOf(
 }
 
 const ORIGINS = ['IGP', 'EGP', 'incomplete'] as const
-
-/**
- * As routers write it: sequences bare, sets in braces, confederations in parentheses and brackets.
- */
-function asPathText(path: readonly AsPathSegment[]): string {
-  return path
-    .map(({ type, asns }) => {
-      const spaced = asns.join(' ')
-      switch (type) {
-        case 'sequence':
-          return spaced
-        case 'set':
-          return `{${asns.join(',')}}`
-        case 'confed-sequence':
-          return `(${spaced})`
-        case 'confed-set':
-          return `[${asns.join(',')}]`
-        default:
-          return type satisfies never
-      }
-    })
-    .join(' ')
-}
-
-const WELL_KNOWN: Readonly<Record<number, string>> = {
-  4294901760: 'graceful-shutdown',
-  4294902426: 'blackhole',
-  4294967041: 'no-export',
-  4294967042: 'no-advertise',
-  4294967043: 'no-export-subconfed',
-}
-
-/** RFC 1997 ones, then large ones; the others have no text that all routers share. */
-function communityTexts({ communities = [], largeCommunities = [] }: PathAttributes): string[] {
-  return [
-    ...communities.map(each => WELL_KNOWN[each] ?? `${each >>> 16}:${each & 0xffff}`),
-    ...largeCommunities.map(each => each.join(':')),
-  ]
-}

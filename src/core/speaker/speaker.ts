@@ -17,16 +17,17 @@ import {
 } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
 import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
-import { familyOfAfiSafi, type RouteRefresh } from '../wire/index.ts'
+import { familyOfAfiSafi, REFRESH_SUBTYPE, type RouteRefresh } from '../wire/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { Exports } from './export/groups.ts'
 import { notesOnExport, rulesFor } from './export/membership.ts'
 import type { ExportRules } from './export/rules.ts'
 import { FibFeed } from './fib-feed.ts'
+import { ImportRules } from './inbound/acceptance.ts'
 import { Completion } from './inbound/completion.ts'
-import { RESTART_MAX, STALE_MAX } from './inbound/sweeper.ts'
+import { Retention } from './inbound/retention.ts'
 import { Neighbours } from './neighbours.ts'
-import type { Link, Peer } from './peer.ts'
+import { type Link, type Peer, refreshMark } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
 import { Tables } from './tables.ts'
@@ -71,7 +72,9 @@ export class Speaker implements Engine<SpeakerEvent> {
   readonly #neighbours: Neighbours
   readonly #pipeline: Pipeline
   readonly #completion: Completion
+  readonly #retention: Retention
   readonly #programs = new Programs()
+  readonly #importRules: ImportRules
   /** the first configuration, until a dataplane is there or was waited for */
   #waiting: SpeakerConfig | undefined
   #patience: Millis
@@ -87,6 +90,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       ipv4: new Exports('ipv4', this.#tables),
       ipv6: new Exports('ipv6', this.#tables),
     }
+    this.#importRules = new ImportRules(this.#tables, this.#programs)
     this.#fib = new FibFeed(this.#tables, output.fib)
     this.#patience = options.fibPatience ?? millis(0)
     this.#completion = new Completion({
@@ -94,6 +98,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       peers: () => this.#neighbours.all,
       deferral: options.fibDeferral ?? FIB_DEFERRAL,
     })
+    this.#retention = new Retention({ tables: this.#tables, note: note => output.note(note) })
     this.#neighbours = new Neighbours(output, {
       chance: options.chance,
       columns: this.#tables.peers,
@@ -101,7 +106,7 @@ export class Speaker implements Engine<SpeakerEvent> {
         up: (peer, now) => this.#up(peer, now),
         down: (peer, last, kept, now) => this.#down(peer, last, kept, now),
         forget: peer => this.#forget(peer),
-        expired: peer => this.#expired(peer),
+        expired: (peer, at) => this.#expired(peer, at),
         standing: ({ met }) => {
           const { restarting, forwarding } = this.#completion
           return { restarting, forwarding: forwarding || met }
@@ -117,6 +122,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       fib: this.#fib,
       neighbours: this.#neighbours,
       completion: this.#completion,
+      retention: this.#retention,
     })
   }
 
@@ -206,6 +212,11 @@ export class Speaker implements Engine<SpeakerEvent> {
     return this.#tables
   }
 
+  /** Which import rules there are, for checks. */
+  get importRules(): ImportRules {
+    return this.#importRules
+  }
+
   /** The update groups, for checks and measurements. */
   get exports(): Readonly<Record<Family, Exports>> {
     return this.#exports
@@ -250,7 +261,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       const gone = this.#neighbours.remove(peer, now)
       if (gone !== undefined) this.#pipeline.leave(gone)
     }
-    this.#identify(config)
+    this.#importRules.identify(config, this.#neighbours.byId.values())
     if (changes.identity)
       for (const peer of this.#neighbours.all) this.#neighbours.reidentify(peer, config, now)
     for (const change of changes.changed) {
@@ -260,6 +271,8 @@ export class Speaker implements Engine<SpeakerEvent> {
     }
     for (const peer of changes.added) this.#neighbours.add(peer, config, now)
     this.#neighbours.index()
+    const { all, byId } = this.#neighbours
+    this.#importRules.assignAll(all, byId.values(), config)
     this.#applyTables(config, changes)
     this.#own()
   }
@@ -268,22 +281,11 @@ export class Speaker implements Engine<SpeakerEvent> {
     for (const family of FAMILIES) {
       const locRib = this.#tables.locRibs[family]
       locRib.multipathMax = config.multipathMax
+      locRib.multipathAcrossAses = config.multipathAcrossAses ?? true
       if (changes.multipath) locRib.touchAll()
     }
     for (const prefix of changes.withdrawn) this.#originate(prefix, false)
     for (const prefix of changes.originated) this.#originate(prefix, true)
-  }
-
-  /** Tells the tables who we are; loops are found by it. */
-  #identify(config: SpeakerConfig): void {
-    const { sets, peers } = this.#tables
-    const { routerId } = config
-    const asns = [...new Set([config.localAs, ...config.peers.map(({ localAs }) => localAs)])].sort(
-      (a, b) => a - b,
-    )
-    peers.routerId[LOCAL_PEER] = routerId
-    if (!sets.identify({ asns, routerId, clusterId: config.clusterId ?? routerId })) return
-    for (const family of FAMILIES) this.#tables.locRibs[family].touchAll()
   }
 
   /** RFC 4271 §9.4: what this node announces of its own is a path like any other, from peer 0. */
@@ -321,14 +323,13 @@ export class Speaker implements Engine<SpeakerEvent> {
     const { link } = peer
     if (link === undefined) return
     const { peers } = this.#tables
-    const { gracefulRestart, peerRouterId } = link.negotiated
+    const { peerRouterId } = link.negotiated
     // under another identifier it is another router, and routes are decided anew
     const same = peers.routerId[peer.id] === peerRouterId
-    peers.kind[peer.id] = peer.kind
-    peers.routerId[peer.id] = peerRouterId
+    peers.describe(peer.id, peer.kind, peerRouterId)
+    this.#importRules.assign(peer, this.#config ?? NOT_CONFIGURED)
     peer.met = true
-    this.#pipeline.regain(peer, same ? (gracefulRestart?.forwarding ?? []) : [])
-    this.#keep(peer, STALE_MAX, now)
+    this.#retention.up(peer, link, same, now)
     this.#own()
     const { session } = peer
     const member = {
@@ -342,39 +343,42 @@ export class Speaker implements Engine<SpeakerEvent> {
     }
   }
 
-  #down(peer: Peer, { negotiated }: Link, kept: boolean, now: Millis): void {
+  #down(peer: Peer, last: Link, kept: boolean, now: Millis): void {
     for (const family of FAMILIES) this.#exports[family].leave(peer.id)
-    const restart = kept ? negotiated.gracefulRestart : undefined
-    this.#pipeline.lose(peer, restart?.families)
-    const keep = millis(Math.min(seconds(restart?.restartSeconds ?? 0), RESTART_MAX))
-    const routes = this.#keep(peer, keep, now)
-    if (routes > 0) this.#output.note({ code: 'ROUTES_KEPT', peer: peer.config.name, routes, keep })
+    this.#pipeline.lose(peer)
+    this.#retention.down(peer, last, kept, now)
     this.#own()
   }
 
-  /** Stale routes of a peer, if there are any, stay for `keep` from now. Returns how many. */
-  #keep(peer: Peer, keep: Millis, now: Millis): number {
-    const routes = this.#pipeline.stale(peer)
-    peer.staleUntil = routes > 0 ? after(now, keep) : NEVER
-    return routes
-  }
-
-  #expired(peer: Peer): void {
-    const routes = this.#pipeline.stale(peer)
-    this.#output.note({ code: 'STALE_ROUTES_EXPIRED', peer: peer.config.name, routes })
-    peer.staleUntil = NEVER
-    this.#pipeline.expire(peer)
+  #expired(peer: Peer, now: Millis): void {
+    this.#retention.expired(peer, now)
     this.#own()
   }
 
   #forget(peer: Peer): void {
-    peer.staleUntil = NEVER
     this.#pipeline.lose(peer)
+    this.#retention.forget(peer)
   }
 
+  /** RFC 2918 §4: the peer wants a family again. RFC 7313 §3.2: or says that it says it again. */
   #refresh(peer: Peer, { afi, safi, subtype }: RouteRefresh): void {
     const family = familyOfAfiSafi(afi, safi)
-    if (family !== undefined && subtype === 0) this.#exports[family].refresh(peer.id)
+    if (family === undefined) return
+    switch (subtype) {
+      case REFRESH_SUBTYPE.REQUEST:
+        this.#exports[family].refresh(peer.id)
+        return
+      case REFRESH_SUBTYPE.BEGINS:
+      case REFRESH_SUBTYPE.ENDS: {
+        const begins = subtype === REFRESH_SUBTYPE.BEGINS
+        this.#neighbours.enqueue(peer, refreshMark({ family, begins }))
+        return
+      }
+      default: {
+        const why = `a ROUTE-REFRESH of subtype ${subtype} means nothing`
+        this.#output.note({ code: 'REFRESH_IGNORED', peer: peer.config.name, family, why })
+      }
+    }
   }
 
   #regroup(peer: Peer): void {

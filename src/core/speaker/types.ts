@@ -247,8 +247,31 @@ export type SpeakerNote =
       readonly routes: number
       readonly keep: Millis
     }
-  /** it is back and has said all: so many of them it did not say again */
-  | { readonly code: 'PEER_RESTARTED'; readonly peer: string; readonly swept: number }
+  /** it did not come back in time, and they stay for so long as a last resort. RFC 9494 §4.2 */
+  | {
+      readonly code: 'ROUTES_LONG_LIVED'
+      readonly peer: string
+      readonly family: Family
+      readonly routes: number
+      readonly keep: Millis
+    }
+  /**
+   * it is back and has said all, or was asked to and has: so many of them it did not say again. RFC
+   * 4724 §4.2, RFC 7313 §4
+   */
+  | {
+      readonly code: 'PEER_RESTARTED' | 'PEER_REFRESHED'
+      readonly peer: string
+      readonly family: Family
+      readonly swept: number
+    }
+  /** a ROUTE-REFRESH that means nothing where it came. RFC 7313 §4, §5 */
+  | {
+      readonly code: 'REFRESH_IGNORED'
+      readonly peer: string
+      readonly family: Family
+      readonly why: string
+    }
   /** it did not come back, or did not say all, in time */
   | { readonly code: 'STALE_ROUTES_EXPIRED'; readonly peer: string; readonly routes: number }
   | { readonly code: 'CONNECTION_REFUSED'; readonly remote: Address; readonly why: string }
@@ -271,6 +294,8 @@ export type SpeakerNote =
    * routes whose next hop would be this node are not sent: it has no address of that family to name
    */
   | { readonly code: 'NEXT_HOP_MISSING'; readonly peer: string; readonly family: Family }
+  /** paths of a prefix beyond what one peer may have are not taken; said once a session */
+  | { readonly code: 'PATHS_LEFT_OUT'; readonly peer: string; readonly limit: number }
   | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
 
 /** What the speaker is and holds, as asked for. */
@@ -312,15 +337,17 @@ export interface SessionSnapshot {
     /** what the peer offers; absent where it offers nothing. RFC 4724 §3 */
     readonly gracefulRestart?: GracefulRestart
   }
-  /** when its stale routes go, repeated or not; absent while there are none */
+  /** when the first of its stale routes go, or become a last resort; absent without any */
   readonly staleUntil?: Millis
   readonly counters: Readonly<SessionCounters>
   /** of the families negotiated, and of those that have routes of an earlier session */
   readonly prefixes: readonly {
     readonly family: Family
     readonly received: number
-    /** of those, not repeated since the peer went away */
+    /** of those, not repeated since the peer went away, or began to say all again */
     readonly stale: number
+    /** when the stale ones, which are a last resort, go whatever happens. RFC 9494 §4.2 */
+    readonly longLivedUntil?: Millis
     /** the peer has said all that it has. RFC 4724 §2 */
     readonly endOfRib: boolean
     readonly best: number
@@ -341,19 +368,30 @@ export interface RouteSnapshot {
   readonly paths: readonly PathSnapshot[]
 }
 
-/** One path of a destination. */
-export interface PathSnapshot {
+/** One path of a destination, with the attributes that it counts by. */
+export interface PathSnapshot extends AttributesSnapshot {
   /** the peer's name, or `local` for what this node originates */
   readonly from: string
+  /** by which the peer names it; absent where the peer sends one path of a prefix. RFC 7911 §3 */
+  readonly pathId?: number
   readonly best: boolean
   /** used beside the best one */
   readonly multipath: boolean
   /** why it is not the best; absent for the best */
   readonly reason?: string
+  /** import rules do not let it be a candidate; the reason is theirs */
+  readonly refused?: true
+  /** what the peer said, where import rules have changed it */
+  readonly received?: AttributesSnapshot
+}
+
+/** Attributes of a path, for people. */
+export interface AttributesSnapshot {
   readonly nextHop?: Address
   readonly asPath: string
   readonly origin: 'IGP' | 'EGP' | 'incomplete'
   readonly localPref?: number
   readonly med?: number
+  /** those of RFC 1997, large ones, extended ones; well-known ones by name */
   readonly communities: readonly string[]
 }

@@ -31,10 +31,24 @@ function lineOf(note: SpeakerNote): Line {
       const text = 'the peer may be restarting: its routes are kept'
       return { level: 'info', text, fields: { peer, routes, keepMs: keep } }
     }
+    case 'ROUTES_LONG_LIVED': {
+      const { peer, family, routes, keep } = note
+      const text = 'the peer did not come back in time: its routes stay, as a last resort'
+      return { level: 'warn', text, fields: { peer, family, routes, keepMs: keep } }
+    }
     case 'PEER_RESTARTED': {
-      const { peer, swept } = note
+      const { peer, family, swept } = note
       const text = 'the peer is back and has said all; what it did not repeat goes'
-      return { level: 'info', text, fields: { peer, swept } }
+      return { level: 'info', text, fields: { peer, family, swept } }
+    }
+    case 'PEER_REFRESHED': {
+      const { peer, family, swept } = note
+      const text = 'the peer has said all again; what it did not repeat goes'
+      return { level: 'info', text, fields: { peer, family, swept } }
+    }
+    case 'REFRESH_IGNORED': {
+      const { peer, family, why } = note
+      return { level: 'warn', text: why, fields: { peer, family } }
     }
     case 'STALE_ROUTES_EXPIRED': {
       const { peer, routes } = note
@@ -62,6 +76,11 @@ function lineOf(note: SpeakerNote): Line {
         `${family} routes are not sent to this peer: the session has no ${family} address to ` +
         'name as next hop; give the node one'
       return { level: 'warn', text, fields: { peer, family } }
+    }
+    case 'PATHS_LEFT_OUT': {
+      const { peer, limit } = note
+      const text = 'the peer sends more paths of a prefix than are taken; the others are left out'
+      return { level: 'warn', text, fields: { peer, limit } }
     }
     case 'TABLE_FULL':
       return { level: 'error', text: note.why, fields: { limit: note.limit } }

@@ -27,6 +27,7 @@ import {
   encodeAttributes,
   encodeKeepalive,
   encodeOpen,
+  encodeRouteRefresh,
   endOfRib,
   FAMILY_SPECS,
   familyOfAfiSafi,
@@ -57,6 +58,7 @@ export type Told =
   | { readonly announced: Prefix; readonly attributes: PathAttributes }
   | { readonly withdrawn: Prefix }
   | { readonly endOfRib: Family }
+  | { readonly refresh: Family; readonly subtype: number }
 
 /** What a scripted peer says of itself in its OPEN. */
 export interface Offer {
@@ -77,6 +79,8 @@ export interface Offer {
     /** instead of all */
     readonly families?: GracefulRestartCapability['families']
   }
+  /** for how long its routes may be kept beyond that, and of which families they were forwarded */
+  readonly longLived?: { readonly staleSeconds: number; readonly forwarding?: readonly Family[] }
 }
 
 /** A peer that does what the test says. */
@@ -103,7 +107,8 @@ export class Scripted {
 
   /** Connects, and exchanges OPEN and KEEPALIVE. */
   up(offer: Offer = {}): this {
-    const { fourOctetAs = true, restart, routerId = this.routerId, local = LOCAL } = offer
+    const { fourOctetAs = true, restart, longLived } = offer
+    const { routerId = this.routerId, local = LOCAL } = offer
     this.connection = this.#bench.nextConnection()
     this.closed = false
     this.#fourOctetAs = fourOctetAs
@@ -125,6 +130,7 @@ export class Scripted {
           ...families.map(({ afi, safi }) => ({ type: 'multiprotocol' as const, afi, safi })),
           { type: 'route-refresh' },
           ...(restart === undefined ? [] : [this.#restart(restart)]),
+          ...(longLived === undefined ? [] : [this.#longLived(longLived)]),
           ...(fourOctetAs ? [{ type: 'four-octet-as' as const, asn: this.config.peerAs }] : []),
           ...(offer.capabilities ?? []),
         ],
@@ -148,6 +154,14 @@ export class Scripted {
       families,
       ...flags,
     }
+  }
+
+  #longLived({ staleSeconds, forwarding = [] }: NonNullable<Offer['longLived']>): Capability {
+    const families = this.config.families.map(family => {
+      const { afi, safi } = FAMILY_SPECS[family]
+      return { afi, safi, staleSeconds, forwarding: forwarding.includes(family) }
+    })
+    return { type: 'long-lived-graceful-restart', families }
   }
 
   down(why = 'connection reset'): void {
@@ -175,6 +189,13 @@ export class Scripted {
     this.#bench.settle()
   }
 
+  /** Asks for a family again, or says that it begins (1) or ends (2) to say it again itself. */
+  refresh(subtype = 0, family: Family = 'ipv4'): void {
+    const { afi, safi } = FAMILY_SPECS[family]
+    this.send(encodeRouteRefresh({ type: 'ROUTE-REFRESH', afi, subtype, safi }))
+    this.#bench.settle()
+  }
+
   /** Attributes as this peer would send them, with changes. */
   attributes(changes: Partial<PathAttributes> = {}): PathAttributes {
     const external = this.config.peerAs !== LOCAL_AS
@@ -193,10 +214,14 @@ export class Scripted {
     return this.told.splice(0)
   }
 
-  /** Short forms of what it was told: `+10.0.0.0/8`, `-10.0.0.0/8`, `ipv4 complete`. */
+  /**
+   * Short forms of what it was told: `+10.0.0.0/8`, `-10.0.0.0/8`, `ipv4 complete`, `ipv4 refresh
+   * 0`.
+   */
   brief(): string[] {
     return this.news().map(each => {
       if ('announced' in each) return `+${each.announced}`
+      if ('refresh' in each) return `${each.refresh} refresh ${each.subtype}`
       return 'withdrawn' in each ? `-${each.withdrawn}` : `${each.endOfRib} complete`
     })
   }
@@ -206,6 +231,7 @@ export class Scripted {
     if (bytes[18] === MESSAGE_TYPES.NOTIFICATION)
       this.notifications.push([body[0] ?? 0, body[1] ?? 0])
     if (bytes[18] === MESSAGE_TYPES.OPEN) this.opened = openIn(body)
+    if (bytes[18] === MESSAGE_TYPES.ROUTE_REFRESH) this.told.push(refreshIn(body))
     if (bytes[18] !== MESSAGE_TYPES.UPDATE) return
     this.updates.push(bytes)
     this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS, this.#fourOctetAs))
@@ -368,6 +394,12 @@ function openIn(body: Uint8Array): Open {
   const open = decodeOpen(body)
   if ('remedy' in open) throw new Error(open.why)
   return open
+}
+
+function refreshIn(body: Uint8Array): Told {
+  const family = familyOfAfiSafi(((body[0] ?? 0) << 8) | (body[1] ?? 0), body[3] ?? 0)
+  if (family === undefined) throw new Error('a ROUTE-REFRESH names a family')
+  return { refresh: family, subtype: body[2] ?? 0 }
 }
 
 function toldBy(body: Uint8Array, external: boolean, fourOctetAs: boolean): Told[] {

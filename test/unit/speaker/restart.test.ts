@@ -79,7 +79,7 @@ test('RFC 4724 §4.2: equal means silent when it says the same again', t => {
   t.is(session(bench, 'a').staleUntil, undefined)
   t.deepEqual(
     bench.notes.filter(({ code }) => code === 'PEER_RESTARTED'),
-    [{ code: 'PEER_RESTARTED', peer: 'a', swept: 0 }],
+    [{ code: 'PEER_RESTARTED', peer: 'a', family: 'ipv4', swept: 0 }],
   )
 })
 

@@ -1,4 +1,5 @@
 import { type Millis, millis, NEVER, seconds } from '../../base/index.ts'
+import { CEASE, ERROR_CODES } from '../../wire/index.ts'
 import type { Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
 
@@ -6,6 +7,17 @@ import type { Tables } from '../tables.ts'
 
 /** A peer that may send no End-of-RIB has said all when it was up for so long and is quiet. */
 const QUIET = seconds(5)
+
+/**
+ * A peer that could not be connected to is waited for so long. Whoever kept routes of ours, or has
+ * some for us, listens: a speaker that is started again by its supervisor is back sooner, and a
+ * host that boots forwards nothing meanwhile. A peer that we wait for passively is waited for
+ * longer: how often it tries is not ours to know, and two minutes are usual.
+ */
+const ABSENT = seconds(45)
+
+/** So many connections, one after another, make a peer absent. */
+const ABSENT_ATTEMPTS = 3
 
 /** What a `Completion` looks at. */
 export interface CompletionParts {
@@ -21,7 +33,8 @@ export interface CompletionParts {
  * sweep what it did not repeat (RFC 4724 §4.1).
  *
  * A peer has said all with its End-of-RIB; one that does not know of it when it was up for QUIET;
- * none of them is waited for longer than the deferral.
+ * one that cannot be reached is waited for during ABSENT, and one that refuses us not at all. None
+ * of them is waited for longer than the deferral.
  *
  * Two that restart at once would wait for each other's End-of-RIB. Departs from RFC 4724 §4.1, by
  * which one that says R is not waited for at all: we give it QUIET, in which its routes come. A
@@ -99,21 +112,48 @@ export class Completion {
     const end = this.#configuredAt + this.#parts.deferral
     if (now >= end) return now
     let until = 0
+    const absent = this.#configuredAt + ABSENT
     for (const peer of this.#parts.peers())
-      until = Math.max(until, awaited(peer, now, { end, mutual }))
+      until = Math.max(until, awaited(peer, now, { end, absent, mutual }))
     return millis(Math.min(until, end))
   }
 }
 
+interface Bounds {
+  /** nobody is waited for longer */
+  readonly end: number
+  /** nobody who cannot be reached is waited for longer */
+  readonly absent: number
+  readonly mutual: boolean
+}
+
 /** Until when a peer's table may still be incomplete. */
-function awaited(
-  { link, inbound, sweeping }: Peer,
-  now: Millis,
-  { end, mutual }: { readonly end: number; readonly mutual: boolean },
-): number {
-  if (link === undefined || inbound.size > 0 || sweeping.size > 0) return end
+function awaited(peer: Peer, now: Millis, { end, absent, mutual }: Bounds): number {
+  const { link, inbound, sweeping } = peer
+  if (inbound.size > 0 || sweeping.size > 0) return end
+  if (link === undefined) {
+    // one that was there once may be restarting: its routes of this life are kept meanwhile
+    if (peer.met) return end
+    if (refuses(peer)) return now
+    return peer.attempts < ABSENT_ATTEMPTS ? end : Math.min(absent, end)
+  }
   const { families, gracefulRestart } = link.negotiated
   if (families.every(family => link.complete.has(family))) return now
   const willSay = gracefulRestart !== undefined && (mutual || !gracefulRestart.restarting)
   return willSay ? end : link.since + QUIET
+}
+
+/** Ceases of one that does not want this session. RFC 4486 §4 */
+const UNWANTED: readonly number[] = [CEASE.ADMINISTRATIVE_SHUTDOWN, CEASE.PEER_DECONFIGURED]
+
+/**
+ * Whether a session that never was fails for a reason that only an operator can mend: an OPEN that
+ * the other side does not accept, or a peer that has been told to have no session with us. It
+ * cannot have come about in the life before either, so nothing in the kernel is this peer's.
+ */
+function refuses({ session }: Peer): boolean {
+  const { lastError } = session
+  if (lastError?.code === ERROR_CODES.OPEN_MESSAGE) return true
+  if (lastError?.direction !== 'received' || lastError.code !== ERROR_CODES.CEASE) return false
+  return UNWANTED.includes(lastError.subcode ?? 0)
 }

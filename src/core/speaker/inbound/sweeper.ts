@@ -1,29 +1,24 @@
-import { seconds } from '../../base/index.ts'
-import { FAMILIES, type Family, type PrefixId } from '../../net/index.ts'
-import { NO_SET } from '../../rib/index.ts'
+import type { Family, PrefixId } from '../../net/index.ts'
+import { NO_SET, newWalk, type PathWalk } from '../../rib/index.ts'
 import type { Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
+import { LongLivedSets } from './long-lived.ts'
 
-/** What becomes of a peer's paths when its session is lost: they go, or they stay for a while. */
+/** What is done to the paths of a peer whose session was lost: they go, or stay and are marked. */
 
-/** Routes of a peer that went away are kept at most for so long, whatever it asks. RFC 4724 §4.2 */
-export const RESTART_MAX = seconds(600)
-
-/** A peer that came back has so long to say all again; then what it did not say goes. */
-export const STALE_MAX = seconds(360)
-
-/** What is being taken out of one Adj-RIB-In, and how far that is. */
+/** What is being done to one Adj-RIB-In, and how far that is. */
 export interface Sweep {
-  /** every path, or those that are stale */
-  what: 'all' | 'stale'
-  /** the next row to look at */
-  from: number
+  /** every path goes, or those that are stale; or every path is marked with LLGR_STALE */
+  what: 'all' | 'stale' | 'mark'
+  readonly walk: PathWalk
   /** what is left is stale in turn: the peer has gone again */
   again: boolean
+  /** and is marked after that */
+  marks: boolean
 }
 
 /**
- * Takes paths out of the Adj-RIBs-In, a slice at a time.
+ * Takes paths out of the Adj-RIBs-In, or marks them, a slice at a time.
  *
  * A lost session costs O(1): its paths are dead (`drop`), or stale (`keep`), and the rows are seen
  * to in `work`. Until that is done nothing new is let into them: see `Peer.sweeping`.
@@ -31,9 +26,11 @@ export interface Sweep {
 export class Sweeper {
   readonly #tables: Tables
   readonly #peers = new Set<Peer>()
+  readonly #longLived: LongLivedSets
 
   constructor(tables: Tables) {
     this.#tables = tables
+    this.#longLived = new LongLivedSets(tables.sets)
   }
 
   /** True while rows wait. */
@@ -45,7 +42,8 @@ export class Sweeper {
   drop(peer: Peer, family: Family): void {
     const adj = this.#tables.locRibs[family].adjRibIn(peer.id)
     adj.live = false
-    if (adj.size > 0) this.#begin(peer, family, { what: 'all', from: 0, again: false })
+    peer.sweeping.delete(family)
+    if (adj.size > 0) this.#begin(peer, family, 'all')
     else this.#end(peer, family)
   }
 
@@ -57,32 +55,45 @@ export class Sweeper {
   keep(peer: Peer, family: Family): void {
     const adj = this.#tables.locRibs[family].adjRibIn(peer.id)
     const sweep = peer.sweeping.get(family)
-    if (sweep?.what === 'all') return
-    if (sweep?.again === true) this.drop(peer, family)
-    else if (sweep !== undefined) sweep.again = true
-    else if (adj.stale > 0) this.#begin(peer, family, { what: 'stale', from: 0, again: true })
-    else adj.age()
+    if (sweep === undefined && adj.stale > 0) this.#begin(peer, family, 'stale', true)
+    else if (sweep?.what === 'stale' && sweep.again) this.drop(peer, family)
+    else this.age(peer, family)
+  }
+
+  /** All paths of a family are stale, also those that were before. O(1). */
+  age(peer: Peer, family: Family): void {
+    const sweep = peer.sweeping.get(family)
+    if (sweep === undefined) this.#tables.locRibs[family].adjRibIn(peer.id).age()
+    else sweep.again = true
+  }
+
+  /** All paths of a family are stale, and get LLGR_STALE; or go, where they say so. RFC 9494 §4.2 */
+  mark(peer: Peer, family: Family): void {
+    const sweep = peer.sweeping.get(family)
+    if (sweep === undefined) this.#begin(peer, family, 'mark', true)
+    else if (sweep.what === 'stale') sweep.marks = true
   }
 
   /** What the peer has not repeated goes: it has said all, or has been waited for long enough. */
   finish(peer: Peer, family: Family): void {
     const adj = this.#tables.locRibs[family].adjRibIn(peer.id)
-    if (peer.sweeping.has(family)) return
-    if (adj.stale > 0) this.#begin(peer, family, { what: 'stale', from: 0, again: false })
-    else adj.renew()
+    const sweep = peer.sweeping.get(family)
+    // nothing was let in meanwhile: all that is left is stale
+    if (sweep?.again === true) this.drop(peer, family)
+    else if (sweep === undefined && adj.stale > 0) this.#begin(peer, family, 'stale')
+    else if (sweep === undefined) adj.renew()
   }
 
   /** Paths of a peer that wait to be repeated; those that go anyway are not counted. */
-  stale(peer: Peer): number {
-    return FAMILIES.reduce((sum, family) => {
-      const { size, stale } = this.#tables.locRibs[family].adjRibIn(peer.id)
-      const sweep = peer.sweeping.get(family)
-      if (sweep === undefined) return sum + stale
-      return sweep.what === 'stale' && sweep.again ? sum + size - stale : sum
-    }, 0)
+  stale(peer: Peer, family: Family): number {
+    const { size, stale } = this.#tables.locRibs[family].adjRibIn(peer.id)
+    const sweep = peer.sweeping.get(family)
+    if (sweep === undefined) return stale
+    if (sweep.what === 'mark') return size
+    return sweep.what === 'stale' && sweep.again ? size - stale : 0
   }
 
-  /** Takes at most `budget` paths out. */
+  /** Sees to at most `budget` paths. */
   work(budget: number): void {
     let left = budget
     for (const peer of this.#peers) {
@@ -93,6 +104,7 @@ export class Sweeper {
       }
       this.#peers.delete(peer)
     }
+    this.#longLived.clear()
   }
 
   #sweep(peer: Peer, family: Family, sweep: Sweep, budget: number): number {
@@ -100,16 +112,17 @@ export class Sweeper {
     const adj = locRib.adjRibIn(peer.id)
     let done = 0
     for (; done < budget; done++) {
-      const row = sweep.what === 'all' ? adj.next(sweep.from) : adj.nextStale(sweep.from)
-      if (row < 0) break
-      locRib.put(peer.id, row as PrefixId, NO_SET)
-      sweep.from = row + 1
+      const source = adj.next(sweep.walk, sweep.what === 'stale' ? 'stale' : 'all')
+      if (source === undefined) break
+      const row = sweep.walk.row as PrefixId
+      const last = locRib.source(source).get(row)
+      locRib.put(source, row, sweep.what === 'mark' ? this.#longLived.of(last) : NO_SET)
     }
     return done
   }
 
-  #begin(peer: Peer, family: Family, sweep: Sweep): void {
-    peer.sweeping.set(family, sweep)
+  #begin(peer: Peer, family: Family, what: Sweep['what'], again = false): void {
+    peer.sweeping.set(family, { what, walk: newWalk(), again, marks: false })
     this.#peers.add(peer)
   }
 
@@ -117,8 +130,11 @@ export class Sweeper {
     const adj = this.#tables.locRibs[family].adjRibIn(peer.id)
     const sweep = peer.sweeping.get(family)
     peer.sweeping.delete(family)
-    if (sweep?.again === true && sweep.what === 'stale') adj.age()
+    if (sweep === undefined || sweep.what === 'all') {
+      adj.renew()
+      adj.live = peer.link !== undefined
+    } else if (sweep.again) adj.age()
     else adj.renew()
-    if (sweep?.what !== 'stale') adj.live = peer.link !== undefined
+    if (sweep?.what === 'stale' && sweep.marks) this.#begin(peer, family, 'mark', true)
   }
 }
