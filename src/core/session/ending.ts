@@ -1,5 +1,6 @@
 import type { Millis } from '../base/index.ts'
 import {
+  type Capability,
   CEASE,
   ERROR_CODES,
   FSM_ERROR,
@@ -24,6 +25,18 @@ export type ConnectionState = Exclude<State, 'Active'>
  */
 export type EndCause = 'unanswered' | 'lost' | 'disagreed' | 'collision'
 
+/** A step from one state of a connection to the next. */
+export type Move =
+  | { readonly to: 'Connect' | 'OpenSent'; readonly why: string }
+  | {
+      readonly to: 'OpenConfirm'
+      readonly why: string
+      readonly negotiated: Negotiated
+      readonly theirs: readonly Capability[]
+    }
+  | { readonly to: 'Established'; readonly why: string; readonly negotiated: Negotiated }
+  | { readonly to: 'Idle'; readonly cause: EndCause; readonly error: SessionError }
+
 /** How a connection ended. */
 export interface Ending {
   readonly cause: EndCause
@@ -43,6 +56,7 @@ const LASTING: readonly number[] = [
 export function causeOf(farewell: Notification): EndCause {
   const { code, subcode } = insideHardReset(farewell) ?? farewell
   if (code === ERROR_CODES.HOLD_TIMER_EXPIRED) return 'lost'
+  if (code === ERROR_CODES.SEND_HOLD_TIMER_EXPIRED) return 'lost'
   if (code !== ERROR_CODES.CEASE) return 'disagreed'
   if (subcode === CEASE.CONNECTION_COLLISION_RESOLUTION) return 'collision'
   return LASTING.includes(subcode) ? 'disagreed' : 'lost'

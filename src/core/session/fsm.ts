@@ -7,9 +7,6 @@ import {
   decodeOpen,
   decodeRouteRefresh,
   ERROR_CODES,
-  encodeKeepalive,
-  encodeNotification,
-  encodeOpen,
   type Fault,
   Framer,
   familyOfAfiSafi,
@@ -17,6 +14,7 @@ import {
   type Negotiated,
   type Notification,
   notification,
+  REFRESH_SUBTYPE,
 } from '../wire/index.ts'
 import {
   type ConnectionState,
@@ -24,14 +22,16 @@ import {
   type EndCause,
   keepsRoutes,
   type MessageName,
+  type Move,
   unexpected,
   worded,
 } from './ending.ts'
 import type { FsmOwner } from './fsm-owner.ts'
 import { explain, negotiate } from './negotiation.ts'
-import { offer } from './offer.ts'
-import { jittered, Timers } from './timers.ts'
-import type { ConnectionId, SessionError } from './types.ts'
+import { optionsOf } from './options.ts'
+import { Outbound } from './outbound.ts'
+import { jittered, LONG_HOLD, OPEN_EXPECTED, sendHold, Timers } from './timers.ts'
+import type { Capabilities, ConnectionId, SessionError } from './types.ts'
 
 /**
  * The FSM of one connection, from its opening to its end. RFC 4271 §8.
@@ -40,9 +40,11 @@ import type { ConnectionId, SessionError } from './types.ts'
  *     ^         |            |             |               |
  *     +---------+------------+-------------+---------------+      whatever happens, by one door
  *
- * An accepted connection begins in OpenSent. Waiting for a connection (Active, and Idle with a
- * timer) is the peer's: see peer-session.ts, which also decides between two connections. An FSM
- * that has come back to Idle is done with; it is never used again.
+ * An accepted connection begins in OpenSent. With DelayOpen (RFC 4271 §8.1.1) a connection that is
+ * open stays in Connect until the peer has said its OPEN, or the timer is due; RFC 4271 calls that
+ * Active where the peer opened it. Waiting for a connection (Active, and Idle with a timer) is the
+ * peer's: see peer-session.ts, which also decides between two connections. An FSM that has come
+ * back to Idle is done with; it is never used again.
  *
  * `#enter` alone writes the state, and what belongs to a state is started and ended there: an event
  * cannot forget to clean up.
@@ -53,18 +55,19 @@ export class Fsm {
   readonly incoming: boolean
   readonly #owner: FsmOwner
   readonly #timers = new Timers()
+  readonly #outbound: Outbound
   readonly #framer = new Framer()
   #state: ConnectionState = 'Idle'
   #negotiated: Negotiated | undefined
-  #offered: readonly Capability[] = []
+  #theirs: readonly Capability[] = []
   #enteredAt: Millis = NEVER
-  #keepaliveAt: Millis = NEVER
   #now: Millis = millis(0)
 
   constructor(connection: ConnectionId, incoming: boolean, owner: FsmOwner) {
     this.connection = connection
     this.incoming = incoming
     this.#owner = owner
+    this.#outbound = new Outbound(connection, owner, this.#timers)
   }
 
   /** When the present state was entered. */
@@ -81,20 +84,29 @@ export class Fsm {
     return this.#negotiated
   }
 
+  /** What both OPENs offered; nothing where one was not said, or did not agree. */
+  get capabilities(): Capabilities {
+    return { offered: this.#outbound.offered, received: this.#theirs }
+  }
+
   /** Whether an OPEN was heard, or may still be expected: what counts in a collision. */
   isPromising(now: Millis): boolean {
     if (this.#state === 'OpenConfirm') return true
     return this.#state === 'OpenSent' && now < after(this.#enteredAt, OPEN_EXPECTED)
   }
 
-  /** Begins: opens the connection, or says OPEN on one that was accepted. */
+  /** Begins: opens the connection, or takes one that was accepted. */
   begin(why: string, now: Millis): void {
-    this.#enter({ to: this.incoming ? 'OpenSent' : 'Connect', why }, now)
+    const delays = optionsOf(this.#owner.config).delayOpen !== undefined
+    this.#enter({ to: this.incoming && !delays ? 'OpenSent' : 'Connect', why }, now)
   }
 
   /** Events 16 and 17: the connection is open. */
   connected(now: Millis): void {
-    if (this.#state === 'Connect') this.#enter({ to: 'OpenSent', why: 'connected' }, now)
+    if (this.#state !== 'Connect' || this.#delays) return
+    const { delayOpen } = optionsOf(this.#owner.config)
+    if (delayOpen === undefined) this.#enter({ to: 'OpenSent', why: 'connected' }, now)
+    else this.#delay(delayOpen, now)
   }
 
   /** Event 18: it could not be opened, or is no more. */
@@ -105,13 +117,13 @@ export class Fsm {
   /** Sends `reason` where a peer listens, and ends. `why` is for our operator. */
   fail(reason: Notification, why: string, now: Millis): void {
     if (this.#state === 'Idle') return
-    if (this.#state === 'Connect') {
+    // RFC 4271 §8.1.1: SendNOTIFICATIONwithoutOPEN is true where somebody listens
+    if (this.#state === 'Connect' && !this.#delays) {
       this.lost(why, now)
       return
     }
-    this.#owner.counters.notificationsOut++
     const farewell = this.#state === 'Established' ? worded(reason, this.#negotiated) : reason
-    this.#send(encodeNotification(farewell))
+    this.#outbound.notification(farewell)
     const { code, subcode } = farewell
     const error: SessionError = { direction: 'sent', code, subcode, text: why, at: now }
     this.#end(causeOf(farewell), error, now)
@@ -124,7 +136,7 @@ export class Fsm {
 
   /** RFC 4271 §6.8: another connection to the same peer is kept. */
   collided(now: Millis): void {
-    if (this.#state === 'Connect') {
+    if (this.#state === 'Connect' && !this.#delays) {
       const text = 'the peer has connected to us'
       this.#end('collision', { direction: 'local', text, at: now }, now)
     } else
@@ -136,13 +148,12 @@ export class Fsm {
    * connection, its kernel answers with a reset, long before the hold time is over.
    */
   probe(now: Millis): void {
-    if (this.#state === 'Established' && now >= after(this.#keepaliveAt, KEEPALIVE_MIN))
-      this.#keepalive(now)
+    if (this.#state === 'Established') this.#outbound.probe(this.#holdSeconds, now)
   }
 
   /** Bytes as TCP gave them. */
   received(chunk: Uint8Array, now: Millis): void {
-    if (this.#state === 'Idle' || this.#state === 'Connect') return
+    if (this.#state === 'Idle' || (this.#state === 'Connect' && !this.#delays)) return
     this.#owner.counters.octetsIn += chunk.length
     this.#now = now
     const fault = this.#framer.push(chunk, this.#take)
@@ -152,7 +163,21 @@ export class Fsm {
 
   /** Sends whole messages of the owner's while Established. */
   send(bytes: Uint8Array): void {
-    if (this.#state === 'Established') this.#send(bytes)
+    if (this.#state === 'Established') this.#outbound.messages(bytes)
+  }
+
+  /**
+   * RFC 9687 §3: what we send waits, or some of it has left and the rest waits; where nothing is
+   * taken for long enough the peer is given up.
+   */
+  blocked(now: Millis): void {
+    if (this.#state === 'Established')
+      this.#timers.sendHold = after(now, sendHold(this.#holdSeconds))
+  }
+
+  /** All that waited has left. */
+  unblocked(): void {
+    this.#timers.sendHold = NEVER
   }
 
   /** Runs the timers that are due. */
@@ -162,9 +187,15 @@ export class Fsm {
       const text = `the peer did not answer within ${this.#owner.config.connectRetry / 1000} s`
       this.#end('unanswered', { direction: 'local', text, at: now }, now)
     }
+    if (now >= timers.delayOpen)
+      this.#enter({ to: 'OpenSent', why: 'the peer says no OPEN of its own accord' }, now)
+    if (now >= timers.sendHold) {
+      const text = `the peer took nothing of ours for ${sendHold(this.#holdSeconds) / 1000} s`
+      this.fail(notification(ERROR_CODES.SEND_HOLD_TIMER_EXPIRED, 0), text, now)
+    }
     if (now >= timers.hold)
       this.fail(notification(ERROR_CODES.HOLD_TIMER_EXPIRED, 0), this.#silence(), now)
-    if (now >= timers.keepalive) this.#keepalive(now)
+    if (now >= timers.keepalive) this.#outbound.keepalive(this.#holdSeconds, now)
   }
 
   /** When `tick` is due; NEVER without a timer. */
@@ -183,24 +214,32 @@ export class Fsm {
     output.moved(connection, last, move.to, move.to === 'Idle' ? move.error.text : move.why)
     switch (move.to) {
       case 'Connect':
+        if (this.incoming) {
+          this.#delay(optionsOf(config).delayOpen ?? millis(0), now)
+          return
+        }
         this.#timers.connectRetry = jittered(now, config.connectRetry, chance)
         output.connect(connection)
         return
       case 'OpenSent':
         this.#timers.connectRetry = NEVER
+        this.#timers.delayOpen = NEVER
         this.#timers.hold = after(now, LONG_HOLD)
-        this.#send(encodeOpen(offer(config, this.#owner.standing())))
+        this.#outbound.open()
         return
       case 'OpenConfirm':
+        this.#timers.delayOpen = NEVER
+        // Event 20
+        if (last === 'Connect') this.#outbound.open()
         this.#negotiated = move.negotiated
         this.#framer.messageMax = move.negotiated.messageMax
-        this.#offered = move.offered
+        this.#theirs = move.theirs
         this.#listened(now)
-        this.#keepalive(now)
+        this.#outbound.keepalive(this.#holdSeconds, now)
         return
       case 'Established':
         counters.established++
-        output.up(connection, move.negotiated, this.#offered)
+        output.up(connection, move.negotiated, this.#theirs)
         return
       case 'Idle':
         this.#timers.clear()
@@ -283,7 +322,7 @@ export class Fsm {
 
   /** Events 19, 20 and 22. */
   #open(body: Uint8Array, now: Millis): void {
-    if (this.#state !== 'OpenSent') {
+    if (this.#state !== 'OpenSent' && this.#state !== 'Connect') {
       this.#unexpected('OPEN', now)
       return
     }
@@ -301,8 +340,8 @@ export class Fsm {
       this.collided(now)
       return
     }
-    const offered = open.capabilities
-    this.#enter({ to: 'OpenConfirm', why: 'OPEN received', negotiated, offered }, now)
+    const theirs = open.capabilities
+    this.#enter({ to: 'OpenConfirm', why: 'OPEN received', negotiated, theirs }, now)
   }
 
   #refresh(body: Uint8Array, now: Millis): void {
@@ -311,16 +350,19 @@ export class Fsm {
       this.#unexpected('ROUTE-REFRESH', now)
       return
     }
-    const message = decodeRouteRefresh(body)
+    const { enhancedRefresh, families } = negotiated
+    const message = decodeRouteRefresh(body, enhancedRefresh)
     if ('remedy' in message) {
       this.#refuse(message, now)
       return
     }
-    // RFC 2918 §4: of a family that was not agreed on it is ignored; and the third octet means
-    // nothing unless RFC 7313 was negotiated
+    // RFC 2918 §4: of a family that was not agreed on it is ignored, and so is a subtype that is not
+    // known (RFC 7313 §5); the octet means nothing unless that was negotiated
     const family = familyOfAfiSafi(message.afi, message.safi)
-    if (family !== undefined && negotiated.families.includes(family))
-      this.#owner.output.refresh(this.connection, { ...message, subtype: 0 })
+    const subtype = enhancedRefresh ? message.subtype : REFRESH_SUBTYPE.REQUEST
+    if (family === undefined || !families.includes(family)) return
+    if (subtype > REFRESH_SUBTYPE.ENDS) return
+    this.#owner.output.refresh(this.connection, { ...message, subtype })
   }
 
   /** RFC 4271 §6.6: a message that the state does not expect. */
@@ -331,63 +373,28 @@ export class Fsm {
 
   /** The peer was heard. OpenSent keeps its own, large value; a hold time of 0 has no timer. */
   #listened(now: Millis): void {
-    const hold = this.#negotiated?.holdSeconds ?? 0
+    const hold = this.#holdSeconds
     if (hold > 0) this.#timers.hold = after(now, seconds(hold))
     else if (this.#negotiated !== undefined) this.#timers.hold = NEVER
   }
 
-  /**
-   * Sends a KEEPALIVE, and times the next, jittered: at most a third of the hold time later. RFC 4271
-   * §4.4, §10
-   */
-  #keepalive(now: Millis): void {
-    const hold = this.#negotiated?.holdSeconds ?? 0
-    this.#keepaliveAt = now
-    this.#timers.keepalive = NEVER
-    if (hold > 0) {
-      const third = seconds(hold) / 3
-      const interval = millis(Math.min(this.#owner.config.keepalive ?? third, third))
-      const next = jittered(now, interval, this.#owner.chance)
-      this.#timers.keepalive = millis(Math.max(next, after(now, KEEPALIVE_MIN)))
-    }
-    this.#send(encodeKeepalive())
+  /** The connection is open, and the peer is to say its OPEN first. */
+  get #delays(): boolean {
+    return this.#timers.delayOpen !== NEVER
+  }
+
+  #delay(duration: Millis, now: Millis): void {
+    this.#timers.connectRetry = NEVER
+    this.#timers.delayOpen = after(now, duration)
+  }
+
+  /** As agreed; 0 before, and where neither timer runs. */
+  get #holdSeconds(): number {
+    return this.#negotiated?.holdSeconds ?? 0
   }
 
   #silence(): string {
     if (this.#state === 'OpenSent') return `no OPEN from the peer within ${LONG_HOLD / 1000} s`
-    return `nothing from the peer for ${this.#negotiated?.holdSeconds ?? 0} s`
-  }
-
-  #send(bytes: Uint8Array): void {
-    const { counters, output } = this.#owner
-    counters.octetsOut += bytes.length
-    for (let at = 0; at + 18 < bytes.length; at += (bytes[at + 16]! << 8) | bytes[at + 17]!) {
-      counters.messagesOut++
-      if (bytes[at + 18] === MESSAGE_TYPES.UPDATE) counters.updatesOut++
-    }
-    output.send(this.connection, bytes)
+    return `nothing from the peer for ${this.#holdSeconds} s`
   }
 }
-
-/**
- * RFC 4271 §8.2.2: "sets the HoldTimer to a large value"; "A HoldTimer value of 4 minutes is
- * suggested"
- */
-const LONG_HOLD = seconds(240)
-
-/** A connection that is younger may be counted on, though its OPEN has not come. */
-const OPEN_EXPECTED = seconds(10)
-
-/** RFC 4271 §4.4: KEEPALIVEs "MUST NOT be sent more frequently than one per second" */
-const KEEPALIVE_MIN = seconds(1)
-
-type Move =
-  | { readonly to: 'Connect' | 'OpenSent'; readonly why: string }
-  | {
-      readonly to: 'OpenConfirm'
-      readonly why: string
-      readonly negotiated: Negotiated
-      readonly offered: readonly Capability[]
-    }
-  | { readonly to: 'Established'; readonly why: string; readonly negotiated: Negotiated }
-  | { readonly to: 'Idle'; readonly cause: EndCause; readonly error: SessionError }

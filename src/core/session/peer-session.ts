@@ -1,15 +1,11 @@
 import { after, invariant, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
-import {
-  describeNotification,
-  ERROR_CODES,
-  type Negotiated,
-  type Notification,
-} from '../wire/index.ts'
+import { describeNotification, type Negotiated, type Notification } from '../wire/index.ts'
 import { BackOff } from './back-off.ts'
 import type { ConnectionState, Ending } from './ending.ts'
 import { Fsm } from './fsm.ts'
 import type { FsmOwner } from './fsm-owner.ts'
 import type {
+  Capabilities,
   ConnectionId,
   PeerSessionShape,
   RestartStanding,
@@ -38,6 +34,8 @@ export interface PeerSessionOptions {
   /** what an OPEN says of our own restart; absent: that there was none. RFC 4724 §3 */
   readonly standing?: () => RestartStanding
 }
+
+const NO_CAPABILITIES: Capabilities = { offered: [], received: [] }
 
 const NOT_RESTARTED: RestartStanding = { restarting: false, forwarding: false }
 
@@ -77,6 +75,8 @@ export class PeerSession implements PeerSessionShape {
   #resting: 'Idle' | 'Active' = 'Idle'
   #restsUntil: Millis = NEVER
   #lastError: SessionError | undefined
+  /** `#lastError` says more than that an attempt failed */
+  #told = false
   #seen: State = 'Idle'
   #since: Millis = millis(0)
 
@@ -116,6 +116,10 @@ export class PeerSession implements PeerSessionShape {
   get negotiated(): Negotiated | undefined {
     const furthest = this.#furthest()
     return furthest?.state === 'Established' ? furthest.negotiated : undefined
+  }
+
+  get capabilities(): Capabilities {
+    return this.#furthest()?.capabilities ?? NO_CAPABILITIES
   }
 
   start(now: Millis): void {
@@ -180,6 +184,14 @@ export class PeerSession implements PeerSessionShape {
 
   send(connection: ConnectionId, bytes: Uint8Array): void {
     this.#find(connection)?.send(bytes)
+  }
+
+  blocked(connection: ConnectionId, now: Millis): void {
+    this.#find(connection)?.blocked(now)
+  }
+
+  unblocked(connection: ConnectionId): void {
+    this.#find(connection)?.unblocked()
   }
 
   tick(now: Millis): void {
@@ -279,14 +291,18 @@ export class PeerSession implements PeerSessionShape {
   }
 
   /**
-   * Keeps the last error. One exception: a peer that refused our OPEN, or whose OPEN we refused,
-   * closes our next connections without a word while it waits. That must not hide what it objects
-   * to.
+   * Keeps the last error. What a NOTIFICATION said, or what ended an Established session, is not
+   * hidden by the attempts that fail since: a peer that is shut down, or does not agree, refuses
+   * them without a word.
    */
   #remember(error: SessionError, from: ConnectionState): void {
-    const silent = error.direction === 'local' && (from === 'OpenSent' || from === 'OpenConfirm')
-    if (silent && this.#lastError?.code === ERROR_CODES.OPEN_MESSAGE) return
-    this.#lastError = error
+    const last = this.#lastError
+    const telling = error.direction !== 'local' || from === 'Established'
+    const { text, at } = error
+    if (!telling && this.#told && last !== undefined)
+      this.#lastError = { ...last, later: { text, at } }
+    else this.#lastError = error
+    this.#told ||= telling
   }
 
   #find(connection: ConnectionId): Fsm | undefined {

@@ -1,4 +1,24 @@
-import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
+import { after, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
+
+/**
+ * RFC 4271 §8.2.2: "sets the HoldTimer to a large value"; "A HoldTimer value of 4 minutes is
+ * suggested"
+ */
+export const LONG_HOLD = seconds(240)
+
+/** A connection that is younger may be counted on, though its OPEN has not come. */
+export const OPEN_EXPECTED = seconds(10)
+
+/** RFC 4271 §4.4: KEEPALIVEs "MUST NOT be sent more frequently than one per second" */
+export const KEEPALIVE_MIN = seconds(1)
+
+/**
+ * For how long a peer may take nothing of what we say. RFC 9687 §4: eight minutes, or twice the
+ * hold time where that is more.
+ */
+export function sendHold(holdSeconds: number): Millis {
+  return seconds(Math.max(480, 2 * holdSeconds))
+}
 
 /**
  * The timers of one connection: deadlines, not callbacks. To restart one is to write a number.
@@ -11,9 +31,15 @@ export class Timers {
   /** our next KEEPALIVE. Event 11 */
   keepalive: Millis = NEVER
 
+  /** we wait no longer for the peer to say OPEN first. Event 12 */
+  delayOpen: Millis = NEVER
+  /** the peer has taken nothing of what waits for it. RFC 9687 §3, Event 29 */
+  sendHold: Millis = NEVER
+
   /** When the first of them is due; NEVER where none runs. */
   earliest(): Millis {
-    return millis(Math.min(this.connectRetry, this.hold, this.keepalive))
+    const { connectRetry, hold, keepalive, delayOpen, sendHold } = this
+    return millis(Math.min(connectRetry, hold, keepalive, delayOpen, sendHold))
   }
 
   /** Stops all of them. */
@@ -21,6 +47,8 @@ export class Timers {
     this.connectRetry = NEVER
     this.hold = NEVER
     this.keepalive = NEVER
+    this.delayOpen = NEVER
+    this.sendHold = NEVER
   }
 }
 

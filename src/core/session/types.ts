@@ -64,6 +64,14 @@ export interface SessionOptions {
   readonly delayOpen?: Millis
 }
 
+/** The capabilities of both OPENs, in their order. */
+export interface Capabilities {
+  /** ours */
+  readonly offered: readonly Capability[]
+  /** the peer's */
+  readonly received: readonly Capability[]
+}
+
 /** A capability that a session can insist on. */
 export type RequiredCapability =
   | 'route-refresh'
@@ -94,6 +102,8 @@ export interface SessionError {
   /** one sentence, with the shutdown text of RFC 9003 where the peer gave one */
   readonly text: string
   readonly at: Millis
+  /** why the last attempt since then has failed; absent before there was one */
+  readonly later?: { readonly text: string; readonly at: Millis }
 }
 
 /**
@@ -152,6 +162,8 @@ export interface PeerSessionShape {
   readonly lastError: SessionError | undefined
   /** while Established */
   readonly negotiated: Negotiated | undefined
+  /** of the OPENs of the connection that is furthest */
+  readonly capabilities: Capabilities
   /** ManualStart (Event 1) */
   start(now: Millis): void
   /** ManualStop (Event 2): sends `cease` where a peer listens, and stays Idle */
@@ -172,6 +184,13 @@ export interface PeerSessionShape {
   reset(connection: ConnectionId, notification: Notification, why: string, now: Millis): void
   /** Sends whole messages (UPDATE, ROUTE-REFRESH) on an Established connection, and counts them. */
   send(connection: ConnectionId, bytes: Uint8Array): void
+  /**
+   * Something of what was sent waits, for the connection takes no more; said again whenever some of
+   * it has left. RFC 9687 §3
+   */
+  blocked(connection: ConnectionId, now: Millis): void
+  /** All that waited has left. */
+  unblocked(connection: ConnectionId): void
   /** Timers that are due run. */
   tick(now: Millis): void
   /** When `tick` is due; NEVER without a timer. */

@@ -26,8 +26,9 @@ const OCTETS_MIN: Readonly<Record<number, number>> = {
 /**
  * Splits a byte stream into BGP messages.
  *
- * RFC 4271 §4.1 and §6.1; RFC 8654 for a larger limit. Keeps at most one partial message,
- * `messageMax` octets. O(bytes); copies only messages that span chunks.
+ * RFC 4271 §4.1 and §6.1; RFC 8654 for a larger limit. Keeps at most one partial message, in space
+ * for the usual limit until one needs `messageMax`. O(bytes); copies only messages that span
+ * chunks.
  */
 export class Framer {
   /** Longest message that is taken, in octets with the header. May be raised once negotiated. */
@@ -71,18 +72,18 @@ export class Framer {
   }
 
   #keep(chunk: Uint8Array, at: number): undefined {
-    const partial = this.#space()
-    partial.set(chunk.subarray(at))
-    this.#held = chunk.length - at
+    const left = chunk.length - at
+    this.#space(left).set(chunk.subarray(at))
+    this.#held = left
     return undefined
   }
 
   /** Adds to the partial message what it lacks; returns where the chunk goes on. */
   #fill(chunk: Uint8Array, at: number): number {
-    const partial = this.#space()
-    const wanted = this.#held < HEADER_OCTETS ? HEADER_OCTETS : lengthAt(partial, 0)
+    const held = this.#space(HEADER_OCTETS)
+    const wanted = this.#held < HEADER_OCTETS ? HEADER_OCTETS : lengthAt(held, 0)
     const end = Math.min(chunk.length, at + wanted - this.#held)
-    partial.set(chunk.subarray(at, end), this.#held)
+    this.#space(wanted).set(chunk.subarray(at, end), this.#held)
     this.#held += end - at
     return end
   }
@@ -92,7 +93,7 @@ export class Framer {
    */
   #drain(sink: (type: number, body: Uint8Array) => boolean): Fault | undefined {
     if (this.#held < HEADER_OCTETS) return undefined
-    const partial = this.#space()
+    const partial = this.#space(this.#held)
     const fault = headerFault(partial, 0, this.messageMax)
     if (fault !== undefined) return this.#stop(fault)
     const length = lengthAt(partial, 0)
@@ -107,13 +108,13 @@ export class Framer {
     return fault
   }
 
-  #space(): Uint8Array {
-    if (this.#partial === undefined || this.#partial.length < this.messageMax) {
-      const space = new Uint8Array(this.messageMax)
-      if (this.#partial !== undefined) space.set(this.#partial.subarray(0, this.#held))
-      this.#partial = space
-    }
-    return this.#partial
+  /** Room for a partial message of `octets`, with what is held of it. */
+  #space(octets: number): Uint8Array {
+    if (this.#partial !== undefined && this.#partial.length >= octets) return this.#partial
+    const space = new Uint8Array(octets <= MESSAGE_MAX ? MESSAGE_MAX : this.messageMax)
+    if (this.#partial !== undefined) space.set(this.#partial.subarray(0, this.#held))
+    this.#partial = space
+    return space
   }
 }
 

@@ -1,7 +1,11 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { after, type Millis, millis, NEVER, Prng, seconds } from '../../../src/core/base/index.ts'
-import { type ConnectionId, PeerSession } from '../../../src/core/session/index.ts'
+import {
+  type ConnectionId,
+  PeerSession,
+  type SessionConfig,
+} from '../../../src/core/session/index.ts'
 import {
   CEASE,
   cease,
@@ -25,13 +29,20 @@ const schedule = fc.record({
   pieceMax: fc.constantFrom(1, 7, 18, 19, 4096),
   delay: fc.integer({ min: 0, max: 500 }),
   leftId: fc.constantFrom(1, 0x0a000001, 0x0a000002, 0x0a000003, 0xffffffff),
+  leftOpen: fc.option(fc.integer({ min: 0, max: 5000 }), { nil: undefined }),
+  rightOpen: fc.option(fc.integer({ min: 0, max: 5000 }), { nil: undefined }),
 })
+
+/** `config` that waits for the peer's OPEN, or not. */
+const waiting = (config: SessionConfig, delay: number | undefined): SessionConfig =>
+  delay === undefined ? config : { ...config, options: { delayOpen: millis(delay) } }
 
 test('two ends agree on one connection, in whatever order things arrive', t => {
   let both = 0
   fc.assert(
-    fc.property(schedule, ({ seed, latencyMin, spread, pieceMax, delay, leftId }) => {
-      const world = new World({ ...CONFIG, routerId: leftId }, MIRROR, {
+    fc.property(schedule, ({ seed, latencyMin, spread, pieceMax, delay, leftId, ...opens }) => {
+      const left = waiting({ ...CONFIG, routerId: leftId }, opens.leftOpen)
+      const world = new World(left, waiting(MIRROR, opens.rightOpen), {
         seed,
         latencyMin,
         latencyMax: latencyMin + spread,
@@ -107,7 +118,10 @@ const event = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constantFrom('accepted', 'connected', 'agree', 'agree', 'failed', 'closed', 'reset'),
+      kind: fc.constantFrom(
+        ...(['accepted', 'connected', 'agree', 'agree', 'failed', 'closed', 'reset'] as const),
+        ...(['blocked', 'unblocked'] as const),
+      ),
       which: fc.nat(9),
     }),
   },
@@ -177,10 +191,11 @@ test('each `up` has one `down`, and a stop leaves nothing behind, whatever happe
     fc.property(
       fc.nat(),
       fc.boolean(),
+      fc.option(fc.nat(30_000), { nil: undefined }),
       fc.array(event, { maxLength: 80, size: 'max' }),
-      (seed, passive, events) => {
+      (seed, passive, delay, events) => {
         const judge = new Judge()
-        const session = new PeerSession({ ...CONFIG, passive }, judge, {
+        const session = new PeerSession(waiting({ ...CONFIG, passive }, delay), judge, {
           chance: new Prng(seed),
           nextConnection: evenIds(),
         })
@@ -220,6 +235,12 @@ test('each `up` has one `down`, and a stop leaves nothing behind, whatever happe
               session.connected(connection, now)
               session.received(connection, MESSAGES[0]!, now)
               session.received(connection, MESSAGES[2]!, now)
+              break
+            case 'blocked':
+              session.blocked(connection, now)
+              break
+            case 'unblocked':
+              session.unblocked(connection)
               break
             case 'reset':
               session.reset(connection, notification(3, 1), 'malformed', now)
