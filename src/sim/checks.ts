@@ -66,7 +66,7 @@ function sentTo(
   peer: PeerId,
   family: Family,
   context: { ebgp: boolean; fourOctetAs: boolean },
-): Map<Prefix, string> {
+): Map<string, string> {
   const { prefixes } = speaker.tables.locRibs[family]
   const planes = speaker.exports[family].groupOf(peer)?.planes ?? []
   const sent = new Map<string, string>()
@@ -83,7 +83,7 @@ function sentTo(
   return sent
 }
 
-function receivedFrom(speaker: Speaker, peer: PeerId, family: Family): Map<Prefix, string> {
+function receivedFrom(speaker: Speaker, peer: PeerId, family: Family): Map<string, string> {
   const locRib = speaker.tables.locRibs[family]
   const received = new Map<string, string>()
   for (const source of speaker.tables.peers.sourcesOf(peer)) {
@@ -145,18 +145,24 @@ export interface SlowPath {
   readonly origin: number
   readonly med: number
   readonly neighbourAs: number
+  /** LLGR_STALE */
+  readonly stale: boolean
   readonly external: boolean
+  readonly metric: number
   readonly identifier: number
   readonly clusterListLength: number
   readonly rank: number
+  /** NONE without */
+  readonly pathId: number
 }
 
 function slowBest(speaker: Speaker, locRib: LocRib, row: PrefixId): SlowPath | undefined {
-  const { sets, peers } = speaker.tables
+  const { sets, peers, nextHops } = speaker.tables
   const paths: SlowPath[] = []
-  locRib.pathsOf(row, (peer, set, eligible) => {
+  locRib.pathsOf(row, (peer, _received, set, eligible) => {
     if (!eligible) return
     const kind = peers.kind[peer]
+    const nextHop = sets.nextHop[set]!
     const reflected = (sets.facts[set]! & FACTS.HAS_ORIGINATOR) !== 0
     paths.push({
       peer,
@@ -167,10 +173,13 @@ function slowBest(speaker: Speaker, locRib: LocRib, row: PrefixId): SlowPath | u
       origin: sets.origin[set]!,
       med: sets.med[set]!,
       neighbourAs: sets.neighbourAs[set]!,
+      stale: (sets.facts[set]! & FACTS.LLGR_STALE) !== 0,
       external: kind === PEER_KINDS.EXTERNAL,
+      metric: nextHop === NONE ? 0 : nextHops.metric[nextHop]!,
       identifier: reflected ? sets.originatorId[set]! : peers.routerId[peer]!,
       clusterListLength: sets.clusterListLength[set]!,
       rank: peers.rank[peer]!,
+      pathId: locRib.source(peer).identifier(row),
     })
   })
   return slowDecision(paths)
@@ -184,6 +193,7 @@ export function slowDecision(paths: readonly SlowPath[]): SlowPath | undefined {
     left = left.filter(path => of(path) === least)
   }
   keepLeast(({ local }) => (local ? 0 : 1))
+  keepLeast(({ stale }) => (stale ? 1 : 0))
   keepLeast(({ localPref }) => -localPref)
   keepLeast(({ asPathLength }) => asPathLength)
   keepLeast(({ origin }) => origin)
@@ -191,9 +201,11 @@ export function slowDecision(paths: readonly SlowPath[]): SlowPath | undefined {
     path => !left.some(other => other.neighbourAs === path.neighbourAs && other.med < path.med),
   )
   keepLeast(({ external }) => (external ? 0 : 1))
+  keepLeast(({ metric }) => metric)
   keepLeast(({ identifier }) => identifier)
   keepLeast(({ clusterListLength }) => clusterListLength)
   keepLeast(({ rank }) => rank)
+  keepLeast(({ pathId }) => pathId)
   return left[0]
 }
 
@@ -233,13 +245,15 @@ export function checkReferences({ speaker }: Node): string[] {
     const locRib = locRibs[family]
     for (let at = 0; at < locRib.prefixes.rows; at++)
       if (locRib.prefixes.has(at)) count(held, locRib.best[at]!)
-    for (let peer = 0; peer < speaker.tables.peers.rows; peer++) {
-      const adj = locRib.adjRibIn(peer as PeerId)
+    for (let source = 0; source < speaker.tables.peers.rows; source++) {
+      const adj = locRib.source(source as PeerId)
       for (let row = adj.next(0); row >= 0; row = adj.next(row + 1))
         count(held, adj.get(row as PrefixId))
     }
     for (const group of speaker.exports[family].all) group.references(set => count(sent, set))
   }
+  for (const acceptance of speaker.importRules.all)
+    acceptance.references(set => count(held, set))
   const wrong: string[] = []
   for (let set = 0; set < sets.rows; set++)
     if (sets.references(set as AttributeSetId) !== (held.get(set) ?? 0))

@@ -14,54 +14,65 @@ import { type AttributeSetId, NONE, PEER_KINDS, type PeerColumns, type PeerId } 
 /** Why a path is not the best, by the number that `compare` returns. */
 export const REASONS: Readonly<Record<number, string>> = {
   1: 'another is originated here',
-  2: 'lower LOCAL_PREF',
-  3: 'longer AS_PATH',
-  4: 'higher ORIGIN',
-  5: 'higher MED',
-  6: 'internal, another is external',
-  7: 'farther next hop',
-  8: 'higher router id',
-  9: 'longer CLUSTER_LIST',
-  10: 'higher peer address',
+  2: 'LLGR_STALE, another is not',
+  3: 'lower LOCAL_PREF',
+  4: 'longer AS_PATH',
+  5: 'higher ORIGIN',
+  6: 'higher MED',
+  7: 'internal, another is external',
+  8: 'farther next hop',
+  9: 'higher router id',
+  10: 'longer CLUSTER_LIST',
+  11: 'higher peer address',
+  12: 'higher path identifier',
 }
 
 /**
  * Rules from this one on break ties: paths that differ only by them are one class for multipath.
  */
-export const TIE_RULE = 8
+export const TIE_RULE = 9
 
 /** The columns that the decision reads. */
 export interface DecisionColumns {
   readonly sets: AttributeColumns
   readonly peers: PeerColumns
+  /** by row: the metric to a next hop */
+  readonly nextHops: { readonly metric: ArrayLike<number> }
 }
 
-/** Paths of one destination, in two columns; `count` are in use. Order does not matter. */
+/** Paths of one destination, in columns; `count` are in use. Order does not matter. */
 export class Candidates {
+  /** sources: peers, or slots of them */
   readonly peers: PeerId[] = []
   readonly sets: AttributeSetId[] = []
+  /** identifiers, NONE of paths that came without. RFC 7911 */
+  readonly identifiers: number[] = []
   count = 0
 
   /** Adds a path. */
-  add(peer: PeerId, set: AttributeSetId): void {
-    this.peers[this.count] = peer
+  add(source: PeerId, set: AttributeSetId, identifier: number): void {
+    this.peers[this.count] = source
     this.sets[this.count] = set
+    this.identifiers[this.count] = identifier
     this.count++
   }
 }
 
 /**
- * Compares path `a` (`setA` from `peerA`) with path `b`: the number of the rule that tells them
- * apart, positive where `a` is better. Never 0 for paths of two peers.
+ * Compares the paths at `left` and `right`: the number of the rule that tells them apart, positive
+ * where `left` is better. Never 0 for two paths: those of one peer have two identifiers.
  */
 export function compare(
   columns: DecisionColumns,
-  peerA: PeerId,
-  a: AttributeSetId,
-  peerB: PeerId,
-  b: AttributeSetId,
+  candidates: Candidates,
+  left: number,
+  right: number,
 ): number {
   const { sets, peers } = columns
+  const peerA = candidates.peers[left]!
+  const peerB = candidates.peers[right]!
+  const a = candidates.sets[left]!
+  const b = candidates.sets[right]!
   const kindA = peers.kind[peerA]!
   const kindB = peers.kind[peerB]!
   // what this node originates: every router gives it the highest weight
@@ -69,32 +80,62 @@ export function compare(
   const localB = kindB === PEER_KINDS.LOCAL
   if (localA !== localB) return localA ? 1 : -1
   if (a !== b) {
+    // RFC 9494 §4.3: LLGR_STALE makes a path "least preferred", before any other rule
+    const staleA = sets.facts[a]! & FACTS.LLGR_STALE
+    if (staleA !== (sets.facts[b]! & FACTS.LLGR_STALE)) return staleA === 0 ? 2 : -2
     // §9.1.1: degree of preference, bigger is better
     if (sets.localPref[a] !== sets.localPref[b])
-      return sets.localPref[a]! > sets.localPref[b]! ? 2 : -2
+      return sets.localPref[a]! > sets.localPref[b]! ? 3 : -3
     // §9.1.2.2 (a): fewer AS numbers in AS_PATH
     if (sets.asPathLength[a] !== sets.asPathLength[b])
-      return sets.asPathLength[a]! < sets.asPathLength[b]! ? 3 : -3
+      return sets.asPathLength[a]! < sets.asPathLength[b]! ? 4 : -4
     // (b): lower ORIGIN
-    if (sets.origin[a] !== sets.origin[b]) return sets.origin[a]! < sets.origin[b]! ? 4 : -4
+    if (sets.origin[a] !== sets.origin[b]) return sets.origin[a]! < sets.origin[b]! ? 5 : -5
     // (c): lower MULTI_EXIT_DISC, absent is 0, of one neighbouring AS only
     if (sets.neighbourAs[a] === sets.neighbourAs[b] && sets.med[a] !== sets.med[b])
-      return sets.med[a]! < sets.med[b]! ? 5 : -5
+      return sets.med[a]! < sets.med[b]! ? 6 : -6
   }
   // (d): external before internal
   const externalA = kindA === PEER_KINDS.EXTERNAL
   const externalB = kindB === PEER_KINDS.EXTERNAL
-  if (externalA !== externalB) return externalA ? 6 : -6
-  // (e), 7: the metric to the next hop is not known here yet
+  if (externalA !== externalB) return externalA ? 7 : -7
+  if (a !== b) {
+    // (e): lower metric to the next hop
+    const metricA = metricOf(columns, a)
+    const metricB = metricOf(columns, b)
+    if (metricA !== metricB) return metricA < metricB ? 8 : -8
+  }
+  return breakTie(columns, candidates, left, right)
+}
+
+function breakTie(
+  columns: DecisionColumns,
+  { peers: sources, sets: all, identifiers }: Candidates,
+  left: number,
+  right: number,
+): number {
+  const { sets, peers } = columns
+  const peerA = sources[left]!
+  const peerB = sources[right]!
+  const a = all[left]!
+  const b = all[right]!
   // (f): lower BGP Identifier; RFC 4456 §9: ORIGINATOR_ID stands for it
   const idA = identifier(columns, peerA, a)
   const idB = identifier(columns, peerB, b)
-  if (idA !== idB) return idA < idB ? 8 : -8
+  if (idA !== idB) return idA < idB ? 9 : -9
   // RFC 4456 §9: shorter CLUSTER_LIST
   if (sets.clusterListLength[a] !== sets.clusterListLength[b])
-    return sets.clusterListLength[a]! < sets.clusterListLength[b]! ? 9 : -9
+    return sets.clusterListLength[a]! < sets.clusterListLength[b]! ? 10 : -10
   // (g): lower peer address
-  return peers.rank[peerA]! < peers.rank[peerB]! ? 10 : -10
+  if (peers.rank[peerA] !== peers.rank[peerB])
+    return peers.rank[peerA]! < peers.rank[peerB]! ? 11 : -11
+  // paths of one peer: identifiers are opaque, but in one order for all who compare them
+  return identifiers[left]! < identifiers[right]! ? 12 : -12
+}
+
+function metricOf({ sets, nextHops }: DecisionColumns, set: AttributeSetId): number {
+  const nextHop = sets.nextHop[set]!
+  return nextHop === NONE ? 0 : nextHops.metric[nextHop]!
 }
 
 function identifier({ sets, peers }: DecisionColumns, peer: PeerId, set: AttributeSetId): number {
@@ -121,26 +162,24 @@ function medMatters({ sets }: DecisionColumns, candidates: Candidates): boolean 
 
 /** The best among those whose neighbouring AS is `neighbourAs`, or among all for NONE. */
 function bestOf(columns: DecisionColumns, candidates: Candidates, neighbourAs: number): number {
-  const { peers, sets } = candidates
+  const { sets } = candidates
   let best = -1
   for (let at = 0; at < candidates.count; at++) {
     if (neighbourAs !== NONE && columns.sets.neighbourAs[sets[at]!] !== neighbourAs) continue
-    if (best < 0 || compare(columns, peers[at]!, sets[at]!, peers[best]!, sets[best]!) > 0)
-      best = at
+    if (best < 0 || compare(columns, candidates, at, best) > 0) best = at
   }
   return best
 }
 
 /** Best of each neighbouring AS, then best of those. O(paths x neighbouring ASes). */
 function bestOfGroups(columns: DecisionColumns, candidates: Candidates): number {
-  const { peers, sets } = candidates
+  const { sets } = candidates
   let best = -1
   for (let at = 0; at < candidates.count; at++) {
     const neighbourAs = columns.sets.neighbourAs[sets[at]!]!
     if (isSeen(columns, candidates, at, neighbourAs)) continue
     const winner = bestOf(columns, candidates, neighbourAs)
-    if (best < 0 || compare(columns, peers[winner]!, sets[winner]!, peers[best]!, sets[best]!) > 0)
-      best = winner
+    if (best < 0 || compare(columns, candidates, winner, best) > 0) best = winner
   }
   return best
 }
@@ -167,10 +206,8 @@ export function lossOf(
   at: number,
 ): number {
   if (at === best) return 0
-  const { peers, sets } = candidates
-  const winner = bestOf(columns, candidates, columns.sets.neighbourAs[sets[at]!]!)
-  const better = winner === at ? best : winner
-  return -compare(columns, peers[at]!, sets[at]!, peers[better]!, sets[better]!)
+  const winner = bestOf(columns, candidates, columns.sets.neighbourAs[candidates.sets[at]!]!)
+  return -compare(columns, candidates, at, winner === at ? best : winner)
 }
 
 /**
@@ -185,7 +222,6 @@ export function isMultipath(
   at: number,
 ): boolean {
   if (at === best) return true
-  const { peers, sets } = candidates
-  if (compare(columns, peers[best]!, sets[best]!, peers[at]!, sets[at]!) < TIE_RULE) return false
+  if (compare(columns, candidates, best, at) < TIE_RULE) return false
   return lossOf(columns, candidates, best, at) >= TIE_RULE
 }

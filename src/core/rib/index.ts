@@ -1,5 +1,13 @@
 /** The tables of routes, and the decision. Layer 3. */
-export { AdjRibIn } from './adj-rib-in.ts'
+export {
+  Acceptance,
+  Acceptances,
+  type Acceptor,
+  AS_RECEIVED,
+  EVERY_SET,
+  REFUSED_FIRST,
+} from './acceptance.ts'
+export { AdjRibIn, newWalk, PathColumn, type PathWalk } from './adj-rib-in.ts'
 export {
   CODES,
   EXTENDED_LENGTH,

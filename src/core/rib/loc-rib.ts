@@ -1,7 +1,8 @@
 import { Bitset, grownInt32, grownUint16, grownUint32, invariant } from '../base/index.ts'
 import type { GroupId } from '../fib/index.ts'
 import { type Family, type PrefixId, PrefixTable } from '../net/index.ts'
-import { AdjRibIn } from './adj-rib-in.ts'
+import { Acceptances } from './acceptance.ts'
+import { AdjRibIn, NO_PATHS, type PathColumn } from './adj-rib-in.ts'
 import { LOOPS } from './attribute-facts.ts'
 import type { AttributeTable } from './attribute-table.ts'
 import { Candidates, compare, type DecisionColumns, decide, isMultipath } from './decide.ts'
@@ -37,10 +38,10 @@ export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
  * The Loc-RIB of one family, with the Adj-RIBs-In that it is decided from. RFC 4271 §3.2.
  *
  *   row (PrefixId)   best    AttributeSetId of the best path, or NO_SET       4 bytes
- *                    from    PeerId of the best path                          2 bytes
+ *                    from    source of the best path: a peer, or its slot      2 bytes
  *                    group   next hops of the best and its equals, NO_GROUP   4 bytes
  *                            for what is not forwarded
- *                    paths   how many Adj-RIBs-In have a path                 2 bytes
+ *                    paths   how many sources have a path                     2 bytes
  *                    uses    who needs the row: paths, and tables below        2 bytes
  *
  * 14 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
@@ -50,18 +51,25 @@ export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
 export class LocRib {
   readonly family: Family
   readonly prefixes: PrefixTable
+  /** what the paths of each peer count as */
+  readonly acceptances: Acceptances
   best = new Int32Array(0)
   from = new Uint16Array(0)
   group = new Int32Array(0)
   /** most next hops of a route */
   multipathMax = 1
+  /** paths of several neighbouring ASes may be used together */
+  multipathAcrossAses = true
   #paths = new Uint16Array(0)
   #uses = new Uint16Array(0)
   #bestCounts = new Uint32Array(0)
   #pathsTotal = 0
   #destinations = 0
   readonly #dirty = new Bitset()
-  readonly #adjRibsIn: AdjRibIn[] = []
+  /** by source; `NO_PATHS` where it has none */
+  readonly #sources: PathColumn[] = []
+  /** by peer */
+  readonly #adjRibsIn: (AdjRibIn | undefined)[] = []
   readonly #columns: DecisionColumns
   readonly #shared: Shared
   readonly #candidates = new Candidates()
@@ -71,7 +79,8 @@ export class LocRib {
     this.family = family
     this.prefixes = new PrefixTable(family, seed)
     this.#shared = shared
-    this.#columns = { sets: shared.sets, peers: shared.peers }
+    this.#columns = shared
+    this.acceptances = new Acceptances(this, shared.peers)
     this.adjRibIn(LOCAL_PEER).live = true
   }
 
@@ -92,14 +101,38 @@ export class LocRib {
 
   /** Bytes of the columns, prefixes and Adj-RIBs-In included. */
   get bytes(): number {
-    const inbound = this.#adjRibsIn.reduce((sum, adj) => sum + adj.bytes, 0)
+    const inbound = this.#sources.reduce((sum, { bytes }) => sum + bytes, 0)
     return this.prefixes.bytes + 14 * this.best.length + inbound
   }
 
-  /** The Adj-RIB-In of a peer, made where there is none. */
+  /** The Adj-RIB-In of a peer, its slots included, made where there is none. */
   adjRibIn(peer: PeerId): AdjRibIn {
-    while (this.#adjRibsIn.length <= peer) this.#adjRibsIn.push(new AdjRibIn())
-    return this.#adjRibsIn[peer]!
+    const known = this.#adjRibsIn[peer]
+    if (known !== undefined) return known
+    // no holes: an array with holes is a slow one
+    while (this.#adjRibsIn.length <= peer) this.#adjRibsIn.push(undefined)
+    const adj = new AdjRibIn(peer, this.#shared.peers, (source, column) => {
+      while (this.#sources.length <= source) this.#sources.push(NO_PATHS)
+      this.#sources[source] = column
+    })
+    this.#adjRibsIn[peer] = adj
+    return adj
+  }
+
+  /** What one source has: a peer's first paths, or what is in one of its slots. */
+  source(source: PeerId): PathColumn {
+    return this.#sources[source] ?? NO_PATHS
+  }
+
+  /** A peer is gone for good, and has no paths: its numbers may be those of others next. */
+  forget(peer: PeerId): void {
+    const adj = this.#adjRibsIn[peer]
+    if (adj === undefined) return
+    invariant(adj.size === 0, 'a peer that is forgotten has no paths')
+    this.#adjRibsIn[peer] = undefined
+    this.acceptances.assign(peer, undefined)
+    for (const source of this.#shared.peers.sourcesOf(peer))
+      if (source < this.#sources.length) this.#sources[source] = NO_PATHS
   }
 
   /** How many destinations have their best path from `peer`. */
@@ -115,13 +148,14 @@ export class LocRib {
   }
 
   /**
-   * A path of `peer` becomes `set`, or goes for `NO_SET`. The row becomes dirty if that is a
-   * change.
+   * The path of `source` becomes `set`, or goes for `NO_SET`. The row becomes dirty if that is a
+   * change. `adjRibIn` of the peer must have been asked for before.
    */
-  put(peer: PeerId, row: PrefixId, set: AttributeSetId): void {
+  put(source: PeerId, row: PrefixId, set: AttributeSetId): void {
     const { sets } = this.#shared
-    const last = this.#adjRibsIn[peer]!.put(row, set)
+    const last = this.#sources[source]!.put(row, set)
     if (last === set) return
+    this.acceptances.put(source, row, last, set)
     if (set !== NO_SET) sets.hold(set)
     if (last === NO_SET) {
       this.#paths[row]!++
@@ -136,6 +170,26 @@ export class LocRib {
     this.#pathsTotal--
     // dirty: the row is settled once it is decided
     this.#uses[row]!--
+  }
+
+  /**
+   * The same for the path of `peer` that has an identifier, wherever that is. False where it would
+   * be one too many: see `PATHS_PER_PEER_MAX`. RFC 7911 §3
+   */
+  putIdentified(peer: PeerId, row: PrefixId, identifier: number, set: AttributeSetId): boolean {
+    const adj = this.adjRibIn(peer)
+    const known = adj.find(row, identifier)
+    if (known !== NONE || set === NO_SET) {
+      if (known !== NONE) this.put(known, row, set)
+      return true
+    }
+    const source = adj.vacant(row)
+    if (source === NONE) return false
+    // where a stale path makes room: it is another path even if its attributes are the same
+    this.put(source, row, NO_SET)
+    this.put(source, row, set)
+    this.#sources[source]!.identify(row, identifier)
+    return true
   }
 
   /** Somebody needs the row until `drop`. */
@@ -203,15 +257,36 @@ export class LocRib {
     return this.#gather(row)
   }
 
-  /** Calls `visit` for each path of a row, in the order of peers' numbers. */
+  /**
+   * Calls `visit` for each path of a row, in the order of sources' numbers: what was received, what
+   * that counts as (`NO_SET`: import rules refuse it), and whether it is a candidate.
+   */
   pathsOf(
     row: PrefixId,
-    visit: (peer: PeerId, set: AttributeSetId, eligible: boolean) => void,
+    visit: (
+      source: PeerId,
+      set: AttributeSetId,
+      accepted: AttributeSetId,
+      eligible: boolean,
+    ) => void,
   ): void {
-    for (const [peer, adj] of this.#adjRibsIn.entries()) {
-      const set = adj.live ? adj.get(row) : NO_SET
-      if (set !== NO_SET) visit(peer as PeerId, set, this.#isEligible(set))
+    for (const [source, column] of this.#sources.entries()) {
+      const set = column.live ? column.get(row) : NO_SET
+      if (set === NO_SET) continue
+      const accepted = this.acceptances.accept(source as PeerId, row, set)
+      const eligible = accepted !== NO_SET && this.#isEligible(accepted)
+      visit(source as PeerId, set, accepted, eligible)
     }
+  }
+
+  /** True when a path may be used beside the best, as far as the configuration wants that. */
+  isMultipath(candidates: Candidates, best: number, at: number): boolean {
+    const { neighbourAs } = this.#shared.sets
+    const { sets } = candidates
+    return (
+      isMultipath(this.#columns, candidates, best, at) &&
+      (this.multipathAcrossAses || neighbourAs[sets[at]!] === neighbourAs[sets[best]!])
+    )
   }
 
   /** The columns that `compare` and its friends take. */
@@ -231,29 +306,33 @@ export class LocRib {
     const candidates = this.#candidates
     candidates.count = 0
     let left = this.#paths[row]!
-    const all = this.#adjRibsIn
-    for (let peer = 0; left > 0; peer++) {
-      const adj = all[peer]!
-      const set = adj.get(row)
+    const all = this.#sources
+    for (let source = 0; left > 0; source++) {
+      const column = all[source]!
+      const set = column.get(row)
       if (set === NO_SET) continue
       left--
-      if (adj.live && this.#isEligible(set)) candidates.add(peer as PeerId, set)
+      if (!column.live) continue
+      const accepted = this.acceptances.accept(source as PeerId, row, set)
+      if (accepted !== NO_SET && this.#isEligible(accepted))
+        candidates.add(source as PeerId, accepted, column.identifier(row))
     }
     return candidates
   }
 
   #install(row: PrefixId, set: AttributeSetId, from: PeerId): void {
-    const { sets } = this.#shared
+    const { sets, peers } = this.#shared
     const last = this.best[row] as AttributeSetId
     if (last !== NO_SET) {
-      this.#bestCounts[this.from[row]!]!--
+      this.#bestCounts[peers.owner[this.from[row]!]!]!--
       this.#destinations--
     }
     if (set !== NO_SET) {
       sets.hold(set)
-      if (from >= this.#bestCounts.length)
-        this.#bestCounts = grownUint32(this.#bestCounts, from + 16)
-      this.#bestCounts[from]!++
+      const peer = peers.owner[from]!
+      if (peer >= this.#bestCounts.length)
+        this.#bestCounts = grownUint32(this.#bestCounts, peer + 16)
+      this.#bestCounts[peer]!++
       this.#destinations++
     }
     this.best[row] = set
@@ -276,11 +355,11 @@ export class LocRib {
 
   /** The best `limit` distinct next hops of the class of the best path. */
   #gatherHops(candidates: Candidates, best: number, limit: number): number {
-    const { sets, peers } = candidates
+    const { sets } = candidates
     const equals: number[] = []
     for (let at = 0; at < candidates.count; at++)
-      if (isMultipath(this.#columns, candidates, best, at)) equals.push(at)
-    equals.sort((a, b) => compare(this.#columns, peers[b]!, sets[b]!, peers[a]!, sets[a]!))
+      if (this.isMultipath(candidates, best, at)) equals.push(at)
+    equals.sort((a, b) => compare(this.#columns, candidates, b, a))
     const hops = this.#hops
     let count = 0
     for (const at of equals) {

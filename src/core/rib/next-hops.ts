@@ -34,6 +34,15 @@ interface Group {
   references: number
 }
 
+/** What is known of how an address is reached. RFC 4271 §9.1.2.1 */
+export interface Resolution {
+  readonly eligible: boolean
+  /** of the way there, lower is nearer; an unsigned word */
+  readonly metric: number
+  /** why not eligible: a phrase for people */
+  readonly why: string
+}
+
 /** What the next hops tell the FIB: a group before its first route, and its end after its last. */
 export interface GroupListener {
   group(id: GroupId, hops: NextHopGroup): void
@@ -48,7 +57,8 @@ const groupId = (id: number): GroupId => id as GroupId
 /**
  * The next hops, counted by the attribute sets that name them, and the groups, counted by the
  * routes that use them. An address of our own is not eligible. RFC 4271 §5.1.3: "A BGP speaker
- * SHALL NOT install a route with itself as the next hop."
+ * SHALL NOT install a route with itself as the next hop." Every other one is, at metric 0, unless
+ * `resolve` was told better.
  */
 export class NextHops {
   readonly #rows: (NextHop | undefined)[] = []
@@ -60,9 +70,13 @@ export class NextHops {
   readonly #single: (Group | undefined)[] = []
   readonly #idle = new Set<Group>()
   #own: ReadonlySet<Address> = new Set()
+  readonly #resolutions = new Map<Address, Resolution>()
 
   /** 1 where a path through the next hop may be used. Read by the decision. */
   readonly eligible: number[] = []
+
+  /** By row: the metric of the way to the next hop, 0 where nobody knows. Read by the decision. */
+  readonly metric: number[] = []
 
   /** How many next hops are in use. */
   get size(): number {
@@ -88,7 +102,7 @@ export class NextHops {
     const linkLocal = wide ? formatAddress(bytes.subarray(at + 16, at + 32)) : undefined
     this.#rows[id] = { address, linkLocal, key, references: 1 }
     this.#byKey.set(key, id)
-    this.eligible[id] = this.#isUsable(address) ? 1 : 0
+    this.#judge(id, address)
     return id
   }
 
@@ -114,19 +128,32 @@ export class NextHops {
   own(addresses: ReadonlySet<Address>): boolean {
     this.#own = addresses
     let changed = false
-    for (const [id, row] of this.#rows.entries()) {
-      if (row === undefined) continue
-      const eligible = this.#isUsable(row.address) ? 1 : 0
-      changed ||= this.eligible[id] !== eligible
-      this.eligible[id] = eligible
-    }
+    for (const [id, row] of this.#rows.entries())
+      if (row !== undefined && this.#judge(id, row.address)) changed = true
+    return changed
+  }
+
+  /**
+   * What is known of an address, or that nothing is known any more; remembered until told again,
+   * whether paths name it or not. True when a next hop changed: rows must be decided again. O(next
+   * hops).
+   */
+  resolve(address: Address, resolution: Resolution | undefined): boolean {
+    if (resolution === undefined) this.#resolutions.delete(address)
+    else this.#resolutions.set(address, resolution)
+    let changed = false
+    for (const [id, row] of this.#rows.entries())
+      if (row?.address === address && this.#judge(id, address)) changed = true
     return changed
   }
 
   /** Why paths through a next hop are not eligible; for people. */
   whyNot(id: NextHopId): string {
     const { address } = this.#row(id)
-    return isUnicast(address) ? 'the next hop is this node' : `no host has the next hop ${address}`
+    if (!isUnicast(address)) return `no host has the next hop ${address}`
+    if (this.#own.has(address)) return 'the next hop is this node'
+    const why = this.#resolutions.get(address)?.why ?? 'it is not resolved'
+    return `next hop ${address}: ${why}`
   }
 
   /**
@@ -207,7 +234,18 @@ export class NextHops {
 
   /** RFC 4271 §6.3: "syntactically correct" and a host's; not one of ours. */
   #isUsable(address: Address): boolean {
-    return isUnicast(address) && !this.#own.has(address)
+    const eligible = this.#resolutions.get(address)?.eligible ?? true
+    return eligible && isUnicast(address) && !this.#own.has(address)
+  }
+
+  /** Writes down what the decision reads of a next hop. True when that is something else now. */
+  #judge(id: number, address: Address): boolean {
+    const eligible = this.#isUsable(address) ? 1 : 0
+    const metric = this.#resolutions.get(address)?.metric ?? 0
+    const changed = this.eligible[id] !== eligible || this.metric[id] !== metric
+    this.eligible[id] = eligible
+    this.metric[id] = metric
+    return changed
   }
 
   #row(id: NextHopId): NextHop {

@@ -76,6 +76,7 @@ export interface ConfigDifference {
   readonly changed: readonly PeerChange[]
   /** who we are has changed: every session is reset */
   readonly identity: boolean
+  /** which paths are used together has changed */
   readonly multipath: boolean
   readonly withdrawn: readonly Prefix[]
   readonly originated: readonly Prefix[]
@@ -101,7 +102,9 @@ export function difference(
     added: after.peers.filter(({ name }) => !old.has(name)),
     changed,
     identity: before !== undefined && !sameIdentity(before, after),
-    multipath: before?.multipathMax !== after.multipathMax,
+    multipath:
+      before?.multipathMax !== after.multipathMax ||
+      (before.multipathAcrossAses ?? true) !== (after.multipathAcrossAses ?? true),
     withdrawn: [...had].filter(prefix => !has.has(prefix)),
     originated: [...has].filter(prefix => !had.has(prefix)),
   }

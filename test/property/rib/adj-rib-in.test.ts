@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type { PrefixId } from '../../../src/core/net/index.ts'
-import { AdjRibIn, type AttributeSetId, NO_SET } from '../../../src/core/rib/index.ts'
+import { type AttributeSetId, NO_SET, PathColumn } from '../../../src/core/rib/index.ts'
 
 /** The Adj-RIB-In against its slow twin, a map. */
 
@@ -14,7 +14,7 @@ test('RFC 4724 §4.2: what is stale agrees with a set, and is what was not put a
   let aged = 0
   fc.assert(
     fc.property(fc.array(act, { maxLength: 120 }), acts => {
-      const adj = new AdjRibIn()
+      const adj = new PathColumn()
       const paths = new Map<number, boolean>()
       for (const each of acts) {
         if (each === 'age') adj.age()
@@ -47,7 +47,7 @@ test('an Adj-RIB-In agrees with a map, and an empty one has no pages', t => {
   })
   fc.assert(
     fc.property(fc.array(act, { maxLength: 200 }), acts => {
-      const adj = new AdjRibIn()
+      const adj = new PathColumn()
       const slow = new Map<number, number>()
       for (const { row, set } of acts) {
         const last = adj.put(row as PrefixId, set as AttributeSetId)

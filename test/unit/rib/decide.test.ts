@@ -8,6 +8,7 @@ import {
   FACTS,
   isMultipath,
   lossOf,
+  NONE,
   PEER_KINDS,
   PeerColumns,
   type PeerId,
@@ -18,6 +19,11 @@ import { type SlowPath, slowDecision } from '../../../src/sim/index.ts'
 
 /** One path, as the columns hold it; what is left out is the same for all. */
 interface Path {
+  /** of which peer, by its number among the paths; absent: of a peer of its own */
+  readonly of?: number
+  readonly pathId?: number
+  readonly stale?: boolean
+  readonly metric?: number
   readonly kind?: number
   readonly localPref?: number
   readonly asPathLength?: number
@@ -30,7 +36,10 @@ interface Path {
   readonly rank?: number
 }
 
-/** Columns of some paths, one peer and one set each, and the candidates in the given order. */
+/**
+ * Columns of some paths, one set each, and the candidates in the given order. Sources are taken in
+ * that order too: which slot of a peer a path is in depends on when it came.
+ */
 function columnsOf(paths: readonly Path[], order: readonly number[]) {
   const peers = new PeerColumns()
   const column = (of: (path: Path) => number | undefined): Uint32Array =>
@@ -43,21 +52,31 @@ function columnsOf(paths: readonly Path[], order: readonly number[]) {
     neighbourAs: column(({ neighbourAs }) => neighbourAs),
     originatorId: column(({ originatorId }) => originatorId),
     clusterListLength: Uint16Array.from(paths, path => path.clusterListLength ?? 0),
-    facts: Uint16Array.from(paths, path => (path.originatorId ? FACTS.HAS_ORIGINATOR : 0)),
-    nextHop: new Int32Array(paths.length),
+    facts: Uint16Array.from(
+      paths,
+      path => (path.originatorId ? FACTS.HAS_ORIGINATOR : 0) | (path.stale ? FACTS.LLGR_STALE : 0),
+    ),
+    nextHop: Int32Array.from(inOrder(paths)),
   }
+  const nextHops = { metric: paths.map(({ metric = 0 }) => metric) }
   const candidates = new Candidates()
-  const ids: PeerId[] = []
-  for (const [at, path] of paths.entries()) {
-    const peer = peers.take()
-    if (peer === undefined) throw new Error('there is room for a few peers')
-    ids.push(peer)
-    peers.kind[peer] = path.kind ?? PEER_KINDS.EXTERNAL
-    peers.routerId[peer] = path.routerId ?? 1
-    peers.rank[peer] = path.rank ?? at + 1
+  const known = new Map<number, PeerId>()
+  for (const at of order) {
+    const path = paths[at]!
+    const owner = path.of ?? at
+    const peer = known.get(owner)
+    const source = peer === undefined ? peers.take() : peers.takeSlot(peer)
+    if (source === undefined) throw new Error('there is room for a few peers')
+    if (peer === undefined) {
+      known.set(owner, source)
+      const { kind = PEER_KINDS.EXTERNAL, routerId = 1, rank = owner + 1 } = paths[owner]!
+      peers.kind[source] = kind
+      peers.routerId[source] = routerId
+      peers.rank[source] = rank
+    }
+    candidates.add(source, at as AttributeSetId, path.pathId ?? NONE)
   }
-  for (const at of order) candidates.add(ids[at]!, at as AttributeSetId)
-  return { columns: { sets, peers }, candidates }
+  return { columns: { sets, peers, nextHops }, candidates }
 }
 
 const inOrder = (paths: readonly Path[]): number[] => paths.map((_, at) => at)
@@ -94,21 +113,24 @@ const loses = test.macro({
 })
 
 test(loses, 1, { kind: PEER_KINDS.LOCAL, localPref: 1 }, { localPref: 1000 })
-test(loses, 2, { localPref: 200, asPathLength: 9 }, { localPref: 100 })
-test(loses, 3, { asPathLength: 1, origin: 2 }, { asPathLength: 2 })
-test(loses, 4, { origin: 0, med: 9 }, { origin: 1 })
-test(loses, 5, { med: 1, neighbourAs: 7, kind: INTERNAL }, { med: 2, neighbourAs: 7 })
-test(loses, 6, { routerId: 9 }, { kind: INTERNAL, routerId: 1 })
-test(loses, 8, { routerId: 1, clusterListLength: 3 }, { routerId: 2 })
+test(loses, 2, { localPref: 100 }, { stale: true, localPref: 200 })
+test(loses, 3, { localPref: 200, asPathLength: 9 }, { localPref: 100 })
+test(loses, 4, { asPathLength: 1, origin: 2 }, { asPathLength: 2 })
+test(loses, 5, { origin: 0, med: 9 }, { origin: 1 })
+test(loses, 6, { med: 1, neighbourAs: 7, kind: INTERNAL }, { med: 2, neighbourAs: 7 })
+test(loses, 7, { metric: 9, routerId: 9 }, { kind: INTERNAL, routerId: 1 })
+test(loses, 8, { metric: 1, routerId: 9 }, { metric: 2, routerId: 1 })
+test(loses, 9, { routerId: 1, clusterListLength: 3 }, { routerId: 2 })
 test(
-  'rule 8: ORIGINATOR_ID stands for the router id',
+  'rule 9: ORIGINATOR_ID stands for the router id',
   loses,
-  8,
+  9,
   { originatorId: 1, routerId: 9 },
   { routerId: 2 },
 )
-test(loses, 9, { clusterListLength: 0, rank: 9 }, { clusterListLength: 1, rank: 1 })
-test(loses, 10, { rank: 1 }, { rank: 2 })
+test(loses, 10, { clusterListLength: 0, rank: 9 }, { clusterListLength: 1, rank: 1 })
+test(loses, 11, { rank: 1 }, { rank: 2 })
+test(loses, 12, { of: 0, pathId: 7 }, { of: 0, pathId: 4_000_000_000 })
 
 test('MED of another neighbouring AS is not compared', t => {
   const { best, losses } = outcome([
@@ -116,7 +138,7 @@ test('MED of another neighbouring AS is not compared', t => {
     { med: 1, neighbourAs: 2, routerId: 2 },
   ])
   t.is(best, 0)
-  t.deepEqual(losses, [0, 8])
+  t.deepEqual(losses, [0, 9])
 })
 
 test('a path that beats all by router id still loses to a lower MED of its own AS', t => {
@@ -138,7 +160,7 @@ test('all orders of six paths give one result, the one that RFC 4271 describes',
   t.is(orders.length, 720)
   fc.assert(
     fc.property(fc.array(pathArbitrary(), { minLength: 6, maxLength: 6 }), generated => {
-      const paths = ranked(generated)
+      const paths = owned(generated)
       const first = outcome(paths)
       return (
         first.best === slow(paths) &&
@@ -159,7 +181,7 @@ test('all orders of six paths give one result, the one that RFC 4271 describes',
 test('any number of paths gives the result that RFC 4271 describes', t => {
   fc.assert(
     fc.property(fc.array(pathArbitrary(), { maxLength: 30 }), generated => {
-      const paths = ranked(generated)
+      const paths = owned(generated)
       return outcome(paths).best === slow(paths)
     }),
     { numRuns: 500 },
@@ -170,7 +192,7 @@ test('any number of paths gives the result that RFC 4271 describes', t => {
 test('paths used beside the best differ from it by a tie-break only', t => {
   fc.assert(
     fc.property(fc.array(pathArbitrary(), { minLength: 1, maxLength: 8 }), generated => {
-      const paths = ranked(generated)
+      const paths = owned(generated)
       const { best, losses, multipath } = outcome(paths)
       return multipath.every(
         at =>
@@ -200,6 +222,9 @@ test('paths used beside the best differ from it by a tie-break only', t => {
 function pathArbitrary(): fc.Arbitrary<Path> {
   const few = fc.integer({ min: 1, max: 2 })
   return fc.record({
+    of: fc.integer({ min: 0, max: 5 }),
+    stale: fc.constantFrom(false, false, false, true),
+    metric: fc.constantFrom(10, 10, 20),
     kind: fc.constantFrom(PEER_KINDS.EXTERNAL, PEER_KINDS.INTERNAL),
     localPref: fc.constantFrom(100, 100, 100, 200),
     asPathLength: fc.constantFrom(2, 2, 2, 3),
@@ -212,9 +237,19 @@ function pathArbitrary(): fc.Arbitrary<Path> {
   })
 }
 
-/** Addresses of peers differ. */
-const ranked = (paths: readonly Path[]): Path[] =>
-  paths.map((path, at) => ({ ...path, rank: ((at * 7) % 31) + 1 }))
+/**
+ * Paths of three peers, and of peers of their own. Addresses of peers differ, identifiers
+ * inside a peer, and what belongs to the peer is the same for all of its paths.
+ */
+const owned = (paths: readonly Path[]): Path[] =>
+  paths.map((path, at) => {
+    // 3 and more: of a peer of its own
+    const first = paths.findIndex(other => other.of === path.of)
+    const owner = (path.of ?? 3) < 3 ? first : at
+    const { kind = PEER_KINDS.EXTERNAL, routerId = 1 } = paths[owner]!
+    const pathId = (at * 0x9e3779b1) >>> 0
+    return { ...path, of: owner, kind, routerId, pathId, rank: ((owner * 7) % 31) + 1 }
+  })
 
 function slow(paths: readonly Path[]): number {
   const all = paths.map(
@@ -227,10 +262,13 @@ function slow(paths: readonly Path[]): number {
       origin: path.origin ?? 0,
       med: path.med ?? 0,
       neighbourAs: path.neighbourAs ?? 0,
+      stale: path.stale ?? false,
+      metric: path.metric ?? 0,
       external: (path.kind ?? PEER_KINDS.EXTERNAL) === PEER_KINDS.EXTERNAL,
       identifier: path.originatorId ? path.originatorId : (path.routerId ?? 1),
       clusterListLength: path.clusterListLength ?? 0,
       rank: path.rank ?? at + 1,
+      pathId: path.pathId ?? NONE,
     }),
   )
   return slowDecision(all)?.set ?? -1

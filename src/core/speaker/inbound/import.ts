@@ -17,6 +17,7 @@ import {
   locateReach,
   missingMandatory,
   type Negotiated,
+  PATH_IDENTIFIER_OCTETS,
   type PathAttributes,
   type Reach,
   type Remedy,
@@ -58,6 +59,8 @@ export interface Verdict {
   endOfRib: Family | undefined
   /** a table is full: routes were left out */
   full: boolean
+  /** paths were left out: the peer has `PATHS_PER_PEER_MAX` of that prefix */
+  crowded: boolean
 }
 
 /** The parts of an UPDATE, located but not decoded. */
@@ -84,6 +87,7 @@ export class Importer {
     rows: 1,
     endOfRib: undefined,
     full: false,
+    crowded: false,
   }
 
   constructor(tables: Tables) {
@@ -103,6 +107,7 @@ export class Importer {
     verdict.rows = 1
     verdict.endOfRib = undefined
     verdict.full = false
+    verdict.crowded = false
     const update = splitUpdate(body)
     if ('remedy' in update) verdict.reset = update
     else this.#apply(locate(update), from, verdict)
@@ -113,7 +118,7 @@ export class Importer {
     const { update, reach, unreach } = parts
     verdict.endOfRib = endOfRibOf(parts)
     if (verdict.endOfRib !== undefined) return
-    const broken = this.#checkRoutes(parts, verdict)
+    const broken = this.#checkRoutes(parts, from, verdict)
     if (broken !== undefined) {
       verdict.reset = broken
       return
@@ -148,12 +153,16 @@ export class Importer {
   }
 
   /** RFC 7606 §5.3: routes that do not parse reset the session, before anything is applied. */
-  #checkRoutes({ update, reach, unreach }: Parts, verdict: Verdict): Fault | undefined {
+  #checkRoutes(
+    { update, reach, unreach }: Parts,
+    { negotiated }: Sender,
+    verdict: Verdict,
+  ): Fault | undefined {
     return (
-      countRoutes(update.withdrawn, 'ipv4', verdict) ??
-      countRoutes(update.nlri, 'ipv4', verdict) ??
-      (reach && countRoutes(reach.nlri, familyIn(reach), verdict)) ??
-      (unreach && countRoutes(unreach.nlri, familyIn(unreach), verdict))
+      countRoutes(update.withdrawn, 'ipv4', negotiated, verdict) ??
+      countRoutes(update.nlri, 'ipv4', negotiated, verdict) ??
+      (reach && countRoutes(reach.nlri, familyIn(reach), negotiated, verdict)) ??
+      (unreach && countRoutes(unreach.nlri, familyIn(unreach), negotiated, verdict))
     )
   }
 
@@ -267,7 +276,9 @@ export class Importer {
     // RFC 4760 §7: routes of a family that was not agreed on are not looked at
     if (!from.negotiated.families.includes(family)) return
     const locRib = this.#tables.locRibs[family]
-    if (set === NO_SET) withdraw(locRib, nlri, from.id)
+    if (from.negotiated.addPathReceive.includes(family))
+      putIdentified(locRib, nlri, from.id, set, verdict)
+    else if (set === NO_SET) withdraw(locRib, nlri, from.id)
     else if (!announce(locRib, nlri, from.id, set)) verdict.full = true
   }
 }
@@ -276,10 +287,11 @@ export class Importer {
 function countRoutes(
   nlri: Uint8Array,
   family: Family | undefined,
+  { addPathReceive }: Negotiated,
   verdict: Verdict,
 ): Fault | undefined {
   if (nlri.length === 0 || family === undefined) return undefined
-  const count = checkNlri(nlri, family)
+  const count = checkNlri(nlri, family, addPathReceive.includes(family))
   if (typeof count !== 'number') return count
   verdict.rows += count
   return undefined
@@ -303,6 +315,31 @@ function withdraw(locRib: LocRib, nlri: Uint8Array, peer: PeerId): void {
     const length = nlri[at]!
     const row = locRib.prefixes.find(nlri, at + 1, length)
     if (row >= 0) locRib.put(peer, row, NO_SET)
+    at += 1 + ((length + 7) >>> 3)
+  }
+}
+
+/**
+ * `announce` and `withdraw` where each prefix follows the identifier of its path, an opaque word.
+ * RFC 7911 §3
+ */
+function putIdentified(
+  locRib: LocRib,
+  nlri: Uint8Array,
+  peer: PeerId,
+  set: AttributeSetId,
+  verdict: Verdict,
+): void {
+  for (let at = 0; at < nlri.length; ) {
+    const identifier =
+      ((nlri[at]! << 24) | (nlri[at + 1]! << 16) | (nlri[at + 2]! << 8) | nlri[at + 3]!) >>> 0
+    at += PATH_IDENTIFIER_OCTETS
+    const length = nlri[at]!
+    const row =
+      set === NO_SET ? locRib.prefixes.find(nlri, at + 1, length) : locRib.add(nlri, at + 1, length)
+    if (row >= 0) {
+      if (!locRib.putIdentified(peer, row, identifier, set)) verdict.crowded = true
+    } else if (set !== NO_SET) verdict.full = true
     at += 1 + ((length + 7) >>> 3)
   }
 }
