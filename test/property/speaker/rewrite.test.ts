@@ -98,8 +98,9 @@ const rulesOf = (family: Family): fc.Arbitrary<ExportRules> =>
       messageMax: fc.constantFrom(4096, 500),
       path: pathRules,
       by: fc.constantFrom(undefined, OWN_AS),
+      addPath: fc.boolean(),
     })
-    .map(({ kind, keeps, own, extended, shared, messageMax, path, by }) => {
+    .map(({ kind, keeps, own, extended, shared, messageMax, path, by, addPath }) => {
       const external = kind === PEER_KINDS.EXTERNAL
       const ours = { ipv4: address('192.0.2.200'), ipv6: address('2001:db8::200') } as const
       return {
@@ -109,6 +110,7 @@ const rulesOf = (family: Family): fc.Arbitrary<ExportRules> =>
         clusterId: 0x63000001,
         fourOctetAs: true,
         messageMax,
+        addPath,
         nextHop: {
           keeps,
           // an IPv6 one is offered for IPv4 routes only where it was agreed on

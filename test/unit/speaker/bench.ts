@@ -55,8 +55,8 @@ export function asn(value: number): Asn {
 
 /** What a peer was told, in order. */
 export type Told =
-  | { readonly announced: Prefix; readonly attributes: PathAttributes }
-  | { readonly withdrawn: Prefix }
+  | { readonly announced: Prefix; readonly path?: number; readonly attributes: PathAttributes }
+  | { readonly withdrawn: Prefix; readonly path?: number }
   | { readonly endOfRib: Family }
   | { readonly refresh: Family; readonly subtype: number }
 
@@ -79,6 +79,8 @@ export interface Offer {
     /** instead of all */
     readonly families?: GracefulRestartCapability['families']
   }
+  /** several paths of a prefix, of all its families: what it takes, and what it sends. RFC 7911 */
+  readonly addPath?: { readonly receive?: boolean; readonly send?: boolean }
   /** for how long its routes may be kept beyond that, and of which families they were forwarded */
   readonly longLived?: { readonly staleSeconds: number; readonly forwarding?: readonly Family[] }
 }
@@ -90,6 +92,9 @@ export class Scripted {
   connection = 0 as ConnectionId
   readonly #bench: Bench
   #fourOctetAs = true
+  /** prefixes that it is told have path identifiers, and those that it sends */
+  #hearsPaths = false
+  #sendsPaths = false
   /** since `tell` was last asked */
   told: Told[] = []
   notifications: (readonly [number, number])[] = []
@@ -107,11 +112,14 @@ export class Scripted {
 
   /** Connects, and exchanges OPEN and KEEPALIVE. */
   up(offer: Offer = {}): this {
-    const { fourOctetAs = true, restart, longLived } = offer
+    const { fourOctetAs = true, restart, addPath, longLived } = offer
     const { routerId = this.routerId, local = LOCAL } = offer
     this.connection = this.#bench.nextConnection()
     this.closed = false
     this.#fourOctetAs = fourOctetAs
+    const ours = this.config.options?.addPath
+    this.#hearsPaths = addPath?.receive === true && ours?.send === true
+    this.#sendsPaths = addPath?.send === true && ours?.receive === true
     this.#bench.deliver({
       type: 'Accepted',
       connection: this.connection,
@@ -131,6 +139,7 @@ export class Scripted {
           { type: 'route-refresh' },
           ...(restart === undefined ? [] : [this.#restart(restart)]),
           ...(longLived === undefined ? [] : [this.#longLived(longLived)]),
+          ...(addPath === undefined ? [] : [this.#addPath(addPath)]),
           ...(fourOctetAs ? [{ type: 'four-octet-as' as const, asn: this.config.peerAs }] : []),
           ...(offer.capabilities ?? []),
         ],
@@ -164,6 +173,14 @@ export class Scripted {
     return { type: 'long-lived-graceful-restart', families }
   }
 
+  #addPath({ receive = false, send = false }: NonNullable<Offer['addPath']>): Capability {
+    const families = this.config.families.map(family => {
+      const { afi, safi } = FAMILY_SPECS[family]
+      return { afi, safi, receive, send }
+    })
+    return { type: 'add-path', families }
+  }
+
   down(why = 'connection reset'): void {
     this.#bench.deliver({ type: 'Closed', connection: this.connection, why })
     this.#bench.settle()
@@ -175,12 +192,22 @@ export class Scripted {
   }
 
   announce(attributes: Partial<PathAttributes>, ...prefixes: Prefix[]): void {
-    this.send(updateOf(this.attributes(attributes), prefixes))
-    this.#bench.settle()
+    this.announcePath(0, attributes, ...prefixes)
   }
 
   withdraw(...prefixes: Prefix[]): void {
-    this.send(updateOf(undefined, prefixes))
+    this.withdrawPath(0, ...prefixes)
+  }
+
+  /** Announces prefixes under a path identifier, where the session has them. */
+  announcePath(path: number, attributes: Partial<PathAttributes>, ...prefixes: Prefix[]): void {
+    const sent = this.attributes(attributes)
+    this.send(updateOf(sent, prefixes, this.#sendsPaths ? path : undefined))
+    this.#bench.settle()
+  }
+
+  withdrawPath(path: number, ...prefixes: Prefix[]): void {
+    this.send(updateOf(undefined, prefixes, this.#sendsPaths ? path : undefined))
     this.#bench.settle()
   }
 
@@ -216,13 +243,14 @@ export class Scripted {
 
   /**
    * Short forms of what it was told: `+10.0.0.0/8`, `-10.0.0.0/8`, `ipv4 complete`, `ipv4 refresh
-   * 0`.
+   * 0`; `+10.0.0.0/8 path 1` where prefixes have path identifiers.
    */
   brief(): string[] {
     return this.news().map(each => {
-      if ('announced' in each) return `+${each.announced}`
       if ('refresh' in each) return `${each.refresh} refresh ${each.subtype}`
-      return 'withdrawn' in each ? `-${each.withdrawn}` : `${each.endOfRib} complete`
+      if ('endOfRib' in each) return `${each.endOfRib} complete`
+      const path = each.path === undefined ? '' : ` path ${each.path}`
+      return 'announced' in each ? `+${each.announced}${path}` : `-${each.withdrawn}${path}`
     })
   }
 
@@ -234,7 +262,13 @@ export class Scripted {
     if (bytes[18] === MESSAGE_TYPES.ROUTE_REFRESH) this.told.push(refreshIn(body))
     if (bytes[18] !== MESSAGE_TYPES.UPDATE) return
     this.updates.push(bytes)
-    this.told.push(...toldBy(body, this.config.peerAs !== LOCAL_AS, this.#fourOctetAs))
+    this.told.push(
+      ...toldBy(body, {
+        ebgp: this.config.peerAs !== LOCAL_AS,
+        fourOctetAs: this.#fourOctetAs,
+        addPath: this.#hearsPaths,
+      }),
+    )
   }
 }
 
@@ -362,32 +396,27 @@ export function pair(bench = new Bench()) {
 
 /**
  * One UPDATE: announcements with attributes, withdrawals without. All of one family, all in one
- * message.
+ * message; under the path identifier `path`, where there is one.
  */
 export function updateOf(
   attributes: PathAttributes | undefined,
   prefixes: readonly Prefix[],
+  path?: number,
 ): Uint8Array {
-  const builder = new UpdateBuilder(4096)
+  const builder = new UpdateBuilder(4096, path !== undefined)
   const family = prefixParts(prefixes[0]!).family
   if (attributes === undefined) builder.withdraw(family)
   else {
     const writer = new Writer(4096)
     encodeAttributes(attributes, { fourOctetAs: true }, writer)
-    builder.announce(family, writer.bytes(), nextHopInReach(attributes))
+    const nextHop = family === 'ipv6' ? addressBytes(attributes.nextHop!) : new Uint8Array(0)
+    builder.announce(family, writer.bytes(), nextHop)
   }
   for (const each of prefixes) {
     const { bytes, length } = prefixParts(each)
-    if (!builder.add(bytes, 0, length)) throw new Error('an UPDATE of a test fits a message')
+    if (!builder.add(bytes, 0, length, path)) throw new Error('an UPDATE of a test fits a message')
   }
   return builder.finish()
-}
-
-/** The next hop as MP_REACH_NLRI has it: nothing for an IPv4 one, which is in NEXT_HOP. */
-function nextHopInReach({ nextHop, linkLocalNextHop }: PathAttributes): Uint8Array {
-  if (nextHop === undefined || !nextHop.includes(':')) return new Uint8Array(0)
-  const second = linkLocalNextHop === undefined ? [] : addressBytes(linkLocalNextHop)
-  return Uint8Array.of(...addressBytes(nextHop), ...second)
 }
 
 function openIn(body: Uint8Array): Open {
@@ -402,43 +431,53 @@ function refreshIn(body: Uint8Array): Told {
   return { refresh: family, subtype: body[2] ?? 0 }
 }
 
-function toldBy(body: Uint8Array, external: boolean, fourOctetAs: boolean): Told[] {
+/** What an UPDATE says to a peer whose session has agreed on this. */
+export function toldBy(
+  body: Uint8Array,
+  { addPath, ...context }: { ebgp: boolean; fourOctetAs: boolean; addPath: boolean },
+): Told[] {
   const update = splitUpdate(body)
   if ('remedy' in update) throw new Error(update.why)
-  const context = { ebgp: external, fourOctetAs, extendedNextHop: true }
   const decoded = decodeAttributes(update.attributes, context)
   const { attributes, reach, unreach, faults } = decoded
   if (faults.length > 0) throw new Error(faults[0]!.why)
   const empty = update.attributes.length === 0 && body.length === 4
   if (empty) return [{ endOfRib: 'ipv4' }]
   if (unreach !== undefined && unreach.nlri.length === 0) return [{ endOfRib: 'ipv6' }]
+  const gone = [...nlriOf(update.withdrawn, 'ipv4', addPath), ...multiprotocol(unreach, addPath)]
+  const come = [...nlriOf(update.nlri, 'ipv4', addPath), ...multiprotocol(reach, addPath)]
   return [
-    ...prefixesIn(update.withdrawn, 'ipv4').map(withdrawn => ({ withdrawn })),
-    ...(unreach === undefined
-      ? []
-      : prefixesIn(unreach.nlri, familyOfAfiSafi(unreach.afi, unreach.safi) ?? 'ipv6').map(
-          withdrawn => ({ withdrawn }),
-        )),
-    ...prefixesIn(update.nlri, 'ipv4').map(announced => ({ announced, attributes })),
-    ...(reach === undefined
-      ? []
-      : prefixesIn(reach.nlri, familyOfAfiSafi(reach.afi, reach.safi) ?? 'ipv6').map(announced => ({
-          announced,
-          attributes,
-        }))),
+    ...gone.map(({ prefix, ...path }) => ({ withdrawn: prefix, ...path })),
+    ...come.map(({ prefix, ...path }) => ({ announced: prefix, ...path, attributes })),
   ]
 }
 
-function prefixesIn(nlri: Uint8Array, family: Family): Prefix[] {
-  if (typeof checkNlri(nlri, family) !== 'number') throw new Error('NLRI does not parse')
-  const prefixes: Prefix[] = []
+interface Named {
+  readonly prefix: Prefix
+  readonly path?: number
+}
+
+function multiprotocol(
+  part: { readonly afi: number; readonly safi: number; readonly nlri: Uint8Array } | undefined,
+  addPath: boolean,
+): Named[] {
+  if (part === undefined) return []
+  return nlriOf(part.nlri, familyOfAfiSafi(part.afi, part.safi) ?? 'ipv6', addPath)
+}
+
+function nlriOf(nlri: Uint8Array, family: Family, addPath: boolean): Named[] {
+  if (typeof checkNlri(nlri, family, addPath) !== 'number') throw new Error('NLRI does not parse')
+  const view = new DataView(nlri.buffer, nlri.byteOffset, nlri.byteLength)
+  const named: Named[] = []
   for (let at = 0; at < nlri.length; ) {
+    const path = addPath ? { path: view.getUint32(at) } : {}
+    if (addPath) at += 4
     const length = nlri[at]!
     const octets = (length + 7) >> 3
     const bytes = new Uint8Array(family === 'ipv4' ? 4 : 16)
     bytes.set(nlri.subarray(at + 1, at + 1 + octets))
-    prefixes.push(formatPrefix(bytes, length))
+    named.push({ prefix: formatPrefix(bytes, length), ...path })
     at += 1 + octets
   }
-  return prefixes
+  return named
 }

@@ -21,6 +21,7 @@ export function rulesFor(
   const { config, kind } = peer
   const { routerId, clusterId = routerId } = speaker
   const extended = family === 'ipv4' && negotiated.extendedNextHop
+  const addPath = negotiated.addPathSend.includes(family)
   const role = peer.external ? config.options?.role : undefined
   return {
     family,
@@ -29,6 +30,8 @@ export function rulesFor(
     clusterId,
     fourOctetAs: negotiated.fourOctetAs,
     messageMax: negotiated.messageMax,
+    addPath,
+    ...(addPath && config.sendPaths !== undefined && { sendPaths: config.sendPaths }),
     nextHop: {
       keeps: config.nextHop === 'keep' || (config.nextHop === 'auto' && !peer.external),
       own: peer.ownNextHop(family) ?? (extended ? peer.ownNextHop('ipv6') : undefined),

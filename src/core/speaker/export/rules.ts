@@ -23,8 +23,14 @@ import {
   type PeerId,
   type PeerKind,
   RECORD_OCTETS_MAX,
+  type SendPaths,
 } from '../../rib/index.ts'
-import { encodeAttributes, HEADER_OCTETS, type PathAttributes } from '../../wire/index.ts'
+import {
+  encodeAttributes,
+  HEADER_OCTETS,
+  PATH_IDENTIFIER_OCTETS,
+  type PathAttributes,
+} from '../../wire/index.ts'
 import type { Tables } from '../tables.ts'
 import type { PeerConfig } from '../types.ts'
 import { outsidePath, type PathRules, prepended } from './as-path.ts'
@@ -46,6 +52,10 @@ export interface ExportRules {
   readonly fourOctetAs: boolean
   /** octets of a message, header included */
   readonly messageMax: number
+  /** prefixes have path identifiers. RFC 7911 §3 */
+  readonly addPath: boolean
+  /** which paths are sent; absent: the best alone */
+  readonly sendPaths?: SendPaths
   readonly nextHop: Omit<NextHopChoice, 'family'>
   /** what becomes of AS_PATH; undefined for internal peers */
   readonly path: PathRules | undefined
@@ -266,10 +276,11 @@ export class RulesExporter implements Exporter {
 
   /** Interns what was written, if it leaves room for the longest prefix. */
   #intern(source: PeerId): OutSetId {
-    const { family, messageMax } = this.#rules
+    const { family, messageMax, addPath } = this.#rules
     const writer = this.#writer
+    const identifier = addPath ? PATH_IDENTIFIER_OCTETS : 0
     const reach = writer.buffer[0] === 0 ? 0 : REACH_OCTETS
-    const prefix = PREFIX_OCTETS[family]
+    const prefix = identifier + PREFIX_OCTETS[family]
     const octets = UPDATE_OCTETS + reach + writer.length - 1 + prefix
     if (writer.overflow || octets > messageMax) {
       this.#listener.doesNotFit(this.#row, source)
