@@ -241,7 +241,9 @@ export class Node implements SpeakerOutput {
         this.deliver({ type: 'Closed', connection, why })
       },
       congested: full => {
-        if (alive()) this.deliver({ type: full ? 'Congested' : 'Drained', connection })
+        if (!alive()) return
+        this.deliver({ type: full ? 'Blocked' : 'Unblocked', connection })
+        this.deliver({ type: full ? 'Congested' : 'Drained', connection })
       },
     }
   }

@@ -194,6 +194,14 @@ export class Neighbours {
     this.#with(connection, now, peer => peer.session.received(connection, bytes, now))
   }
 
+  /** Something of what was sent waits in the socket, or nothing any more. RFC 9687 §3 */
+  blocked(connection: ConnectionId, waits: boolean, now: Millis): void {
+    this.#with(connection, now, ({ session }) => {
+      if (waits) session.blocked(connection, now)
+      else session.unblocked(connection)
+    })
+  }
+
   /** A peer sent what resets its session. */
   reset(peer: Peer, notification: Notification, why: string, now: Millis): void {
     this.#now = now

@@ -17,17 +17,17 @@ import {
 } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
 import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
-import { familyOfAfiSafi, REFRESH_SUBTYPE, type RouteRefresh } from '../wire/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { Exports } from './export/groups.ts'
 import { notesOnExport, rulesFor } from './export/membership.ts'
 import type { ExportRules } from './export/rules.ts'
-import { FibFeed } from './fib-feed.ts'
+import { FibFeed } from './export/fib-feed.ts'
 import { ImportRules } from './inbound/acceptance.ts'
 import { Completion } from './inbound/completion.ts'
+import { askForRefresh, takeRefresh, whyNoRefresh } from './inbound/refresh.ts'
 import { Retention } from './inbound/retention.ts'
 import { Neighbours } from './neighbours.ts'
-import { type Link, type Peer, refreshMark } from './peer.ts'
+import type { Link, Peer } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
 import { Tables } from './tables.ts'
@@ -112,7 +112,8 @@ export class Speaker implements Engine<SpeakerEvent> {
           return { restarting, forwarding: forwarding || met }
         },
         queued: peer => this.#pipeline.queue(peer),
-        refresh: (peer, message) => this.#refresh(peer, message),
+        refresh: (peer, message) =>
+          takeRefresh(peer, message, { exports: this.#exports, neighbours: this.#neighbours }),
       },
     })
     this.#pipeline = new Pipeline({
@@ -157,6 +158,10 @@ export class Speaker implements Engine<SpeakerEvent> {
           for (const family of FAMILIES) this.#exports[family].congest(peer.id, congested)
         return
       }
+      case 'Blocked':
+      case 'Unblocked':
+        neighbours.blocked(event.connection, event.type === 'Blocked', now)
+        return
       case 'FibUp':
         if (event.preserved) this.#completion.preserved()
         this.#fib.begin()
@@ -168,6 +173,11 @@ export class Speaker implements Engine<SpeakerEvent> {
       case 'FibCredit':
         this.#fib.addCredit(event.routes)
         return
+      case 'Refresh': {
+        const peer = neighbours.named(event.peer)
+        if (peer !== undefined) askForRefresh(peer)
+        return
+      }
       case 'Tick':
         if (now >= this.#waitsUntil) this.#waitNoLonger(now)
         if (neighbours.tick(now)) this.#version++
@@ -205,6 +215,12 @@ export class Speaker implements Engine<SpeakerEvent> {
    */
   lookup(target: Prefix | Address): readonly RouteSnapshot[] {
     return lookUp(this.#subject(), target)
+  }
+
+  /** Why a peer of this name cannot be asked to say all again; undefined where it can. */
+  whyNoRefresh(name: string): string | undefined {
+    const peer = this.#neighbours.named(name)
+    return peer === undefined ? 'there is no such peer' : whyNoRefresh(peer)
   }
 
   /** The tables, for checks and measurements: nobody outside may change them. */
@@ -358,27 +374,6 @@ export class Speaker implements Engine<SpeakerEvent> {
   #forget(peer: Peer): void {
     this.#pipeline.lose(peer)
     this.#retention.forget(peer)
-  }
-
-  /** RFC 2918 §4: the peer wants a family again. RFC 7313 §3.2: or says that it says it again. */
-  #refresh(peer: Peer, { afi, safi, subtype }: RouteRefresh): void {
-    const family = familyOfAfiSafi(afi, safi)
-    if (family === undefined) return
-    switch (subtype) {
-      case REFRESH_SUBTYPE.REQUEST:
-        this.#exports[family].refresh(peer.id)
-        return
-      case REFRESH_SUBTYPE.BEGINS:
-      case REFRESH_SUBTYPE.ENDS: {
-        const begins = subtype === REFRESH_SUBTYPE.BEGINS
-        this.#neighbours.enqueue(peer, refreshMark({ family, begins }))
-        return
-      }
-      default: {
-        const why = `a ROUTE-REFRESH of subtype ${subtype} means nothing`
-        this.#output.note({ code: 'REFRESH_IGNORED', peer: peer.config.name, family, why })
-      }
-    }
   }
 
   #regroup(peer: Peer): void {

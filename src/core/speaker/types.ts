@@ -11,8 +11,11 @@ import type {
   State,
 } from '../session/index.ts'
 import type { GracefulRestart } from '../wire/index.ts'
+import type { SpeakerNote } from './notes.ts'
 
 export type { SendPaths } from '../rib/index.ts'
+
+export type { SpeakerNote }
 
 /**
  * What goes into the BGP half and what comes out of it: its configuration, events, effects,
@@ -195,6 +198,10 @@ export type SpeakerEvent =
   /** the socket holds more than its high mark unsent; until `Drained`, tables are not sent to it */
   | { readonly type: 'Congested'; readonly connection: ConnectionId }
   | { readonly type: 'Drained'; readonly connection: ConnectionId }
+  /** something of what was sent waits in the socket; said again when some of it has left */
+  | { readonly type: 'Blocked'; readonly connection: ConnectionId }
+  /** all that waited has left */
+  | { readonly type: 'Unblocked'; readonly connection: ConnectionId }
   /**
    * a dataplane listens: begin an epoch and say everything. `preserved`: it goes on forwarding what
    * an earlier life of the speaker told it
@@ -203,6 +210,8 @@ export type SpeakerEvent =
   | { readonly type: 'FibDown' }
   /** the dataplane's credit for further routes */
   | { readonly type: 'FibCredit'; readonly routes: number }
+  /** a peer is to say all again; nothing happens where its session cannot. RFC 2918 */
+  | { readonly type: 'Refresh'; readonly peer: string }
   | { readonly type: 'Tick' }
   /** end all sessions with Cease, Administrative Shutdown; routes in the kernel stay */
   | { readonly type: 'Stop'; readonly text: string }
@@ -228,75 +237,6 @@ export interface Endpoint {
   readonly transport?: Transport
   readonly password?: string
 }
-
-/** A fact that the speaker reports; at the edge it becomes a log line. `code` is stable. */
-export type SpeakerNote =
-  | {
-      readonly code: 'SESSION_STATE'
-      readonly peer: string
-      readonly from: State
-      readonly to: State
-      readonly why: string
-    }
-  | { readonly code: 'SESSION_UP'; readonly peer: string }
-  | { readonly code: 'SESSION_DOWN'; readonly peer: string; readonly error: SessionError }
-  /** the peer may be restarting: its routes stay for so long. RFC 4724 §4.2 */
-  | {
-      readonly code: 'ROUTES_KEPT'
-      readonly peer: string
-      readonly routes: number
-      readonly keep: Millis
-    }
-  /** it did not come back in time, and they stay for so long as a last resort. RFC 9494 §4.2 */
-  | {
-      readonly code: 'ROUTES_LONG_LIVED'
-      readonly peer: string
-      readonly family: Family
-      readonly routes: number
-      readonly keep: Millis
-    }
-  /**
-   * it is back and has said all, or was asked to and has: so many of them it did not say again. RFC
-   * 4724 §4.2, RFC 7313 §4
-   */
-  | {
-      readonly code: 'PEER_RESTARTED' | 'PEER_REFRESHED'
-      readonly peer: string
-      readonly family: Family
-      readonly swept: number
-    }
-  /** a ROUTE-REFRESH that means nothing where it came. RFC 7313 §4, §5 */
-  | {
-      readonly code: 'REFRESH_IGNORED'
-      readonly peer: string
-      readonly family: Family
-      readonly why: string
-    }
-  /** it did not come back, or did not say all, in time */
-  | { readonly code: 'STALE_ROUTES_EXPIRED'; readonly peer: string; readonly routes: number }
-  | { readonly code: 'CONNECTION_REFUSED'; readonly remote: Address; readonly why: string }
-  | {
-      readonly code: 'UPDATE_FAULT'
-      readonly peer: string
-      readonly remedy: string
-      readonly why: string
-    }
-  | {
-      readonly code: 'PEER_ADDED' | 'PEER_REMOVED' | 'PEER_RESET'
-      readonly peer: string
-      readonly why: string
-    }
-  /**
-   * attributes that leave no room for a prefix in a message: the routes that have them are not sent
-   */
-  | { readonly code: 'ROUTE_DOES_NOT_FIT'; readonly peer: string; readonly prefix: Prefix }
-  /**
-   * routes whose next hop would be this node are not sent: it has no address of that family to name
-   */
-  | { readonly code: 'NEXT_HOP_MISSING'; readonly peer: string; readonly family: Family }
-  /** paths of a prefix beyond what one peer may have are not taken; said once a session */
-  | { readonly code: 'PATHS_LEFT_OUT'; readonly peer: string; readonly limit: number }
-  | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
 
 /** What the speaker is and holds, as asked for. */
 export interface SpeakerSnapshot {

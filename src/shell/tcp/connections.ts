@@ -58,6 +58,8 @@ interface Connection {
   connected: boolean
   queue: Uint8Array[]
   congested: boolean
+  /** something that was written waits for room in the kernel */
+  blocked: boolean
 }
 
 /** All connections of a speaker. */
@@ -230,7 +232,14 @@ export class Connections implements ConnectionOutput {
     socket: Socket,
     fields: Pick<Connection, 'remote' | 'password' | 'connected'>,
   ): void {
-    this.#connections.set(id, { id, socket, ...fields, queue: [], congested: false })
+    this.#connections.set(id, {
+      id,
+      socket,
+      ...fields,
+      queue: [],
+      congested: false,
+      blocked: false,
+    })
     socket.setNoDelay(true)
     socket.on('error', error => this.#ended(id, explain(error)))
     socket.on('end', () => this.#ended(id, 'the peer closed the connection'))
@@ -268,11 +277,26 @@ export class Connections implements ConnectionOutput {
     if (queue.length === 0 || socket.destroyed) return
     socket.cork()
     let room = true
-    for (const bytes of queue) room = socket.write(bytes)
+    const last = queue.length - 1
+    for (let at = 0; at < last; at++) socket.write(queue[at]!)
+    if (last >= 0) room = socket.write(queue[last]!, () => this.#left(id))
     socket.uncork()
-    if (room || connection.congested || !this.#connections.has(id)) return
+    if (!this.#connections.has(id)) return
+    if (!connection.blocked && socket.writableLength > 0) this.#block(connection, true)
+    if (room || connection.congested) return
     connection.congested = true
     this.#deliver({ type: 'Congested', connection: id })
+  }
+
+  /** What was written in one turn has left, or was given up. */
+  #left(id: ConnectionId): void {
+    const connection = this.#connections.get(id)
+    if (connection?.blocked) this.#block(connection, connection.socket.writableLength > 0)
+  }
+
+  #block(connection: Connection, blocked: boolean): void {
+    connection.blocked = blocked
+    this.#deliver({ type: blocked ? 'Blocked' : 'Unblocked', connection: connection.id })
   }
 
   #drained(id: ConnectionId): void {

@@ -159,7 +159,8 @@ test('a connection is Congested while its peer does not read, and Drained after'
     return ear.types().includes('Congested')
   }, 'the connection is congested')
   t.is(ear.types().filter(type => type === 'Congested').length, 1)
-  t.false(ear.types().includes('Drained'))
+  t.true(ear.types().includes('Blocked'), 'it waited before it was too much')
+  t.false(ear.types().some(type => type === 'Drained' || type === 'Unblocked'))
   let read = 0
   socket.on('data', bytes => {
     read += bytes.length
@@ -167,7 +168,25 @@ test('a connection is Congested while its peer does not read, and Drained after'
   socket.resume()
   await ear.heard('Drained')
   await until(() => read === sent, 'all octets arrived')
-  t.pass()
+  await ear.heard('Unblocked')
+  t.is(ear.types().at(-1), 'Unblocked')
+})
+
+test('what the kernel takes at once is not Blocked', async t => {
+  const { port, accepted } = await peer(t)
+  const ear = new Ear()
+  ear.connections.connect(id(2), { address: LOOPBACK, port })
+  await ear.heard('Connected')
+  const socket = await until(() => accepted[0], 'the peer accepted')
+  let read = 0
+  socket.on('data', bytes => {
+    read += bytes.length
+  })
+  for (let turn = 1; turn <= 20; turn++) {
+    ear.connections.send(id(2), Buffer.alloc(500))
+    await until(() => read === 500 * turn, 'they arrived')
+  }
+  t.deepEqual(ear.types(), ['Connected'])
 })
 
 test('a paused connection is not read until it is resumed', async t => {
