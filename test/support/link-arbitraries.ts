@@ -263,6 +263,7 @@ const counters = record<SessionCounters>({
 const pathSnapshot = record<PathSnapshot>(
   {
     from: text,
+    pathId: word32,
     best: fc.boolean(),
     multipath: fc.boolean(),
     reason: text,
@@ -273,7 +274,7 @@ const pathSnapshot = record<PathSnapshot>(
     med: word32,
     communities: few(text),
   },
-  ['reason', 'nextHop', 'localPref', 'med'],
+  ['pathId', 'reason', 'nextHop', 'localPref', 'med'],
 )
 
 const routeSnapshot = record<RouteSnapshot>({ prefix, paths: few(pathSnapshot) })

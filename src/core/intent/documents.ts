@@ -202,6 +202,8 @@ export interface RouteDocument {
 /** One path of a destination. */
 export interface PathDocument {
   readonly from: string
+  /** by which the peer names it, where it sends several paths of a prefix. RFC 7911 */
+  readonly pathId?: number
   readonly best: boolean
   /** used beside the best one */
   readonly multipath: boolean

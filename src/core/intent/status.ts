@@ -277,6 +277,7 @@ export function routeDocument(
 export function pathDocument(path: PathSnapshot): PathDocument {
   return {
     from: path.from,
+    ...(path.pathId === undefined ? {} : { pathId: path.pathId }),
     best: path.best,
     multipath: path.multipath,
     ...(path.reason === undefined ? {} : { reason: path.reason }),

@@ -73,7 +73,7 @@ function pathTable(terminal: Terminal, paths: readonly PathDocument[]): string {
     [
       { heading: '', text: path => (path.best ? '*' : path.multipath ? '=' : '') },
       { heading: 'NEXT HOP', text: path => path.nextHop ?? '-' },
-      { heading: 'FROM', text: path => path.from },
+      { heading: 'FROM', text: pathFrom },
       { heading: 'AS PATH', text: path => path.asPath || '-' },
       { heading: 'PREF', text: path => String(path.localPref ?? '-') },
       { heading: 'MED', text: path => String(path.med ?? '-') },
@@ -84,6 +84,10 @@ function pathTable(terminal: Terminal, paths: readonly PathDocument[]): string {
     true,
   )
 }
+
+/** The peer, and where it sends several paths of a prefix, which of them. */
+const pathFrom = ({ from, pathId }: PathDocument): string =>
+  pathId === undefined ? from : `${from} #${pathId}`
 
 function verdict(path: PathDocument): string {
   if (path.best) return 'best'

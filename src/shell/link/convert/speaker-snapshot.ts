@@ -185,6 +185,7 @@ function toPath(path: PathSnapshot) {
 function fromPath(message: PathMessage): PathSnapshot {
   return {
     from: message.from,
+    ...optional('pathId', message.pathId, same),
     best: message.best,
     multipath: message.multipath,
     ...optional('reason', message.reason, same),
