@@ -356,12 +356,13 @@ export class Fsm {
       this.#refuse(message, now)
       return
     }
-    // RFC 2918 §4: of a family that was not agreed on it is ignored; and the third octet means
-    // nothing unless RFC 7313 was negotiated
+    // RFC 2918 §4: of a family that was not agreed on it is ignored, and so is a subtype that is not
+    // known (RFC 7313 §5); the octet means nothing unless that was negotiated
     const family = familyOfAfiSafi(message.afi, message.safi)
     const subtype = enhancedRefresh ? message.subtype : REFRESH_SUBTYPE.REQUEST
-    if (family !== undefined && families.includes(family))
-      this.#owner.output.refresh(this.connection, { ...message, subtype })
+    if (family === undefined || !families.includes(family)) return
+    if (subtype > REFRESH_SUBTYPE.ENDS) return
+    this.#owner.output.refresh(this.connection, { ...message, subtype })
   }
 
   /** RFC 4271 §6.6: a message that the state does not expect. */
