@@ -1,9 +1,11 @@
 import { ByteQueue, type Millis, NEVER } from '../base/index.ts'
-import { type Address, FAMILIES, type Family, familyOf } from '../net/index.ts'
+import { type Address, type Family, familyOf } from '../net/index.ts'
 import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
 import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
 import type { Negotiated } from '../wire/index.ts'
 import type { Kept } from './inbound/retention.ts'
+import type { Bound } from './inbound/bounded.ts'
+import type { Standing, Suspension } from './inbound/limits.ts'
 import type { Sweep } from './inbound/sweeper.ts'
 import type { PeerConfig, SpeakerConfig } from './types.ts'
 
@@ -57,6 +59,12 @@ export class Peer {
   attempts = 0
   /** a session with it has been Established in this life: what it may keep of ours is forwarded */
   met = false
+  /** where it stands with its limits, while its session is up */
+  standings: Standing[] = []
+  /** how many routes it may have, in the families in which a limit blocks */
+  readonly bounds = new Map<Family, Bound>()
+  /** it has no session for now */
+  suspended: Suspension | undefined
   readonly faults: FaultCounts = { discarded: 0, withdrawn: 0, reset: 0 }
   /** notes that are said once a session */
   readonly said = new Set<string>()
@@ -88,26 +96,6 @@ export class Peer {
     if (configured !== undefined) return configured
     return local !== undefined && familyOf(local) === family ? local : undefined
   }
-}
-
-/** A peer's word that it begins to say a family again, or has ended. RFC 7313 §3.2 */
-export interface RefreshMark {
-  readonly family: Family
-  readonly begins: boolean
-}
-
-/** Octets of a mark in a queue. The body of an UPDATE is longer. RFC 4271 §4.3 */
-const MARK_OCTETS = 2
-
-/** A mark as it stands in `inbound`, among the UPDATEs that it came between. */
-export const refreshMark = ({ family, begins }: RefreshMark): Uint8Array =>
-  Uint8Array.of(FAMILIES.indexOf(family), begins ? 1 : 0)
-
-/** The mark that an element of `inbound` is; undefined where it is the body of an UPDATE. */
-export function refreshMarkOf(element: Uint8Array): RefreshMark | undefined {
-  if (element.length !== MARK_OCTETS) return undefined
-  const family = FAMILIES[element[0] ?? 0]
-  return family && { family, begins: element[1] === 1 }
 }
 
 /** What the session of a peer needs to know. */

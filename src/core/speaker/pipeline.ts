@@ -1,19 +1,15 @@
 import type { Millis } from '../base/index.ts'
 import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
 import { CHANGES, PATHS_PER_PEER_MAX } from '../rib/index.ts'
+import type { FibFeed } from './export/fib-feed.ts'
 import type { Exports } from './export/groups.ts'
-import type { FibFeed } from './fib-feed.ts'
 import type { Completion } from './inbound/completion.ts'
 import { Importer, type Verdict } from './inbound/import.ts'
+import { type RefreshMark, refreshMarkOf } from './inbound/refresh.ts'
 import type { Retention } from './inbound/retention.ts'
+import type { Limits } from './inbound/limits.ts'
 import type { Neighbours } from './neighbours.ts'
-import {
-  INBOUND_OCTETS_LOW,
-  type Link,
-  type Peer,
-  type RefreshMark,
-  refreshMarkOf,
-} from './peer.ts'
+import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type { SpeakerOutput } from './types.ts'
 
@@ -30,6 +26,7 @@ export interface PipelineParts {
   readonly fib: FibFeed
   readonly neighbours: Neighbours
   readonly completion: Completion
+  readonly limits: Limits
   readonly retention: Retention
 }
 
@@ -67,11 +64,12 @@ export class Pipeline {
 
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
-    const { completion, exports, fib, retention, tables } = this.#parts
+    const { completion, exports, fib, limits, retention, tables } = this.#parts
     retention.work(budget)
     this.#import(budget, now)
     this.#decide(budget)
     completion.look(now)
+    limits.look(now)
     // an UPDATE may have ended a session: what it left is swept in the next slice
     let more = retention.busy || this.#ready.size > 0 || tables.dirty > 0
     for (const family of FAMILIES) {
@@ -106,7 +104,8 @@ export class Pipeline {
   #drain(peer: Peer, budget: number, now: Millis): number {
     const { link } = peer
     if (link === undefined) return 0
-    const sender = { id: peer.id, external: peer.external, negotiated: link.negotiated }
+    const { id, external, bounds } = peer
+    const sender = { id, external, bounds, negotiated: link.negotiated }
     let rows = 0
     // an end of something may have begun a sweep, which what follows waits for
     while (rows < budget && peer.sweeping.size === 0) {
@@ -140,7 +139,8 @@ export class Pipeline {
       this.#noteFault(peer, fault.remedy, fault.why)
     }
     const { reset } = verdict
-    if (reset === undefined) return true
+    if (reset === undefined)
+      return peer.standings.length === 0 || this.#parts.limits.check(peer, now)
     peer.faults.reset++
     this.#noteFault(peer, reset.remedy, reset.why)
     this.#parts.neighbours.reset(peer, reset.notification, reset.why, now)

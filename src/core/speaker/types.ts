@@ -293,6 +293,10 @@ export interface SessionSnapshot {
     readonly best: number
     readonly advertised: number
   }[]
+  /** where it stands with its limits, while its session is up */
+  readonly limits: readonly LimitSnapshot[]
+  /** there is no session, and until when; absent where only its configuration can change that */
+  readonly suspended?: { readonly why: string; readonly until?: Millis }
   /** UPDATE faults by remedy. RFC 7606 */
   readonly faults: {
     readonly discarded: number
@@ -300,6 +304,18 @@ export interface SessionSnapshot {
     readonly reset: number
   }
   readonly lastError?: SessionError
+}
+
+/** One limit of a peer in one family. */
+export interface LimitSnapshot {
+  readonly which: keyof PrefixLimits
+  readonly family: Family
+  readonly count: number
+  readonly most: number
+  readonly action: PrefixLimit['action']
+  readonly standing: 'within' | 'near' | 'passed'
+  /** routes left out since the peer was last asked for all, where the limit blocks */
+  readonly left: number
 }
 
 /** One destination: its paths, the best first, each loser with its reason. */

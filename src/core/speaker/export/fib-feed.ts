@@ -1,8 +1,8 @@
-import { Bitset, grownInt32, type Millis } from '../base/index.ts'
-import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../fib/index.ts'
-import { FAMILIES, type Family, type PrefixId } from '../net/index.ts'
-import { type GroupListener, type LocRib, type NextHops, NO_GROUP } from '../rib/index.ts'
-import type { Tables } from './tables.ts'
+import { Bitset, grownInt32, type Millis } from '../../base/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../fib/index.ts'
+import { FAMILIES, type Family, type PrefixId } from '../../net/index.ts'
+import { type GroupListener, type LocRib, type NextHops, NO_GROUP } from '../../rib/index.ts'
+import type { Tables } from '../tables.ts'
 
 /** What the dataplane is told: the difference from what it was told before. */
 
