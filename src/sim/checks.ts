@@ -30,6 +30,11 @@ export interface Pair {
   readonly leftName: string
 }
 
+/** Whose tables are looked at: a node, or a speaker on a bench. */
+interface Rested {
+  readonly speaker: Speaker
+}
+
 /** What one believes it has sent is what the other has received, before policy. */
 export function checkPair({ left, right, rightName, leftName }: Pair): string[] {
   return [
@@ -117,7 +122,7 @@ function textOf(attributes: PathAttributes, nextHop: string): string {
  * Loc-RIB is what a decision made afresh from the Adj-RIBs-In gives: the path taken does not
  * matter.
  */
-export function checkDecisions({ speaker }: Node): string[] {
+export function checkDecisions({ speaker }: Rested): string[] {
   const wrong: string[] = []
   for (const family of FAMILIES) {
     const locRib = speaker.tables.locRibs[family]
@@ -233,8 +238,37 @@ export function checkFib({ speaker, fib }: Node): string[] {
   return wrong
 }
 
+/** A peer has as many accepted paths as are counted for it. */
+export function checkAccepted({ speaker }: Rested): string[] {
+  const wrong: string[] = []
+  for (const family of FAMILIES) {
+    const { acceptances } = speaker.tables.locRibs[family]
+    const { peers } = speaker.tables
+    for (let peer = 1; peer < peers.rows; peer++) {
+      if (peers.owner[peer] !== peer) continue
+      const count = slowAccepted(speaker, family, peer as PeerId)
+      if (count !== acceptances.accepted(peer as PeerId))
+        wrong.push(`peer ${peer} has ${count} accepted paths, not what is counted`)
+    }
+  }
+  return wrong
+}
+
+function slowAccepted({ tables }: Speaker, family: Family, peer: PeerId): number {
+  const locRib = tables.locRibs[family]
+  let count = 0
+  for (const source of tables.peers.sourcesOf(peer)) {
+    const column = locRib.source(source)
+    for (let row = column.next(0); row >= 0; row = column.next(row + 1)) {
+      const set = column.get(row as PrefixId)
+      if (locRib.acceptances.accept(source, row as PrefixId, set) !== NONE) count++
+    }
+  }
+  return count
+}
+
 /** References to attribute sets are as many as there are holders. */
-export function checkReferences({ speaker }: Node): string[] {
+export function checkReferences({ speaker }: Rested): string[] {
   const { sets, outSets, locRibs } = speaker.tables
   const held = new Map<number, number>()
   const sent = new Map<number, number>()
@@ -252,8 +286,7 @@ export function checkReferences({ speaker }: Node): string[] {
     }
     for (const group of speaker.exports[family].all) group.references(set => count(sent, set))
   }
-  for (const acceptance of speaker.importRules.all)
-    acceptance.references(set => count(held, set))
+  for (const acceptance of speaker.importRules.all) acceptance.references(set => count(held, set))
   const wrong: string[] = []
   for (let set = 0; set < sets.rows; set++)
     if (sets.references(set as AttributeSetId) !== (held.get(set) ?? 0))
@@ -267,7 +300,7 @@ export function checkReferences({ speaker }: Node): string[] {
 }
 
 /** After the last peer has left, and nothing is originated, nothing is held. */
-export function checkEmpty({ speaker }: Node): string[] {
+export function checkEmpty({ speaker }: Rested): string[] {
   const { sets, outSets, locRibs, nextHops } = speaker.tables
   const sizes: Readonly<Record<string, number>> = {
     'attribute sets': sets.size,

@@ -1,6 +1,7 @@
 /** The same world, seeded: what the core's ports are in a simulation. */
 
 export {
+  checkAccepted,
   checkDecisions,
   checkEmpty,
   checkFib,

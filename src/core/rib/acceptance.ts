@@ -1,7 +1,8 @@
 import { grownInt32 } from '../base/index.ts'
 import type { PrefixId } from '../net/index.ts'
 import type { AttributeTable } from './attribute-table.ts'
-import { type AttributeSetId, NO_SET, NONE } from './rows.ts'
+import type { LocRib } from './loc-rib.ts'
+import { type AttributeSetId, NO_SET, NONE, type PeerColumns, type PeerId } from './rows.ts'
 
 /** What a path that a peer has said counts as when it comes to the decision. */
 
@@ -18,6 +19,8 @@ export const REFUSED_FIRST = -3
 export interface Acceptor {
   /** facts without any of which a set counts as it is; `EVERY_SET` */
   readonly concerns: number
+  /** false: nothing is refused; it only makes other sets of some */
+  readonly refuses: boolean
   /** why something is refused, for people */
   readonly reasons: readonly string[]
   /**
@@ -53,6 +56,11 @@ export class Acceptance {
   constructor(sets: AttributeTable, acceptor: Acceptor) {
     this.#sets = sets
     this.#acceptor = acceptor
+  }
+
+  /** False where nothing is refused. */
+  get refuses(): boolean {
+    return this.#acceptor.refuses
   }
 
   /** Bytes of the columns. */
@@ -115,5 +123,82 @@ export class Acceptance {
     const rows = Math.max(64, set + 1, this.#memo.length + (this.#memo.length >>> 1))
     this.#memo = grownInt32(this.#memo, rows, NONE)
     this.#forms = grownInt32(this.#forms, rows)
+  }
+}
+
+/**
+ * By which rules the paths of each peer are accepted, in one family.
+ *
+ * Where a peer's rules may refuse something, its accepted paths are counted as they come and go:
+ * what rules say of a path is the same whenever they are asked.
+ */
+export class Acceptances {
+  readonly #locRib: LocRib
+  readonly #peers: PeerColumns
+  /** by peer; absent: its paths count as they are */
+  readonly #byPeer: (Acceptance | undefined)[] = []
+  /** of peers whose rules may refuse something */
+  readonly #counts = new Map<PeerId, number>()
+
+  constructor(locRib: LocRib, peers: PeerColumns) {
+    this.#locRib = locRib
+    this.#peers = peers
+  }
+
+  /**
+   * From now on the paths of `peer` count as `acceptance` has them. Also to be called when that has
+   * been cleared. The paths that the peer has are decided again. O(its paths).
+   */
+  assign(peer: PeerId, acceptance: Acceptance | undefined): void {
+    // no holes: an array with holes is a slow one
+    while (this.#byPeer.length <= peer) this.#byPeer.push(undefined)
+    this.#byPeer[peer] = acceptance
+    let count = 0
+    for (const source of this.#peers.sourcesOf(peer)) {
+      const column = this.#locRib.source(source)
+      for (let at = column.next(0); at >= 0; at = column.next(at + 1)) {
+        const row = at as PrefixId
+        this.#locRib.touch(row)
+        count += this.#isAccepted(source, row, column.get(row)) ? 1 : 0
+      }
+    }
+    if (acceptance?.refuses === true) this.#counts.set(peer, count)
+    else this.#counts.delete(peer)
+  }
+
+  /** What the paths of a peer count as; undefined: as they are. */
+  of(peer: PeerId): Acceptance | undefined {
+    return this.#byPeer[peer]
+  }
+
+  /** What the path of `source` with `set` counts as, or `NO_SET`. */
+  accept(source: PeerId, row: PrefixId, set: AttributeSetId): AttributeSetId {
+    const acceptance = this.#byPeer[this.#peers.owner[source]!]
+    return acceptance === undefined ? set : acceptance.accept(row, set)
+  }
+
+  /** The path of `source` becomes `set`; both are held by the caller, or `NO_SET`. */
+  put(source: PeerId, row: PrefixId, last: AttributeSetId, set: AttributeSetId): void {
+    if (this.#counts.size === 0) return
+    const peer = this.#peers.owner[source] as PeerId
+    const count = this.#counts.get(peer)
+    if (count === undefined) return
+    const gone = this.#isAccepted(source, row, last) ? 1 : 0
+    const come = this.#isAccepted(source, row, set) ? 1 : 0
+    this.#counts.set(peer, count + come - gone)
+  }
+
+  /** How many paths of a peer its import rules do not refuse, eligible or not. O(1). */
+  accepted(peer: PeerId): number {
+    return this.#counts.get(peer) ?? this.#locRib.adjRibIn(peer).size
+  }
+
+  /** Why import rules refuse a path, for people; empty where they do not. */
+  whyRefused(source: PeerId, row: PrefixId, set: AttributeSetId): string {
+    return this.#byPeer[this.#peers.owner[source]!]?.whyRefused(row, set) ?? ''
+  }
+
+  #isAccepted(source: PeerId, row: PrefixId, set: AttributeSetId): boolean {
+    return set !== NO_SET && this.accept(source, row, set) !== NO_SET
   }
 }

@@ -7,7 +7,7 @@ import {
   invariant,
   Writer,
 } from '../base/index.ts'
-import { formatAddress } from '../net/index.ts'
+import { formatAddress, isLinkLocalAt } from '../net/index.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/index.ts'
 import {
   FACTS,
@@ -26,10 +26,10 @@ import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
  */
 
 /**
- * Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, its length and context
- * 2.
+ * Longest record: a message of RFC 8654 is 65,535 octets, its next hop 32, the link of that 2, its
+ * length and context 2.
  */
-export const RECORD_OCTETS_MAX = 65_535 + 34
+export const RECORD_OCTETS_MAX = 65_535 + 36
 
 /** Most strings that the table remembers in another form than the canonical one. */
 export const ALIASES_MAX = 1 << 18
@@ -74,8 +74,8 @@ const ACCEPTED_MARK = 0xff
 /**
  * Attribute sets, interned by their octets; equal sets have equal numbers.
  *
- *   record  | n, 1 octet | next hop, n octets: 0 (it is in NEXT_HOP), 16 or 32 | attributes,
- *   without MP_* |
+ *   record  | n, 1 octet | next hop, n octets: 0 (it is in NEXT_HOP), 16 or 32; 18 or 34 with the
+ *             number of the link that a link-local address is on | attributes, without MP_* |
  *
  *   row     localPref originatorId med neighbourAs nextHop alias   4 bytes each
  *           asPathLength clusterListLength facts                   2 bytes each
@@ -219,12 +219,11 @@ export class AttributeTable implements AttributeColumns {
   #encode(attributes: PathAttributes): Writer {
     const canonical = this.#canonical
     canonical.reset()
-    const nextHop = attributes.nextHop
+    const { nextHop, linkLocalNextHop, nextHopLink = 0 } = attributes
     const inReach = nextHop?.includes(':')
-      ? nextHopOctets(nextHop, attributes.linkLocalNextHop)
+      ? nextHopOctets(nextHop, linkLocalNextHop)
       : new Uint8Array(0)
-    canonical.u8(inReach.length)
-    canonical.put(inReach)
+    writeNextHop(inReach, nextHopLink, canonical)
     encodeAttributes(attributes, { fourOctetAs: true }, canonical)
     return canonical
   }
@@ -291,17 +290,21 @@ export class AttributeTable implements AttributeColumns {
     const { attributes, remedy } = decodeAttributes(record.subarray(1 + octets), context)
     invariant(remedy === undefined, 'canonical attributes decode without a fault')
     if (octets === 0) return attributes
-    const nextHop = formatAddress(record.subarray(1, 17))
-    if (octets === 16) return { ...attributes, nextHop }
-    return { ...attributes, nextHop, linkLocalNextHop: formatAddress(record.subarray(17, 33)) }
+    const wide = octets >= 32
+    return {
+      ...attributes,
+      nextHop: formatAddress(record.subarray(1, 17)),
+      ...(wide && { linkLocalNextHop: formatAddress(record.subarray(17, 33)) }),
+      ...(octets % 16 !== 0 && { nextHopLink: (record[octets - 1]! << 8) | record[octets]! }),
+    }
   }
 
   /** Why a set is a loop, for people; empty where it is none. */
   loopText(set: AttributeSetId): string {
     const facts = this.facts[set]!
-    if ((facts & FACTS.AS_LOOP) !== 0) return 'our AS is in AS_PATH'
     if ((facts & FACTS.ORIGINATOR_LOOP) !== 0) return 'ORIGINATOR_ID is this node'
-    return (facts & FACTS.CLUSTER_LOOP) !== 0 ? 'our cluster is in CLUSTER_LIST' : ''
+    if ((facts & FACTS.CLUSTER_LOOP) !== 0) return 'our cluster is in CLUSTER_LIST'
+    return (facts & FACTS.AS_LOOP) !== 0 ? 'our AS is in AS_PATH' : ''
   }
 
   #isAccepted(set: number): boolean {
@@ -360,4 +363,17 @@ export class AttributeTable implements AttributeColumns {
     this.#target = grownInt32(this.#target, this.#aliases.capacity)
     this.#nextAlias = grownInt32(this.#nextAlias, this.#aliases.capacity)
   }
+}
+
+/**
+ * Writes the head of a record: what MP_REACH_NLRI has as next hop, 0, 4, 16 or 32 octets, and the
+ * number of the link that it is on, 0 for none, where a link-local address is among it.
+ */
+export function writeNextHop(octets: Uint8Array, link: number, to: Writer): void {
+  const { length } = octets
+  const local = length === 32 || (length === 16 && isLinkLocalAt(octets, 0))
+  const linked = local && link !== 0
+  to.u8(length + (linked ? 2 : 0))
+  to.put(octets)
+  if (linked) to.u16(link)
 }

@@ -22,6 +22,7 @@ export {
   AttributeTable,
   attributeContext,
   RECORD_OCTETS_MAX,
+  writeNextHop,
 } from './attribute-table.ts'
 export {
   Candidates,

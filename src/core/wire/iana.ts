@@ -177,3 +177,17 @@ export const ERROR_NAMES: Readonly<
   7: { name: 'ROUTE-REFRESH Message Error', subcodes: { 1: 'Invalid Message Length' } },
   8: { name: 'Send Hold Timer Expired', subcodes: {} },
 }
+
+/**
+ * Communities that mean the same everywhere: RFC 1997, RFC 7999 §5, RFC 8326 §5, RFC 9494 §3.2 and
+ * §3.3.
+ */
+export const COMMUNITIES = {
+  GRACEFUL_SHUTDOWN: 0xffff0000,
+  LLGR_STALE: 0xffff0006,
+  NO_LLGR: 0xffff0007,
+  BLACKHOLE: 0xffff029a,
+  NO_EXPORT: 0xffffff01,
+  NO_ADVERTISE: 0xffffff02,
+  NO_EXPORT_SUBCONFED: 0xffffff03,
+} as const

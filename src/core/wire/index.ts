@@ -8,6 +8,7 @@ export {
 export { encodeAttributes } from './attributes/encode.ts'
 export type { AttributeContext, EncodeContext, Reach, Unreach } from './attributes/spec.ts'
 export { ATTRIBUTES, type AttributeRow } from './attributes/table.ts'
+export { asPathText, communityTexts } from './attributes/text.ts'
 export {
   afiSafiOf,
   checkNlri,
@@ -30,6 +31,7 @@ export { encodeKeepalive, Framer, HEADER_OCTETS } from './framer.ts'
 export {
   CAPABILITY_CODES,
   CEASE,
+  COMMUNITIES,
   ERROR_CODES,
   ERROR_NAMES,
   FLAG,
@@ -51,6 +53,7 @@ export {
   insideHardReset,
   SHUTDOWN_TEXT_MAX,
   shutdownText,
+  tooManyPrefixes,
 } from './notification.ts'
 export { namedCapability, RESTART_SECONDS_MAX, STALE_SECONDS_MAX } from './open/capabilities.ts'
 export { BGP_VERSION, decodeOpen, encodeCapabilities, encodeOpen } from './open/open.ts'

@@ -100,8 +100,6 @@ const REACH_OCTETS = 9
 /** Octets of the longest prefix with its length. */
 const PREFIX_OCTETS: Readonly<Record<Family, number>> = { ipv4: 5, ipv6: 17 }
 
-const NO_EXPORT = 0xffffff01
-
 /**
  * Applies one set of rules. Outcomes of the program and sources of reflected routes are its forms.
  */
@@ -156,8 +154,7 @@ export class RulesExporter implements Exporter {
   /** The rules on octets; undefined where they must be applied to decoded attributes. */
   #makeFromOctets(set: AttributeSetId, source: PeerId): OutSetId | undefined {
     const { sets, peers } = this.#tables
-    const { kind, clusterId, path, onlyToCustomer } = this.#rules
-    if (kind !== PEER_KINDS.EXTERNAL && isUncontained(sets.facts[set]!)) return undefined
+    const { clusterId, path, onlyToCustomer } = this.#rules
     const record = sets.record(set)
     const inReach = record[0]!
     const rule = this.#nextHop
@@ -197,7 +194,7 @@ export class RulesExporter implements Exporter {
     const { path, program } = this.#rules
     const left =
       path === undefined
-        ? contained(received, sets.facts[set]!)
+        ? received
         : withoutMed({ ...received, asPath: outsidePath(received.asPath ?? [], path) })
     const judged = outcome === UNCHANGED ? left : program.apply(outcome, left)
     const sent =
@@ -208,7 +205,7 @@ export class RulesExporter implements Exporter {
 
   /**
    * RFC 4271 §9.2: nothing from internal peers to internal ones; RFC 4456 §6; RFC 1997
-   * "Well-known"; RFC 7999 §3.2; RFC 9234 §5; RFC 9494 §4.3, whose exception for internal peers
+   * "Well-known"; RFC 9234 §5; RFC 9494 §4.3, whose exception for internal peers
    * (§4.6) is optional, and left out.
    */
   #mayPass(from: number, facts: number): boolean {
@@ -300,24 +297,11 @@ function withoutMed(attributes: PathAttributes): PathAttributes {
 
 /** Facts that keep a route from peers with these rules. */
 function stops({ kind, onlyToCustomer, takesStale }: ExportRules): number {
-  const outside = FACTS.NO_EXPORT | FACTS.NO_EXPORT_SUBCONFED | FACTS.BLACKHOLE
+  const outside = FACTS.NO_EXPORT | FACTS.NO_EXPORT_SUBCONFED
   return (
     FACTS.NO_ADVERTISE |
     (kind === PEER_KINDS.EXTERNAL ? outside : 0) |
     (onlyToCustomer.stops ? FACTS.HAS_OTC : 0) |
     (takesStale ? 0 : FACTS.LLGR_STALE)
   )
-}
-
-/** True for BLACKHOLE without a word that keeps it inside. NO_ADVERTISE never comes here. */
-const isUncontained = (facts: number): boolean =>
-  (facts & (FACTS.BLACKHOLE | FACTS.NO_EXPORT)) === FACTS.BLACKHOLE
-
-/**
- * RFC 7999 §3.2: whoever receives BLACKHOLE "SHOULD add the NO_ADVERTISE or NO_EXPORT community",
- * so that routers of our AS that do not know it keep it inside, too.
- */
-function contained(attributes: PathAttributes, facts: number): PathAttributes {
-  if (!isUncontained(facts)) return attributes
-  return { ...attributes, communities: [...(attributes.communities ?? []), NO_EXPORT] }
 }
