@@ -86,9 +86,12 @@ export function compareBytes(left: Uint8Array, right: Uint8Array): number {
 
 /** fe80::/10: an address that means something on one link only. RFC 4291 §2.5.6. */
 export function isLinkLocal(address: Address): boolean {
-  if (!address.includes(':')) return false
-  const bytes = addressBytes(address)
-  return bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
+  return address.includes(':') && isLinkLocalAt(addressBytes(address), 0)
+}
+
+/** The same for the IPv6 address at `bytes[at]`. Allocates nothing. */
+export function isLinkLocalAt(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0xfe && (bytes[at + 1]! & 0xc0) === 0x80
 }
 
 /** An address that a host may have: not unspecified, not multicast, not class E, not loopback. */

@@ -12,6 +12,7 @@ export {
   formatAddress,
   formatQuad,
   isLinkLocal,
+  isLinkLocalAt,
   isUnicast,
   parseAddress,
   parseQuad,

@@ -6,6 +6,7 @@ import {
   compareAddresses,
   familyOf,
   formatAddress,
+  isLinkLocal,
   isUnicast,
 } from '../net/index.ts'
 import type { NextHopId } from './rows.ts'
@@ -20,8 +21,8 @@ type Key = number | string
 /** A next hop that some attribute set names. */
 interface NextHop {
   readonly address: Address
-  /** the second address of an IPv6 next hop. RFC 2545 §3 */
-  readonly linkLocal: Address | undefined
+  /** what the kernel is to use: a link-local address where we know its link. RFC 2545 §3 */
+  readonly way: FibNextHop
   readonly key: Key
   references: number
 }
@@ -49,6 +50,9 @@ export interface GroupListener {
   dropGroup(id: GroupId): void
 }
 
+/** Links that have a number: it is two octets of a record. */
+const LINKS_MAX = 65_535
+
 /** No group: the destination is not installed. */
 export const NO_GROUP = -1 as GroupId
 
@@ -70,6 +74,8 @@ export class NextHops {
   readonly #single: (Group | undefined)[] = []
   readonly #idle = new Set<Group>()
   #own: ReadonlySet<Address> = new Set()
+  /** names of links by number; 0 is none */
+  readonly #links: string[] = ['']
   readonly #resolutions = new Map<Address, Resolution>()
 
   /** 1 where a path through the next hop may be used. Read by the decision. */
@@ -88,7 +94,20 @@ export class NextHops {
     return this.#groupByKey.size - this.#idle.size
   }
 
-  /** The row of the next hop at `bytes[at]`, 4, 16 or 32 octets, with one more reference. */
+  /**
+   * The number of the link that has this name; 0 where there is no room for another. Numbers are
+   * never given back: a node has few links.
+   */
+  link(name: string): number {
+    const known = this.#links.indexOf(name)
+    if (known > 0) return known
+    return this.#links.length > LINKS_MAX ? 0 : this.#links.push(name) - 1
+  }
+
+  /**
+   * The row of the next hop at `bytes[at]`, 4, 16 or 32 octets, or 2 more with the number of a link;
+   * with one more reference.
+   */
   hold(bytes: Uint8Array, at: number, octets: number): NextHopId {
     const key = keyOf(bytes, at, octets)
     const found = this.#byKey.get(key)
@@ -97,12 +116,11 @@ export class NextHops {
       return found
     }
     const id = this.#free.pop() ?? (this.#rows.length as NextHopId)
-    const wide = octets === 32
-    const address = formatAddress(bytes.subarray(at, at + (wide ? 16 : octets)))
-    const linkLocal = wide ? formatAddress(bytes.subarray(at + 16, at + 32)) : undefined
-    this.#rows[id] = { address, linkLocal, key, references: 1 }
+    const address = formatAddress(bytes.subarray(at, at + Math.min(octets, 16)))
+    const way = this.#wayOf(address, bytes.subarray(at, at + octets))
+    this.#rows[id] = { address, way, key, references: 1 }
     this.#byKey.set(key, id)
-    this.#judge(id, address)
+    this.#judge(id, this.#row(id))
     return id
   }
 
@@ -129,7 +147,7 @@ export class NextHops {
     this.#own = addresses
     let changed = false
     for (const [id, row] of this.#rows.entries())
-      if (row !== undefined && this.#judge(id, row.address)) changed = true
+      if (row !== undefined && this.#judge(id, row)) changed = true
     return changed
   }
 
@@ -143,13 +161,14 @@ export class NextHops {
     else this.#resolutions.set(address, resolution)
     let changed = false
     for (const [id, row] of this.#rows.entries())
-      if (row?.address === address && this.#judge(id, address)) changed = true
+      if (row?.address === address && this.#judge(id, row)) changed = true
     return changed
   }
 
   /** Why paths through a next hop are not eligible; for people. */
   whyNot(id: NextHopId): string {
-    const { address } = this.#row(id)
+    const { address, way } = this.#row(id)
+    if (isLost(way)) return `nobody says which link the next hop ${address} is on`
     if (!isUnicast(address)) return `no host has the next hop ${address}`
     if (this.#own.has(address)) return 'the next hop is this node'
     const why = this.#resolutions.get(address)?.why ?? 'it is not resolved'
@@ -204,8 +223,19 @@ export class NextHops {
 
   /** True when the next hop of row `hop` is in a group. For people: compares addresses. */
   isIn(group: number, hop: number): boolean {
-    const address = this.#rows[hop]?.address
-    return this.#groups[group]?.hops.some(each => each.address === address) ?? false
+    const row = this.#rows[hop]
+    return (
+      row !== undefined && (this.#groups[group]?.hops.some(way => isSame(way, row.way)) ?? false)
+    )
+  }
+
+  /** A link-local address counts only where its link is known: RFC 4291 §2.5.6. */
+  #wayOf(address: Address, octets: Uint8Array): FibNextHop {
+    const name =
+      octets.length % 16 === 2 ? this.#links[word16(octets, octets.length - 2)] : undefined
+    if (name === undefined) return { address, weight: 1 }
+    const last = octets.subarray(octets.length - 18, octets.length - 2)
+    return { address: formatAddress(last), interface: name, weight: 1 }
   }
 
   #singleGroup(id: NextHopId): Group {
@@ -219,13 +249,12 @@ export class NextHops {
 
   #manyGroup(ids: readonly NextHopId[]): Group {
     const rows = ids.map(id => this.#row(id))
-    rows.sort((a, b) => compareAddresses(a.address, b.address))
-    const distinct = rows.filter((row, at) => at === 0 || row.address !== rows[at - 1]!.address)
-    const key = distinct.map(row => row.address).join(' ')
+    const ways = rows.map(({ way }) => way).sort(compareWays)
+    const hops = ways.filter((way, at) => at === 0 || !isSame(way, ways[at - 1]!))
+    const key = hops.map(hop => `${hop.address} ${hop.interface ?? ''}`).join(' ')
     const known = this.#groupByKey.get(key)
     if (known !== undefined) return known
     const id = this.#freeGroups.pop() ?? groupId(this.#groups.length)
-    const hops = distinct.map((row): FibNextHop => ({ address: row.address, weight: 1 }))
     const group: Group = { id, hops, key, references: 0 }
     this.#groups[id] = group
     this.#groupByKey.set(key, group)
@@ -233,15 +262,16 @@ export class NextHops {
   }
 
   /** RFC 4271 §6.3: "syntactically correct" and a host's; not one of ours. */
-  #isUsable(address: Address): boolean {
+  #isUsable({ address, way }: NextHop): boolean {
+    if (isLost(way)) return false
     const eligible = this.#resolutions.get(address)?.eligible ?? true
     return eligible && isUnicast(address) && !this.#own.has(address)
   }
 
   /** Writes down what the decision reads of a next hop. True when that is something else now. */
-  #judge(id: number, address: Address): boolean {
-    const eligible = this.#isUsable(address) ? 1 : 0
-    const metric = this.#resolutions.get(address)?.metric ?? 0
+  #judge(id: number, row: NextHop): boolean {
+    const eligible = this.#isUsable(row) ? 1 : 0
+    const metric = this.#resolutions.get(row.address)?.metric ?? 0
     const changed = this.eligible[id] !== eligible || this.metric[id] !== metric
     this.eligible[id] = eligible
     this.metric[id] = metric
@@ -274,4 +304,19 @@ export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array
 function keyOf(bytes: Uint8Array, at: number, octets: number): Key {
   if (octets !== 4) return bytes.subarray(at, at + octets).join('.')
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+}
+
+function word16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!
+}
+
+/** A link-local address, on nobody knows which link. */
+const isLost = (way: FibNextHop): boolean => way.interface === undefined && isLinkLocal(way.address)
+
+const isSame = (left: FibNextHop, right: FibNextHop): boolean =>
+  left.address === right.address && left.interface === right.interface
+
+function compareWays(left: FibNextHop, right: FibNextHop): number {
+  const [one = '', other = ''] = [left.interface, right.interface]
+  return compareAddresses(left.address, right.address) || (one < other ? -1 : one > other ? 1 : 0)
 }

@@ -5,9 +5,9 @@ import type { FibFeed } from './export/fib-feed.ts'
 import type { Exports } from './export/groups.ts'
 import type { Completion } from './inbound/completion.ts'
 import { Importer, type Verdict } from './inbound/import.ts'
+import type { Limits } from './inbound/limits.ts'
 import { type RefreshMark, refreshMarkOf } from './inbound/refresh.ts'
 import type { Retention } from './inbound/retention.ts'
-import type { Limits } from './inbound/limits.ts'
 import type { Neighbours } from './neighbours.ts'
 import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
@@ -105,7 +105,8 @@ export class Pipeline {
     const { link } = peer
     if (link === undefined) return 0
     const { id, external, bounds } = peer
-    const sender = { id, external, bounds, negotiated: link.negotiated }
+    const { interface: name } = peer.config.transport ?? {}
+    const sender = { id, external, bounds, negotiated: link.negotiated, interface: name }
     let rows = 0
     // an end of something may have begun a sweep, which what follows waits for
     while (rows < budget && peer.sweeping.size === 0) {

@@ -154,6 +154,8 @@ export interface PathAttributes {
   readonly nextHop?: Address
   /** the second address of an IPv6 next hop. RFC 2545 §3 */
   readonly linkLocalNextHop?: Address
+  /** not of the wire: on which of our links a link-local next hop is, by a number of the tables */
+  readonly nextHopLink?: number
   readonly med?: number
   readonly localPref?: number
   readonly atomicAggregate?: true

@@ -1,7 +1,7 @@
 /** Which next hops a route may have, before anybody asks the kernel. */
 import test from 'ava'
 import { address, addressBytes } from '../../../src/core/net/index.ts'
-import { NextHops } from '../../../src/core/rib/index.ts'
+import { type GroupListener, NextHops } from '../../../src/core/rib/index.ts'
 
 const OWN = address('10.0.0.1')
 
@@ -22,7 +22,6 @@ const eligible = test.macro<[string, boolean]>({
 
 test(eligible, '10.0.0.2', true)
 test(eligible, '2001:db8::1', true)
-test(eligible, 'fe80::1', true)
 test(eligible, OWN, false)
 test(eligible, '0.0.0.0', false)
 test(eligible, '127.0.0.1', false)
@@ -31,3 +30,35 @@ test(eligible, '255.255.255.255', false)
 test(eligible, '::1', false)
 test(eligible, '::', false)
 test(eligible, 'ff02::1', false)
+
+const LINK_LOCAL = addressBytes(address('fe80::1'))
+const GLOBAL = addressBytes(address('2001:db8::1'))
+const silent: GroupListener = { group: () => {}, dropGroup: () => {} }
+
+/** What the kernel is told of a next hop that was received as `octets`. */
+function wayOf(hops: NextHops, octets: readonly number[]) {
+  const id = hops.hold(Uint8Array.from(octets), 0, octets.length)
+  const [way] = hops.hopsOf(hops.holdGroup([id], 1, silent))
+  return { way, eligible: hops.eligible[id] === 1, why: hops.whyNot(id) }
+}
+
+test('a link-local next hop counts where its link is known, and is another one on another link', t => {
+  const hops = new NextHops()
+  const lost = wayOf(hops, [...LINK_LOCAL])
+  t.false(lost.eligible)
+  t.is(lost.why, 'nobody says which link the next hop fe80::1 is on')
+  const links = ['eth0', 'eth1'].map(name => [0, hops.link(name)])
+  const [first, second] = links.map(link => wayOf(hops, [...LINK_LOCAL, ...link]))
+  t.like(first, { way: { address: address('fe80::1'), interface: 'eth0' }, eligible: true })
+  t.like(second, { way: { address: address('fe80::1'), interface: 'eth1' }, eligible: true })
+  t.is(hops.link('eth0'), links[0]![1]!, 'a name has one number')
+})
+
+test('of two addresses the link-local one is used where its link is known, the global one elsewhere', t => {
+  const hops = new NextHops()
+  const link = hops.link('eth0')
+  const both = [...GLOBAL, ...LINK_LOCAL]
+  t.deepEqual(wayOf(hops, both).way, { address: address('2001:db8::1'), weight: 1 })
+  const { way } = wayOf(hops, [...both, 0, link])
+  t.deepEqual(way, { address: address('fe80::1'), interface: 'eth0', weight: 1 })
+})

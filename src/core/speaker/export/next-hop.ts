@@ -1,5 +1,12 @@
-import type { Prefix } from '../../net/index.ts'
-import { type Address, addressBytes, type Family, familyOf, prefixParts } from '../../net/index.ts'
+import {
+  type Address,
+  addressBytes,
+  type Family,
+  familyOf,
+  isLinkLocalAt,
+  type Prefix,
+  prefixParts,
+} from '../../net/index.ts'
 import { nextHopOctets } from '../../rib/index.ts'
 import type { PathAttributes } from '../../wire/index.ts'
 
@@ -59,7 +66,7 @@ export class NextHopRule {
   stays(bytes: Uint8Array, at: number, octets: number): boolean {
     const { family, extended, keeps } = this.#choice
     if (octets === 4 ? family !== 'ipv4' : family === 'ipv4' && !extended) return false
-    if (octets === 16 && bytes[at] === 0xfe && (bytes[at + 1]! & 0xc0) === 0x80) return false
+    if (octets === 16 && isLinkLocalAt(bytes, at)) return false
     return keeps || (this.#shared !== undefined && isThirdParty(this.#shared, bytes, at, octets))
   }
 
