@@ -22,6 +22,7 @@ import type { SessionCounters, SessionError, SessionOptions } from '../../src/co
 import type {
   ExportOptions,
   ImportRules,
+  LimitSnapshot,
   PathSnapshot,
   PeerConfig,
   PeerRange,
@@ -260,6 +261,15 @@ const counters = record<SessionCounters>({
   established: count,
 })
 
+const attributes = {
+  nextHop: address,
+  asPath: text,
+  origin: fc.constantFrom('IGP', 'EGP', 'incomplete'),
+  localPref: word32,
+  med: word32,
+  communities: few(text),
+} as const
+
 const pathSnapshot = record<PathSnapshot>(
   {
     from: text,
@@ -267,14 +277,11 @@ const pathSnapshot = record<PathSnapshot>(
     best: fc.boolean(),
     multipath: fc.boolean(),
     reason: text,
-    nextHop: address,
-    asPath: text,
-    origin: fc.constantFrom('IGP', 'EGP', 'incomplete'),
-    localPref: word32,
-    med: word32,
-    communities: few(text),
+    refused: fc.constant(true),
+    received: record<AttributesSnapshot>(attributes, ['nextHop', 'localPref', 'med']),
+    ...attributes,
   },
-  ['pathId', 'reason', 'nextHop', 'localPref', 'med'],
+  ['pathId', 'reason', 'refused', 'received', 'nextHop', 'localPref', 'med'],
 )
 
 const routeSnapshot = record<RouteSnapshot>({ prefix, paths: few(pathSnapshot) })
@@ -317,10 +324,24 @@ const sessionSnapshot = record<SessionSnapshot>(
         advertised: small,
       }),
     ),
+    limits: few(
+      record<LimitSnapshot>({
+        which: fc.constantFrom('received', 'accepted', 'announced'),
+        family,
+        count: small,
+        most: small,
+        action: fc.constantFrom('warn', 'block', 'restart', 'disable'),
+        standing: fc.constantFrom('within', 'near', 'passed'),
+        left: count,
+      }),
+    ),
+    suspended: record<NonNullable<SessionSnapshot['suspended']>>({ why: text, until: time }, [
+      'until',
+    ]),
     faults: record({ discarded: count, withdrawn: count, reset: count }),
     lastError: sessionError,
   },
-  ['negotiated', 'staleUntil', 'lastError'],
+  ['suspended', 'negotiated', 'staleUntil', 'lastError'],
 )
 
 /** What a speaker may hold. */

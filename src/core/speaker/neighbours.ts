@@ -16,6 +16,7 @@ import {
   type RouteRefresh,
 } from '../wire/index.ts'
 import { byAddress, type PeerChange } from './configure.ts'
+import type { Suspension } from './inbound/limits.ts'
 import { INBOUND_OCTETS_MAX, type Link, Peer, sessionConfig } from './peer.ts'
 import type { PeerConfig, SpeakerConfig, SpeakerOutput } from './types.ts'
 
@@ -134,7 +135,10 @@ export class Neighbours {
     const peer = this.#byName.get(config.name)
     if (peer === undefined) return
     if (resets) this.#restart(peer, config, speaker, `${fields.join(', ')} changed`, now)
-    else peer.config = config
+    else {
+      peer.config = config
+      this.#resume(peer, now)
+    }
   }
 
   /** Who we are has changed: a new session for a peer. */
@@ -210,10 +214,20 @@ export class Neighbours {
     this.schedule(peer)
   }
 
+  /** Ends the session of a peer, whose routes go. None begins before the suspension is over. */
+  suspend(peer: Peer, farewell: Notification, suspension: Suspension, now: Millis): void {
+    this.#now = now
+    peer.session.stop(farewell, now)
+    this.#listener.forget(peer)
+    peer.suspended = suspension
+    this.schedule(peer)
+  }
+
   /** Ends every session; none begins again. */
   stop(text: string, now: Millis): void {
     this.#now = now
     for (const peer of this.#byName.values()) {
+      peer.suspended = undefined
       peer.session.stop(cease(CEASE.ADMINISTRATIVE_SHUTDOWN, text), now)
       this.schedule(peer)
     }
@@ -241,6 +255,10 @@ export class Neighbours {
         any = true
         this.#listener.expired(peer, now)
       }
+      if (peer.suspended !== undefined && peer.suspended.until <= now) {
+        any = true
+        this.#resume(peer, now)
+      }
       if (peer.session.deadline() <= now) {
         any = true
         peer.session.tick(now)
@@ -251,7 +269,8 @@ export class Neighbours {
 
   /** A deadline of a peer may be earlier than it was. */
   schedule(peer: Peer): void {
-    const at = millis(Math.min(peer.session.deadline(), peer.staleUntil))
+    const { session, staleUntil, suspended } = peer
+    const at = millis(Math.min(session.deadline(), staleUntil, suspended?.until ?? NEVER))
     if (at >= peer.scheduled) return
     peer.scheduled = at
     this.#deadlines.push({ at, peer })
@@ -283,9 +302,19 @@ export class Neighbours {
     this.#now = now
     peer.session.stop(cease(CEASE.OTHER_CONFIGURATION_CHANGE), now)
     this.#listener.forget(peer)
+    peer.suspended = undefined
     peer.config = config
     peer.session = this.#session(peer, config, speaker)
     this.#output.note({ code: 'PEER_RESET', peer: config.name, why })
+    peer.session.start(now)
+    this.schedule(peer)
+  }
+
+  /** A suspended peer may have a session again. */
+  #resume(peer: Peer, now: Millis): void {
+    if (peer.suspended === undefined) return
+    this.#now = now
+    peer.suspended = undefined
     peer.session.start(now)
     this.schedule(peer)
   }

@@ -1,6 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
 import type { SessionError, State } from '../session/index.ts'
+import type { PrefixLimit, PrefixLimits } from './types.ts'
 
 /** What the core of the BGP half reports: facts, that the edge makes lines of. */
 

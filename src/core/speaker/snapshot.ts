@@ -22,6 +22,7 @@ import {
 } from '../rib/index.ts'
 import { asPathText, communityTexts, type PathAttributes } from '../wire/index.ts'
 import type { Exports } from './export/groups.ts'
+import type { Limits } from './inbound/limits.ts'
 import type { Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type {
@@ -43,6 +44,7 @@ export interface Subject {
   readonly byId: ReadonlyMap<PeerId, Peer>
   readonly tables: Tables
   readonly exports: Readonly<Record<Family, Exports>>
+  readonly limits: Limits
 }
 
 /** The whole of it. O(peers + rows of the tables + routes listed). */
@@ -81,8 +83,8 @@ export function lookUp(subject: Subject, target: Prefix | Address): readonly Rou
   return row < 0 ? [] : routesOf(subject, locRib, [row])
 }
 
-function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
-  const { config, session, link } = peer
+function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSnapshot {
+  const { config, session, link, suspended } = peer
   return {
     name: config.name,
     address: config.address,
@@ -114,6 +116,21 @@ function sessionOf(peer: Peer, { tables, exports }: Subject): SessionSnapshot {
       best: tables.locRibs[family].bestCount(peer.id),
       advertised: exports[family].advertised(peer.id),
     })),
+    limits: peer.standings.map(({ which, family, limit, near, passed }) => ({
+      which,
+      family,
+      count: limits.count(peer, which, family),
+      most: limit.most,
+      action: limit.action,
+      standing: passed ? 'passed' : near ? 'near' : 'within',
+      left: which === 'announced' ? 0 : (peer.bounds.get(family)?.left ?? 0),
+    })),
+    ...(suspended && {
+      suspended: {
+        why: suspended.why,
+        ...(suspended.until !== NEVER && { until: suspended.until }),
+      },
+    }),
     faults: { ...peer.faults },
     ...(session.lastError && { lastError: session.lastError }),
   }

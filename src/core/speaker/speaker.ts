@@ -24,6 +24,7 @@ import { notesOnExport, rulesFor } from './export/membership.ts'
 import type { ExportRules } from './export/rules.ts'
 import { ImportRules } from './inbound/acceptance.ts'
 import { Completion } from './inbound/completion.ts'
+import { Limits } from './inbound/limits.ts'
 import { askForRefresh, takeRefresh, whyNoRefresh } from './inbound/refresh.ts'
 import { Retention } from './inbound/retention.ts'
 import { Neighbours } from './neighbours.ts'
@@ -71,6 +72,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   readonly #fib: FibFeed
   readonly #neighbours: Neighbours
   readonly #pipeline: Pipeline
+  readonly #limits: Limits
   readonly #completion: Completion
   readonly #retention: Retention
   readonly #programs = new Programs()
@@ -116,6 +118,12 @@ export class Speaker implements Engine<SpeakerEvent> {
           takeRefresh(peer, message, { exports: this.#exports, neighbours: this.#neighbours }),
       },
     })
+    this.#limits = new Limits({
+      tables: this.#tables,
+      exports: this.#exports,
+      note: note => output.note(note),
+      suspend: (...how) => this.#neighbours.suspend(...how),
+    })
     this.#pipeline = new Pipeline({
       output,
       tables: this.#tables,
@@ -124,6 +132,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       neighbours: this.#neighbours,
       completion: this.#completion,
       retention: this.#retention,
+      limits: this.#limits,
     })
   }
 
@@ -181,6 +190,7 @@ export class Speaker implements Engine<SpeakerEvent> {
       case 'Tick':
         if (now >= this.#waitsUntil) this.#waitNoLonger(now)
         if (neighbours.tick(now)) this.#version++
+        this.#limits.look(now)
         return
       case 'Stop':
         this.#stopped = true
@@ -200,7 +210,8 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   deadline(): Millis {
     const { asksAt } = this.#completion
-    return millis(Math.min(this.#neighbours.deadline, asksAt, this.#waitsUntil))
+    const { deadline } = this.#limits
+    return millis(Math.min(this.#neighbours.deadline, asksAt, this.#waitsUntil, deadline))
   }
 
   /** What the speaker is and holds. O(rows of the tables); allocates for what it lists. */
@@ -247,7 +258,14 @@ export class Speaker implements Engine<SpeakerEvent> {
     const config = this.#config ?? NOT_CONFIGURED
     const peers = config.peers.flatMap(({ name }) => this.#neighbours.named(name) ?? [])
     const { byId } = this.#neighbours
-    return { config, peers, byId, tables: this.#tables, exports: this.#exports }
+    return {
+      config,
+      peers,
+      byId,
+      tables: this.#tables,
+      exports: this.#exports,
+      limits: this.#limits,
+    }
   }
 
   // ---- configuration
@@ -346,6 +364,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     this.#importRules.assign(peer, this.#config ?? NOT_CONFIGURED)
     peer.met = true
     this.#retention.up(peer, link, same, now)
+    this.#limits.begin(peer)
     this.#own()
     const { session } = peer
     const member = {
@@ -362,6 +381,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   #down(peer: Peer, last: Link, kept: boolean, now: Millis): void {
     for (const family of FAMILIES) this.#exports[family].leave(peer.id)
     this.#pipeline.lose(peer)
+    this.#limits.end(peer)
     this.#retention.down(peer, last, kept, now)
     this.#own()
   }
@@ -380,6 +400,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     const { link } = peer
     if (link === undefined) return
     peer.said.clear()
+    this.#limits.begin(peer)
     for (const family of link.negotiated.families)
       this.#exports[family].move(peer.id, this.#rules(peer, link, family))
   }

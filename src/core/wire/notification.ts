@@ -1,4 +1,6 @@
 import { invariant } from '../base/index.ts'
+import type { Family } from '../net/index.ts'
+import { FAMILY_SPECS, familyOfAfiSafi } from './families.ts'
 import { MESSAGE_MAX, notification, resetFault } from './fault.ts'
 import { HEADER_OCTETS, newMessage } from './framer.ts'
 import { CEASE, ERROR_CODES, ERROR_NAMES, HEADER_ERROR, MESSAGE_TYPES } from './iana.ts'
@@ -53,6 +55,22 @@ export function cease(subcode: number, text = ''): Notification {
 }
 
 /**
+ * The Cease of a peer that has said, or would be sent, more than `most` prefixes of a family.
+ * RFC 4486 §4: AFI, SAFI and that number are its data.
+ */
+export function tooManyPrefixes(family: Family, most: number): Notification {
+  const { afi, safi } = FAMILY_SPECS[family]
+  const data = new Uint8Array(LIMIT_OCTETS)
+  new DataView(data.buffer).setUint16(0, afi)
+  data[2] = safi
+  new DataView(data.buffer).setUint32(3, most)
+  return notification(ERROR_CODES.CEASE, CEASE.MAXIMUM_NUMBER_OF_PREFIXES_REACHED, data)
+}
+
+/** What a Cease of too many prefixes says beside that: RFC 4486 §4. */
+const LIMIT_OCTETS = 7
+
+/**
  * `reason` as a Hard Reset: the peer is not to keep our routes. RFC 8538 §3.1: code, subcode and
  * data of the reason are the data. Cut where they do not fit.
  */
@@ -77,7 +95,7 @@ export function describeNotification(from: Notification): string {
   const line = `${known.name}, ${known.subcodes[from.subcode] ?? `subcode ${from.subcode}`}`
   const reason = insideHardReset(from)
   const hard = reason !== undefined && insideHardReset(reason) === undefined
-  const text = hard ? describeNotification(reason) : shutdownText(from)
+  const text = hard ? describeNotification(reason) : shutdownText(from) || limitText(from)
   return text === '' ? line : `${line}: ${text}`
 }
 
@@ -93,6 +111,15 @@ export function shutdownText(from: Notification): string {
   if (length === undefined || length === 0 || length > from.data.length - 1) return ''
   const text = new TextDecoder().decode(from.data.subarray(1, 1 + length))
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]+/gu, ' ').trim()
+}
+
+/** `at most 1000 of ipv4`, from a Cease of too many prefixes; empty where it does not say. */
+function limitText({ code, subcode, data }: Notification): string {
+  if (code !== ERROR_CODES.CEASE || subcode !== CEASE.MAXIMUM_NUMBER_OF_PREFIXES_REACHED) return ''
+  if (data.length !== LIMIT_OCTETS) return ''
+  const view = new DataView(data.buffer, data.byteOffset, data.length)
+  const family = familyOfAfiSafi(view.getUint16(0), view.getUint8(2))
+  return family === undefined ? '' : `at most ${view.getUint32(3)} of ${family}`
 }
 
 function carriesText(subcode: number): boolean {

@@ -55,6 +55,15 @@ function lineOf(note: SpeakerNote): Line {
       const text = 'routes that the peer did not repeat in time go'
       return { level: 'warn', text, fields: { peer, routes } }
     }
+    case 'PREFIX_LIMIT_NEAR':
+    case 'PREFIX_LIMIT_PASSED': {
+      const { peer, which, family, count, most, action } = note
+      const near = note.code === 'PREFIX_LIMIT_NEAR'
+      const text = near
+        ? `${count} of at most ${most} ${family} prefixes are ${which}`
+        : `the limit of ${most} ${family} prefixes ${which} is passed: ${BEYOND[action]}`
+      return { level: 'warn', text, fields: { peer, which, family, count, most, action } }
+    }
     case 'CONNECTION_REFUSED':
       return { level: 'warn', text: note.why, fields: { remote: note.remote } }
     case 'UPDATE_FAULT': {
@@ -88,6 +97,14 @@ function lineOf(note: SpeakerNote): Line {
       return note satisfies never
   }
 }
+
+/** What becomes of a session that has passed a limit. */
+const BEYOND = {
+  warn: 'it goes on all the same',
+  block: 'further ones are left out',
+  restart: 'the session ends, and begins again later',
+  disable: 'the session ends until its configuration changes',
+} as const
 
 function describe(error: SessionError): string {
   if (error.direction === 'local') return `the session ended: ${error.text}`

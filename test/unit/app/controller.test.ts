@@ -86,6 +86,7 @@ const SESSION: SpeakerSnapshot['sessions'][number] = {
     established: 1,
   },
   prefixes: [],
+  limits: [],
   faults: { discarded: 0, withdrawn: 0, reset: 0 },
 }
 

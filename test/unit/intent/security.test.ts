@@ -174,6 +174,7 @@ const session = (name: string, state: State): SessionSnapshot => ({
     established: 0,
   },
   prefixes: [],
+  limits: [],
   faults: { discarded: 0, withdrawn: 0, reset: 0 },
 })
 

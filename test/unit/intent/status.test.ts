@@ -71,6 +71,7 @@ const session: SessionSnapshot = {
   },
   counters,
   prefixes: [{ family: 'ipv4', received: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 }],
+  limits: [],
   faults: { discarded: 1, withdrawn: 2, reset: 3 },
   lastError: {
     direction: 'received',

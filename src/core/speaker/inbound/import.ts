@@ -7,7 +7,6 @@ import {
   NO_SET,
   type PeerId,
   RECORD_OCTETS_MAX,
-  writeNextHop,
 } from '../../rib/index.ts'
 import {
   type AttributeContext,
@@ -31,6 +30,7 @@ import {
   updateFault,
 } from '../../wire/index.ts'
 import type { Tables } from '../tables.ts'
+import { type Bound, putBounded } from './bounded.ts'
 
 /**
  * UPDATEs into the Adj-RIBs-In.
@@ -46,8 +46,8 @@ export interface Sender {
   readonly id: PeerId
   readonly external: boolean
   readonly negotiated: Negotiated
-  /** the link that its session is bound to: link-local next hops are on it */
-  readonly interface: string | undefined
+  /** how many routes it may have; none where it may have any number */
+  readonly bounds: ReadonlyMap<Family, Bound>
 }
 
 /** What an UPDATE did. One object for all calls. */
@@ -174,21 +174,16 @@ export class Importer {
    * asked.
    */
   #known(update: Update, reach: Reach | undefined, from: Sender): AttributeSetId {
-    if (reach !== undefined && !isAgreed(reach, from)) return NO_SET
-    const length = this.#compose(update, reach, from)
+    const length = this.#compose(update, reach)
     return this.#tables.sets.find(this.#record.buffer, length, contextOf(from))
   }
 
-  #linkOf({ interface: name }: Sender): number {
-    return name === undefined ? 0 : this.#tables.nextHops.link(name)
-  }
-
   /** Writes the record of these octets; returns its length. */
-  #compose({ attributes }: Update, reach: Reach | undefined, from: Sender): number {
+  #compose({ attributes }: Update, reach: Reach | undefined): number {
     const record = this.#record
     record.reset()
-    if (reach === undefined) record.u8(0)
-    else writeNextHop(reach.nextHop, this.#linkOf(from), record)
+    record.u8(reach?.nextHop.length ?? 0)
+    if (reach !== undefined) record.put(reach.nextHop)
     const at = locateReach(attributes)
     if (at.reachStart < 0 && at.unreachStart < 0) {
       record.put(attributes)
@@ -247,11 +242,10 @@ export class Importer {
       return NO_SET
     }
     const { sets } = this.#tables
-    const link = this.#linkOf(from)
-    const set = sets.intern(link === 0 ? attributes : { ...attributes, nextHopLink: link })
+    const set = sets.intern(attributes)
     if (set === NO_SET) verdict.full = true
     else if (clean)
-      sets.remember(this.#record.buffer, this.#compose(update, reach, from), contextOf(from), set)
+      sets.remember(this.#record.buffer, this.#compose(update, reach), contextOf(from), set)
     return set
   }
 
@@ -285,7 +279,11 @@ export class Importer {
     // RFC 4760 §7: routes of a family that was not agreed on are not looked at
     if (!from.negotiated.families.includes(family)) return
     const locRib = this.#tables.locRibs[family]
-    if (from.negotiated.addPathReceive.includes(family))
+    const bound = from.bounds.get(family)
+    if (bound !== undefined && set !== NO_SET) {
+      const identified = from.negotiated.addPathReceive.includes(family)
+      putBounded(locRib, nlri, from.id, { set, bound, identified }, verdict)
+    } else if (from.negotiated.addPathReceive.includes(family))
       putIdentified(locRib, nlri, from.id, set, verdict)
     else if (set === NO_SET) withdraw(locRib, nlri, from.id)
     else if (!announce(locRib, nlri, from.id, set)) verdict.full = true
@@ -392,12 +390,7 @@ const familyIn = ({ afi, safi }: Reach | Unreach): Family | undefined => familyO
 const contextFor = ({ external, negotiated }: Sender): AttributeContext => ({
   ebgp: external,
   fourOctetAs: negotiated.fourOctetAs,
-  extendedNextHop: negotiated.extendedNextHop,
 })
-
-/** False for the IPv6 next hop of IPv4 routes that was not agreed on. RFC 8950 §4 */
-const isAgreed = (reach: Reach, { negotiated }: Sender): boolean =>
-  reach.nextHop.length === 4 || negotiated.extendedNextHop || familyIn(reach) !== 'ipv4'
 
 const contextOf = ({ external, negotiated }: Sender): number =>
   attributeContext({ external, fourOctetAs: negotiated.fourOctetAs })

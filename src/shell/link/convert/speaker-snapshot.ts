@@ -1,12 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { SessionError, State } from '../../../core/session/index.ts'
 import type {
+  AttributesSnapshot,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
   SpeakerSnapshot,
 } from '../../../core/speaker/index.ts'
 import type {
+  AttributesSnapshot as AttributesMessage,
   SessionError as ErrorMessage,
   NegotiatedSnapshot,
   PathSnapshot as PathMessage,
@@ -105,6 +107,8 @@ function toSession(session: SessionSnapshot) {
     ...optional('staleUntil', session.staleUntil, same),
     counters: { ...session.counters },
     prefixes: session.prefixes.map(counts => ({ ...counts })),
+    limits: session.limits.map(limit => ({ ...limit })),
+    ...optional('suspended', session.suspended, suspended => ({ ...suspended })),
     faults: { ...session.faults },
     ...optional('lastError', session.lastError, error => ({ ...error })),
   }
@@ -130,6 +134,19 @@ function fromSession(message: SessionMessage): SessionSnapshot {
       endOfRib: counts.endOfRib,
       best: counts.best,
       advertised: counts.advertised,
+    })),
+    limits: message.limits.map(limit => ({
+      which: word(['received', 'accepted', 'announced'], limit.which),
+      family: family(limit.family),
+      count: limit.count,
+      most: limit.most,
+      action: word(['warn', 'block', 'restart', 'disable'], limit.action),
+      standing: word(['within', 'near', 'passed'], limit.standing),
+      left: limit.left,
+    })),
+    ...optional('suspended', message.suspended, ({ why, until }) => ({
+      why,
+      ...optional('until', until, time),
     })),
     faults: { discarded, withdrawn, reset },
     ...optional('lastError', message.lastError, fromError),
@@ -178,8 +195,12 @@ function fromError(message: ErrorMessage): SessionError {
   }
 }
 
-function toPath(path: PathSnapshot) {
-  return { ...path, communities: [...path.communities] }
+function toPath({ received, ...path }: PathSnapshot) {
+  return {
+    ...path,
+    communities: [...path.communities],
+    ...optional('received', received, said => ({ ...said, communities: [...said.communities] })),
+  }
 }
 
 function fromPath(message: PathMessage): PathSnapshot {
@@ -189,6 +210,15 @@ function fromPath(message: PathMessage): PathSnapshot {
     best: message.best,
     multipath: message.multipath,
     ...optional('reason', message.reason, same),
+    ...(message.refused && { refused: true }),
+    ...optional('received', message.received, fromAttributes),
+    ...fromAttributes(message),
+  }
+}
+
+/** Of a path, or of what was received of it: the fields have the same names. */
+function fromAttributes(message: Omit<AttributesMessage, '$typeName'>): AttributesSnapshot {
+  return {
     ...optional('nextHop', message.nextHop, address),
     asPath: message.asPath,
     origin: word(['IGP', 'EGP', 'incomplete'], message.origin),
