@@ -7,6 +7,7 @@ import {
   NO_SET,
   type PeerId,
   RECORD_OCTETS_MAX,
+  writeNextHop,
 } from '../../rib/index.ts'
 import {
   type AttributeContext,
@@ -46,6 +47,8 @@ export interface Sender {
   readonly id: PeerId
   readonly external: boolean
   readonly negotiated: Negotiated
+  /** the link that its session is bound to: link-local next hops are on it */
+  readonly interface: string | undefined
   /** how many routes it may have; none where it may have any number */
   readonly bounds: ReadonlyMap<Family, Bound>
 }
@@ -174,16 +177,21 @@ export class Importer {
    * asked.
    */
   #known(update: Update, reach: Reach | undefined, from: Sender): AttributeSetId {
-    const length = this.#compose(update, reach)
+    if (reach !== undefined && !isAgreed(reach, from)) return NO_SET
+    const length = this.#compose(update, reach, from)
     return this.#tables.sets.find(this.#record.buffer, length, contextOf(from))
   }
 
+  #linkOf({ interface: name }: Sender): number {
+    return name === undefined ? 0 : this.#tables.nextHops.link(name)
+  }
+
   /** Writes the record of these octets; returns its length. */
-  #compose({ attributes }: Update, reach: Reach | undefined): number {
+  #compose({ attributes }: Update, reach: Reach | undefined, from: Sender): number {
     const record = this.#record
     record.reset()
-    record.u8(reach?.nextHop.length ?? 0)
-    if (reach !== undefined) record.put(reach.nextHop)
+    if (reach === undefined) record.u8(0)
+    else writeNextHop(reach.nextHop, this.#linkOf(from), record)
     const at = locateReach(attributes)
     if (at.reachStart < 0 && at.unreachStart < 0) {
       record.put(attributes)
@@ -242,10 +250,11 @@ export class Importer {
       return NO_SET
     }
     const { sets } = this.#tables
-    const set = sets.intern(attributes)
+    const link = this.#linkOf(from)
+    const set = sets.intern(link === 0 ? attributes : { ...attributes, nextHopLink: link })
     if (set === NO_SET) verdict.full = true
     else if (clean)
-      sets.remember(this.#record.buffer, this.#compose(update, reach), contextOf(from), set)
+      sets.remember(this.#record.buffer, this.#compose(update, reach, from), contextOf(from), set)
     return set
   }
 
@@ -390,7 +399,12 @@ const familyIn = ({ afi, safi }: Reach | Unreach): Family | undefined => familyO
 const contextFor = ({ external, negotiated }: Sender): AttributeContext => ({
   ebgp: external,
   fourOctetAs: negotiated.fourOctetAs,
+  extendedNextHop: negotiated.extendedNextHop,
 })
+
+/** False for the IPv6 next hop of IPv4 routes that was not agreed on. RFC 8950 §4 */
+const isAgreed = (reach: Reach, { negotiated }: Sender): boolean =>
+  reach.nextHop.length === 4 || negotiated.extendedNextHop || familyIn(reach) !== 'ipv4'
 
 const contextOf = ({ external, negotiated }: Sender): number =>
   attributeContext({ external, fourOctetAs: negotiated.fourOctetAs })
