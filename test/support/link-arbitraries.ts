@@ -20,6 +20,7 @@ import {
 import type { Action, Match, Policy, Term } from '../../src/core/policy/index.ts'
 import type { SessionCounters, SessionError, SessionOptions } from '../../src/core/session/index.ts'
 import type {
+  AttributesSnapshot,
   ExportOptions,
   ImportRules,
   LimitSnapshot,

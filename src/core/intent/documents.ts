@@ -192,6 +192,7 @@ export interface RouteDocument {
   readonly kernel: 'installed' | 'pending' | 'failed' | 'stale' | 'blackhole' | 'absent' | 'unknown'
   /** what the kernel answered, or why its side of it is not known */
   readonly kernelError?: string
+  /** in answers of the API that name one prefix it may be a path that is not used, the first one */
   readonly best: PathDocument
   /** how many paths there are, the best included */
   readonly pathsTotal: number
@@ -199,8 +200,8 @@ export interface RouteDocument {
   readonly paths?: readonly PathDocument[]
 }
 
-/** One path of a destination. */
-export interface PathDocument {
+/** One path of a destination, with the attributes that it counts by. */
+export interface PathDocument extends AttributesDocument {
   readonly from: string
   /** by which the peer names it, where it sends several paths of a prefix. RFC 7911 */
   readonly pathId?: number
@@ -209,6 +210,14 @@ export interface PathDocument {
   readonly multipath: boolean
   /** why it is not the best */
   readonly reason?: string
+  /** import rules do not let it be a candidate; the reason is theirs */
+  readonly refused?: true
+  /** what the peer said, where import rules have changed it */
+  readonly received?: AttributesDocument
+}
+
+/** Attributes of a path. */
+export interface AttributesDocument {
   readonly nextHop?: string
   readonly asPath: string
   readonly origin: string

@@ -4,6 +4,7 @@ import type { DataplaneSnapshot } from '../dataplane/index.ts'
 import { formatQuad, prefixParts } from '../net/index.ts'
 import type { SessionError } from '../session/index.ts'
 import type {
+  AttributesSnapshot,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
@@ -12,6 +13,7 @@ import type {
 import {
   type AgentDocument,
   type AgentMode,
+  type AttributesDocument,
   type Instant,
   type KernelDocument,
   type LastDocument,
@@ -242,6 +244,8 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
       if (route.paths[0]?.from === 'local' && blackholes.has(route.prefix)) return 'blackhole'
       return known?.state ?? 'absent'
     }
+    // it may be that the last path has just gone, or was refused
+    if (!route.paths.some(path => path.best)) continue
     const document = routeDocument(route, {
       node: facts.node,
       kernel: state(),
@@ -252,12 +256,15 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
   return documents
 }
 
-/** One destination; undefined where it has no path any more. */
+/**
+ * One destination; undefined where it has no path any more. Without a path that is used, the first
+ * of those that are not stands for it.
+ */
 export function routeDocument(
   route: RouteSnapshot,
   place: Pick<RouteDocument, 'node' | 'kernel' | 'kernelError'>,
 ): RouteDocument | undefined {
-  const best = route.paths.find(path => path.best)
+  const best = route.paths.find(path => path.best) ?? route.paths[0]
   if (best === undefined) return undefined
   const used = route.paths.filter(path => path.best || path.multipath)
   return {
@@ -281,12 +288,20 @@ export function pathDocument(path: PathSnapshot): PathDocument {
     best: path.best,
     multipath: path.multipath,
     ...(path.reason === undefined ? {} : { reason: path.reason }),
-    ...(path.nextHop === undefined ? {} : { nextHop: path.nextHop }),
-    asPath: path.asPath,
-    origin: path.origin,
-    ...(path.localPref === undefined ? {} : { localPref: path.localPref }),
-    ...(path.med === undefined ? {} : { med: path.med }),
-    communities: path.communities,
+    ...(path.refused === undefined ? {} : { refused: path.refused }),
+    ...(path.received === undefined ? {} : { received: attributesDocument(path.received) }),
+    ...attributesDocument(path),
+  }
+}
+
+function attributesDocument(attributes: AttributesSnapshot): AttributesDocument {
+  return {
+    ...(attributes.nextHop === undefined ? {} : { nextHop: attributes.nextHop }),
+    asPath: attributes.asPath,
+    origin: attributes.origin,
+    ...(attributes.localPref === undefined ? {} : { localPref: attributes.localPref }),
+    ...(attributes.med === undefined ? {} : { med: attributes.med }),
+    communities: attributes.communities,
   }
 }
 

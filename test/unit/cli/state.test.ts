@@ -332,6 +332,26 @@ test('one route tells the rule that each path lost by', async t => {
   t.regex(printed, /^ .*Mesh_b +65001 65002 .*lost: AS_PATH length$/m)
 })
 
+test('what import rules refuse or change is told beside what the peer said', async t => {
+  const { best } = routeDocument()
+  const { asPath, origin } = best
+  const paths = [
+    {
+      ...best,
+      localPref: 50,
+      communities: ['no-export'],
+      received: { asPath, origin, communities: [] },
+    },
+    { ...best, from: 'Mesh_a', best: false, refused: true, reason: 'AS_SET in AS_PATH' } as const,
+  ]
+  const routes = [routeDocument({ pathsTotal: 2, paths })]
+  const agent = agentOf({ agent: agentDocument(), routes })
+  const { printed } = await run(['routes', '10.200.1.0/24'], { agent })
+  t.regex(printed, /^\* .* 50 +- +no-export +best$/m)
+  t.regex(printed, /^ .*Mesh_a .*refused: AS_SET in AS_PATH$/m)
+  t.regex(printed, /^Global_10_240_0_1 said: pref -, communities -$/m)
+})
+
 test('from the store, an address takes the longest prefix that holds it', async t => {
   const taken = async (asked: string): Promise<string[]> => {
     const { printed } = await run(['routes', asked, '-o', 'json'], { store: cluster() })

@@ -1,4 +1,4 @@
-import type { PathDocument, RouteDocument } from '../../../core/intent/index.ts'
+import type { AttributesDocument, PathDocument, RouteDocument } from '../../../core/intent/index.ts'
 import type { Terminal } from '../../../shell/terminal/index.ts'
 import { type Column, count, facts, paint, table } from '../output.ts'
 import { kernelMood } from './health.ts'
@@ -57,7 +57,14 @@ export function describeRoute(terminal: Terminal, route: RouteDocument): string 
     ['Next hops', nextHops(route)],
     ['Paths', pathsFact(route)],
   ])
-  return [`${route.prefix} at ${route.node}`, heading, '', pathTable(terminal, paths)].join('\n')
+  const said = paths.flatMap(receivedText)
+  return [
+    `${route.prefix} at ${route.node}`,
+    heading,
+    '',
+    pathTable(terminal, paths),
+    ...(said.length === 0 ? [] : ['', ...said]),
+  ].join('\n')
 }
 
 function pathsFact(route: RouteDocument): string {
@@ -68,6 +75,7 @@ function pathsFact(route: RouteDocument): string {
 }
 
 function pathTable(terminal: Terminal, paths: readonly PathDocument[]): string {
+  const communities: Column<PathDocument> = { heading: 'COMMUNITIES', text: communitiesText }
   return table<PathDocument>(
     terminal,
     [
@@ -77,6 +85,7 @@ function pathTable(terminal: Terminal, paths: readonly PathDocument[]): string {
       { heading: 'AS PATH', text: path => path.asPath || '-' },
       { heading: 'PREF', text: path => String(path.localPref ?? '-') },
       { heading: 'MED', text: path => String(path.med ?? '-') },
+      ...(paths.some(path => path.communities.length > 0) ? [communities] : []),
       { heading: 'WHY', text: verdict, yields: true },
     ],
     paths,
@@ -91,5 +100,24 @@ const pathFrom = ({ from, pathId }: PathDocument): string =>
 
 function verdict(path: PathDocument): string {
   if (path.best) return 'best'
+  if (path.refused) return `refused: ${path.reason ?? '?'}`
   return path.multipath ? `used beside it; ${path.reason ?? ''}` : `lost: ${path.reason ?? '?'}`
+}
+
+const communitiesText = ({ communities }: AttributesDocument): string =>
+  communities.join(' ') || '-'
+
+/** What import rules have changed, as the peer had it. */
+function receivedText(path: PathDocument): string[] {
+  const { received } = path
+  if (received === undefined) return []
+  const texts = (from: AttributesDocument): string[] => [
+    `AS path ${from.asPath || '-'}`,
+    `pref ${from.localPref ?? '-'}`,
+    `MED ${from.med ?? '-'}`,
+    `communities ${communitiesText(from)}`,
+  ]
+  const counted = texts(path)
+  const changed = texts(received).filter((text, at) => text !== counted[at])
+  return changed.length === 0 ? [] : [`${pathFrom(path)} said: ${changed.join(', ')}`]
 }
