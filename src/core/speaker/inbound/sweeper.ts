@@ -115,8 +115,9 @@ export class Sweeper {
       const source = adj.next(sweep.walk, sweep.what === 'stale' ? 'stale' : 'all')
       if (source === undefined) break
       const row = sweep.walk.row as PrefixId
-      const last = locRib.source(source).get(row)
-      locRib.put(source, row, sweep.what === 'mark' ? this.#longLived.of(last) : NO_SET)
+      const marks = sweep.what === 'mark'
+      const set = marks ? this.#longLived.of(locRib.source(source).get(row)) : NO_SET
+      locRib.put(source, row, set)
     }
     return done
   }
