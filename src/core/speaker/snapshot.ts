@@ -178,8 +178,13 @@ function routesOf(subject: Subject, locRib: LocRib, rows: readonly PrefixId[]): 
 interface Ranked {
   /** the best, then those that lost by the last rule, last what is not eligible */
   readonly rank: number
+  /** those of one rank: in the order of their peers' addresses, then of their identifiers */
+  readonly address: number
   readonly path: PathSnapshot
 }
+
+const byRank = (a: Ranked, b: Ranked): number =>
+  a.rank - b.rank || a.address - b.address || (a.path.pathId ?? 0) - (b.path.pathId ?? 0)
 
 function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly PathSnapshot[] {
   const { columns } = locRib
@@ -198,6 +203,7 @@ function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly Path
     const refused = locRib.acceptances.whyRefused(source, row, received)
     const reason = refused || reasonOf(subject, accepted, eligible, loss)
     ranked.push({
+      address: subject.tables.peers.rank[source]!,
       rank: isBest ? Number.NEGATIVE_INFINITY : eligible ? -loss : 0,
       path: pathOf(
         subject,
@@ -212,7 +218,7 @@ function pathsOf(subject: Subject, locRib: LocRib, row: PrefixId): readonly Path
       ),
     })
   })
-  return ranked.sort((a, b) => a.rank - b.rank).map(({ path }) => path)
+  return ranked.sort(byRank).map(({ path }) => path)
 }
 
 /** In the class of the best, and its next hop in the group that is installed. */
