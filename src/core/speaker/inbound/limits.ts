@@ -77,30 +77,28 @@ export class Limits {
     return millis(earliest)
   }
 
-  /** The session of a peer is up, or its limits have changed. */
+  /** The session of a peer is up, or its configuration has changed. */
   begin(peer: Peer): void {
     const { link, config } = peer
-    peer.standings = []
+    const { standings: before } = peer
     const left = new Map([...peer.bounds].map(([family, bound]) => [family, bound.left]))
-    peer.bounds.clear()
-    if (link === undefined || config.limits === undefined) {
-      this.end(peer)
-      return
-    }
+    this.end(peer)
+    if (link === undefined) return
+    const { limits = {} } = config
     for (const family of link.negotiated.families) {
       for (const which of ['received', 'accepted', 'announced'] as const) {
-        const limit = config.limits[which]
-        if (limit === undefined) continue
-        peer.standings.push({ which, family, limit, near: false, passed: false })
+        const limit = limits[which]
+        if (limit !== undefined) peer.standings.push(standing({ which, family, limit }, before))
       }
-      const received = blocking(config.limits.received)
-      const accepted = blocking(config.limits.accepted)
+      const received = blocking(limits.received)
+      const accepted = blocking(limits.accepted)
+      const leftOut = left.get(family) ?? 0
       if (Math.min(received, accepted) < Number.POSITIVE_INFINITY)
-        peer.bounds.set(family, { received, accepted, left: left.get(family) ?? 0 })
-      // what an earlier limit left out there may be room for now
-      else if ((left.get(family) ?? 0) > 0) this.#ask(peer, family)
+        peer.bounds.set(family, { received, accepted, left: leftOut })
+      // there is room for all of it now
+      else if (leftOut > 0) this.#ask(peer, family)
     }
-    this.#limited.add(peer)
+    if (peer.standings.length > 0) this.#limited.add(peer)
   }
 
   /** Its session is down. */
@@ -206,6 +204,17 @@ export class Limits {
       this.count(peer, 'accepted', family) < accepted
     )
   }
+}
+
+/** One that begins, with the notes that were made of it before where it is as it was. */
+function standing(
+  begins: Pick<Standing, 'which' | 'family' | 'limit'>,
+  before: readonly Standing[],
+): Standing {
+  const { which, family, limit } = begins
+  const known = before.find(each => each.which === which && each.family === family)
+  const same = known !== undefined && known.limit.most === limit.most
+  return { ...begins, near: same && known.near, passed: same && known.passed }
 }
 
 /** How many may be taken where a limit blocks. */
