@@ -20,10 +20,12 @@ import {
   type SpeakerOutput,
 } from '../../../src/core/speaker/index.ts'
 import {
+  type AttributeContext,
   type Capability,
   checkNlri,
   decodeAttributes,
   decodeOpen,
+  EXTENDED_MESSAGE_MAX,
   encodeAttributes,
   encodeKeepalive,
   encodeOpen,
@@ -266,6 +268,7 @@ export class Scripted {
       ...toldBy(body, {
         ebgp: this.config.peerAs !== LOCAL_AS,
         fourOctetAs: this.#fourOctetAs,
+        extendedNextHop: true,
         addPath: this.#hearsPaths,
       }),
     )
@@ -403,20 +406,26 @@ export function updateOf(
   prefixes: readonly Prefix[],
   path?: number,
 ): Uint8Array {
-  const builder = new UpdateBuilder(4096, path !== undefined)
+  const builder = new UpdateBuilder(EXTENDED_MESSAGE_MAX, path !== undefined)
   const family = prefixParts(prefixes[0]!).family
   if (attributes === undefined) builder.withdraw(family)
   else {
-    const writer = new Writer(4096)
+    const writer = new Writer(EXTENDED_MESSAGE_MAX)
     encodeAttributes(attributes, { fourOctetAs: true }, writer)
-    const nextHop = family === 'ipv6' ? addressBytes(attributes.nextHop!) : new Uint8Array(0)
-    builder.announce(family, writer.bytes(), nextHop)
+    builder.announce(family, writer.bytes(), nextHopInReach(attributes))
   }
   for (const each of prefixes) {
     const { bytes, length } = prefixParts(each)
     if (!builder.add(bytes, 0, length, path)) throw new Error('an UPDATE of a test fits a message')
   }
   return builder.finish()
+}
+
+/** The next hop as MP_REACH_NLRI has it: nothing for an IPv4 one, which is in NEXT_HOP. */
+function nextHopInReach({ nextHop, linkLocalNextHop }: PathAttributes): Uint8Array {
+  if (nextHop === undefined || !nextHop.includes(':')) return new Uint8Array(0)
+  const second = linkLocalNextHop === undefined ? [] : addressBytes(linkLocalNextHop)
+  return Uint8Array.of(...addressBytes(nextHop), ...second)
 }
 
 function openIn(body: Uint8Array): Open {
@@ -434,7 +443,7 @@ function refreshIn(body: Uint8Array): Told {
 /** What an UPDATE says to a peer whose session has agreed on this. */
 export function toldBy(
   body: Uint8Array,
-  { addPath, ...context }: { ebgp: boolean; fourOctetAs: boolean; addPath: boolean },
+  { addPath, ...context }: AttributeContext & { addPath: boolean },
 ): Told[] {
   const update = splitUpdate(body)
   if ('remedy' in update) throw new Error(update.why)

@@ -1,44 +1,14 @@
 import test from 'ava'
 import { address, prefix } from '../../../src/core/net/index.ts'
 import type { PeerConfig } from '../../../src/core/speaker/index.ts'
-import type { PathAttributes } from '../../../src/core/wire/index.ts'
-import { Bench, LOCAL, LOCAL_AS, type Scripted, type Told } from './bench.ts'
+import { Bench, LOCAL, LOCAL_AS } from './bench.ts'
+import { ends, sequence, told } from './ends.ts'
 
 /** What is sent to whom, and how it is changed on the way. */
 
 const P = prefix('10.1.0.0/16')
 const P6 = prefix('2001:db8:1::/48')
 const INSIDE = Number(LOCAL_AS)
-
-interface Ends {
-  readonly from: Scripted
-  readonly to: Scripted
-  readonly bench: Bench
-}
-
-function ends(
-  fromAs: number,
-  toAs: number,
-  { from = {}, to = {} }: { from?: Partial<PeerConfig>; to?: Partial<PeerConfig> } = {},
-): Ends {
-  const bench = new Bench()
-  const sender = bench.peer('from', fromAs, from)
-  const receiver = bench.peer('to', toAs, to)
-  bench.configure()
-  sender.up()
-  receiver.up()
-  receiver.news()
-  return { bench, from: sender, to: receiver }
-}
-
-/** The attributes that the receiver was told; undefined for nothing. */
-function told({ to }: Ends): PathAttributes | undefined {
-  const news: Told[] = to.news()
-  const [first] = news
-  return first !== undefined && 'announced' in first ? first.attributes : undefined
-}
-
-const sequence = (...asns: number[]) => ({ type: 'sequence' as const, asns })
 
 test('external to external: our AS in front, next hop our own, MED and LOCAL_PREF left out', t => {
   const all = ends(65001, 65002)
