@@ -1,6 +1,6 @@
 /** Which next hops a route may have, before anybody asks the kernel. */
 import test from 'ava'
-import { address, addressBytes } from '../../../src/core/net/index.ts'
+import { type Address, address, addressBytes } from '../../../src/core/net/index.ts'
 import { type GroupListener, NextHops } from '../../../src/core/rib/index.ts'
 
 const OWN = address('10.0.0.1')
@@ -61,4 +61,31 @@ test('of two addresses the link-local one is used where its link is known, the g
   t.deepEqual(wayOf(hops, both).way, { address: address('2001:db8::1'), weight: 1 })
   const { way } = wayOf(hops, [...both, 0, link])
   t.deepEqual(way, { address: address('fe80::1'), interface: 'eth0', weight: 1 })
+})
+
+test('what is known of an address holds for next hops that come later, until it is not known any more', t => {
+  const hops = new NextHops()
+  const [there, later] = ['10.0.0.2', '10.0.0.3'].map(address)
+  const hold = (of: Address) => hops.hold(addressBytes(of), 0, 4)
+  const id = hold(there!)
+  t.deepEqual([hops.eligible[id], hops.metric[id]], [1, 0])
+  t.true(hops.resolve(there!, { eligible: true, metric: 20, why: '' }))
+  t.false(hops.resolve(there!, { eligible: true, metric: 20, why: '' }), 'equal means silent')
+  t.deepEqual([hops.eligible[id], hops.metric[id]], [1, 20])
+  t.false(hops.resolve(later!, { eligible: false, metric: 0, why: 'no route' }), 'no path names it')
+  const other = hold(later!)
+  t.is(hops.eligible[other], 0)
+  t.is(hops.whyNot(other), 'next hop 10.0.0.3: no route')
+  t.true(hops.resolve(later!, undefined))
+  t.true(hops.resolve(there!, undefined))
+  t.deepEqual([hops.eligible[other], hops.metric[id]], [1, 0])
+})
+
+test('an address of ours is no next hop, however it is reached', t => {
+  const hops = new NextHops()
+  const id = hops.hold(addressBytes(OWN), 0, 4)
+  hops.own(new Set([OWN]))
+  hops.resolve(OWN, { eligible: true, metric: 1, why: '' })
+  t.is(hops.eligible[id], 0)
+  t.is(hops.whyNot(id), 'the next hop is this node')
 })
