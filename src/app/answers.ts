@@ -48,7 +48,22 @@ export function answersOf(agent: Knowledge): AgentAnswers {
     },
     routes: async asked =>
       asked === undefined ? routeDocuments(agent.facts) : await lookup(agent, asked),
+    refresh: peer => refresh(agent, peer),
   }
+}
+
+/** As of the last round; a session that has gone since then says so itself. */
+async function refresh({ facts, speaker }: Knowledge, asked: string): Promise<readonly string[]> {
+  const address = parseAddress(asked)
+  const names = (facts.speaker?.sessions ?? [])
+    .filter(session => session.name === asked || session.address === address)
+    .map(({ name }) => name)
+  if (names.length === 0) throw new ApiError('API_INVALID', `there is no peer ${asked}`)
+  for (const name of names) {
+    const why = await speaker.refresh(name)
+    if (why !== undefined) throw new ApiError('API_INVALID', `${name} cannot be asked: ${why}`)
+  }
+  return names
 }
 
 async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]> {

@@ -69,6 +69,11 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     configure: command => configurer.configure(command),
     snapshot: () => engine.snapshot(now()),
     lookup: target => speaker.lookup(target),
+    refresh: peer => {
+      const why = speaker.whyNoRefresh(peer)
+      if (why === undefined) deliver({ type: 'Refresh', peer })
+      return why
+    },
   })
   return {
     close: async reason => {

@@ -34,6 +34,10 @@ const ANSWERS: AgentAnswers = {
     if (asked === '192.0.2.1') throw new Error('no link')
     return [{ ...route, paths: [route.best] }]
   },
+  refresh: async peer => {
+    if (peer === 'nobody') throw new ApiError('API_INVALID', 'there is no peer nobody')
+    return [peer]
+  },
 }
 
 async function serve(t: ExecutionContext, answers: AgentAnswers = ANSWERS): Promise<string> {
@@ -56,6 +60,14 @@ test('the documents cross the socket unchanged', async t => {
   t.deepEqual(await client?.sessions(), [session])
   t.deepEqual(await client?.routes(undefined), [route])
   t.deepEqual(await client?.routes('10.200.1.0/24'), [{ ...route, paths: [route.best] }])
+})
+
+test('a peer can be asked to say all again', async t => {
+  const client = await connectApi(await serve(t))
+  if (client === undefined) return t.fail('nobody answers')
+  t.deepEqual(await client.refresh('10.240.0.1'), ['10.240.0.1'])
+  const error = await t.throwsAsync(client.refresh('nobody'), { instanceOf: ApiError })
+  t.like(error, { code: 'API_INVALID', message: 'there is no peer nobody' })
 })
 
 test('what does not apply is absent on both sides', async t => {

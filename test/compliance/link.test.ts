@@ -60,6 +60,7 @@ class SpeakerSide {
         return this.snapshot
       },
       lookup: target => [{ prefix: prefix(target), paths: [] }],
+      refresh: peer => (peer === 'a' ? undefined : 'there is no such peer'),
     })
     return this
   }
@@ -144,6 +145,12 @@ test('replies come to the requests that they belong to', async t => {
   for (const [at, target] of targets.entries())
     t.deepEqual(answers[at], [{ prefix: prefix(target), paths: [] }])
   t.deepEqual(answers.at(-1), snapshot)
+})
+
+test('a peer is asked to say all again, or it is said why not', async t => {
+  const { link } = await speakerLink(t)
+  t.is(await link.refresh('a'), undefined)
+  t.is(await link.refresh('b'), 'there is no such peer')
 })
 
 test('every intent and every snapshot cross the link of the dataplane unchanged', async t => {

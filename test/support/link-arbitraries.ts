@@ -316,14 +316,18 @@ const sessionSnapshot = record<SessionSnapshot>(
     staleUntil: time,
     counters,
     prefixes: few(
-      record({
-        family,
-        received: small,
-        stale: small,
-        endOfRib: fc.boolean(),
-        best: small,
-        advertised: small,
-      }),
+      record<SessionSnapshot['prefixes'][number]>(
+        {
+          family,
+          received: small,
+          stale: small,
+          longLivedUntil: time,
+          endOfRib: fc.boolean(),
+          best: small,
+          advertised: small,
+        },
+        ['longLivedUntil'],
+      ),
     ),
     limits: few(
       record<LimitSnapshot>({

@@ -136,8 +136,10 @@ export interface SessionDocument {
     readonly family: string
     /** accepted from the peer */
     readonly received: number
-    /** of those, not repeated since it went away */
+    /** of those, not repeated since it went away, or began to say all again */
     readonly stale: number
+    /** when the stale ones, which are a last resort by now, go. RFC 9494 */
+    readonly longLivedUntil?: Instant
     /** the peer has said all that it has */
     readonly endOfRib: boolean
     /** of those, best here */

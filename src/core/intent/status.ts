@@ -192,7 +192,10 @@ export function sessionDocument(
     ...(session.staleUntil === undefined
       ? {}
       : { staleUntil: instant(session.staleUntil, epochOffset) }),
-    prefixes: session.prefixes,
+    prefixes: session.prefixes.map(({ longLivedUntil: until, ...counts }) => ({
+      ...counts,
+      ...(until !== undefined && { longLivedUntil: instant(until, epochOffset) }),
+    })),
     counters: {
       established: counters.established,
       messagesReceived: counters.messagesIn,

@@ -26,12 +26,14 @@ export interface AgentAnswers {
   sessions(): Promise<readonly SessionDocument[]>
   /** Best routes; of one prefix or address, each with all its paths. */
   routes(asked: string | undefined): Promise<readonly RouteDocument[]>
+  /** Has the peers of an address, or of a name, say all again; answers the names. RFC 2918 */
+  refresh(peer: string): Promise<readonly string[]>
 }
 
 /** The agent does not answer, or not in a way that this version understands. */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
-  /** `invalid` is the asker's fault: what was asked is neither a prefix nor an address */
+  /** `invalid` is the asker's fault: there is no such thing, or it cannot do what was asked */
   readonly code: 'API_UNREACHABLE' | 'API_FAILED' | 'API_INVALID'
 
   constructor(code: ApiError['code'], message: string, options?: ErrorOptions) {

@@ -49,6 +49,7 @@ export async function connectApi(socketPath: string): Promise<AgentClient | unde
         const { routes } = document(ListRoutesResponseSchema, answer, hasRoutes)
         return prefix === undefined ? routes.map(({ paths: _, ...route }) => route) : routes
       }),
+    refresh: peer => ask(async () => (await client.refreshPeer({ peer })).peers),
     close: async () => {},
   }
 }

@@ -11,6 +11,7 @@ import {
   GetStatusResponseSchema,
   ListPeersResponseSchema,
   ListRoutesResponseSchema,
+  RefreshPeerResponseSchema,
 } from './generated/api_pb.ts'
 
 /**
@@ -66,6 +67,10 @@ function addRoutes(router: ConnectRouter, answers: AgentAnswers): void {
     listRoutes: request =>
       answer(ListRoutesResponseSchema, async () => ({
         routes: await answers.routes(request.prefix),
+      })),
+    refreshPeer: request =>
+      answer(RefreshPeerResponseSchema, async () => ({
+        peers: await answers.refresh(request.peer),
       })),
   })
 }

@@ -91,6 +91,16 @@ export class SpeakerLink {
     return body.value.routes.map(fromRoute)
   }
 
+  /**
+   * Has a peer say all again. Answers why it was not asked; undefined where it was. Rejects with
+   * `LinkError`.
+   */
+  async refresh(peer: string): Promise<string | undefined> {
+    const { body } = await this.#link.ask(request({ case: 'refresh', value: { peer } }))
+    if (body.case !== 'refresh') throw new LinkError('LINK_MESSAGE', 'not the reply to a refresh')
+    return body.value.why
+  }
+
   /** Ends the link; the speaker goes on as it was told. */
   close(): void {
     this.#link.close()
@@ -104,6 +114,8 @@ export interface SpeakerServerOptions {
   configure(command: SpeakerCommand): void
   snapshot(): SpeakerSnapshot
   lookup(target: Prefix | Address): readonly RouteSnapshot[]
+  /** why the peer was not asked; undefined where it was */
+  refresh(peer: string): string | undefined
 }
 
 /** The speaker's end: listens until closed. Rejects when it cannot. */
@@ -131,6 +143,10 @@ export function serveSpeaker(options: SpeakerServerOptions): Promise<Listener> {
             const { id, target } = body.value
             const routes = options.lookup(fromTarget(target)).map(toRoute)
             return channel.send(reply({ case: 'lookup', value: { id, routes } }))
+          }
+          case 'refresh': {
+            const why = options.refresh(body.value.peer)
+            return channel.send(reply({ case: 'refresh', value: why === undefined ? {} : { why } }))
           }
           case 'hello':
           case undefined:

@@ -175,6 +175,7 @@ class Stage {
       configure: command => this.commands.push(command),
       snapshot: () => this.speaker,
       lookup: () => this.found,
+      refresh: () => undefined,
     })
     await until(() => this.controller.speaker.isUp, 'the speaker is linked')
   }

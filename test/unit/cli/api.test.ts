@@ -25,6 +25,7 @@ test('what the API answers prints as what the agent holds', async t => {
     state: async () => state,
     sessions: async () => state.sessions,
     routes: async () => routes,
+    refresh: async peer => [peer],
   })
   const server = createServer(socket => api.accept(socket))
   await new Promise<void>(resolve => server.listen(path, resolve))

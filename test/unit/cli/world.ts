@@ -146,6 +146,7 @@ export function agentOf(answers: {
     state: async () => ({ node: agent.node, agent, sessions, ...(kernel ? { kernel } : {}) }),
     sessions: async () => sessions,
     routes: async () => routes,
+    refresh: async peer => [peer],
     close: async () => {},
   }
 }

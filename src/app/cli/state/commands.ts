@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander'
-import type { SessionDocument } from '../../../core/intent/index.ts'
 import { type Address, type Prefix, parseAddress, parseNetwork } from '../../../core/net/index.ts'
 import type { Terminal } from '../../../shell/terminal/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
@@ -8,20 +7,26 @@ import { type Format, printAs, withOutput } from '../output.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { troubles } from './health.ts'
 import { type OpenState, openState, type StateOptions } from './open.ts'
-import { describeSession, tabulateSessions } from './peers.ts'
+import { describeSession, isCalled, tabulateSessions } from './peers.ts'
+import { refreshCommand } from './refresh.ts'
 import { describeRoute, tabulateRoutes } from './routes.ts'
 import type { NodeState } from './source.ts'
 import { describeNode, tabulateNodes } from './status.ts'
 
-/** `martlet status | peers | routes`: what nodes do now. */
+/** `martlet status | peers | routes | refresh`: what nodes do now. */
 
 interface Options extends StateOptions {
   readonly output: Format
 }
 
-/** The three commands. */
+/** The commands. */
 export function stateCommands(surroundings: Surroundings): readonly Command[] {
-  return [statusCommand(surroundings), peersCommand(surroundings), routesCommand(surroundings)]
+  return [
+    statusCommand(surroundings),
+    peersCommand(surroundings),
+    routesCommand(surroundings),
+    refreshCommand(surroundings),
+  ]
 }
 
 const WHO =
@@ -97,9 +102,6 @@ async function peers(
   )
   remarkSilence(terminal, states)
 }
-
-const isCalled = (session: SessionDocument, asked: string): boolean =>
-  session.name === asked || session.peerAddress === (parseAddress(asked) ?? asked)
 
 const WHICH_ROUTES =
   'Without a prefix: the best routes inside the cluster’s pools. With a prefix: every path of ' +

@@ -1,4 +1,5 @@
 import type { SessionDocument } from '../../../core/intent/index.ts'
+import { parseAddress } from '../../../core/net/index.ts'
 import type { Terminal } from '../../../shell/terminal/index.ts'
 import { age, type Column, count, deadline, facts, moment, paint, since, table } from '../output.ts'
 import { peerType, sessionInfo, sessionMood, sessionSummary } from './health.ts'
@@ -55,6 +56,10 @@ const peerAddress = ({ peerAddress, peerPort }: SessionDocument): string => {
   return peerAddress.includes(':') ? `[${peerAddress}]:${peerPort}` : `${peerAddress}:${peerPort}`
 }
 
+/** Whether `asked` names a session, or is the address of its peer. */
+export const isCalled = (session: SessionDocument, asked: string): boolean =>
+  session.name === asked || session.peerAddress === (parseAddress(asked) ?? asked)
+
 /** One session in full. */
 export function describeSession(terminal: Terminal, session: SessionDocument, now: Date): string {
   const state = paint(terminal, sessionMood(session.state), session.state)
@@ -74,7 +79,7 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
       ]),
     ],
     ['Negotiated', negotiatedFacts(session)],
-    ['Prefixes', prefixTable(terminal, session)],
+    ['Prefixes', prefixTable(terminal, session, now)],
     ['Messages', messageTable(terminal, session)],
     ['Faults in UPDATEs', faultFacts(session)],
   ]
@@ -128,14 +133,19 @@ function restartText(
   ].join(', ')
 }
 
-function prefixTable(terminal: Terminal, { prefixes }: SessionDocument): string {
+function prefixTable(terminal: Terminal, { prefixes }: SessionDocument, now: Date): string {
   if (prefixes.length === 0) return 'none'
+  // RFC 9494: stale ones of a peer that has been away for long
+  const lastResort = ({ longLivedUntil: until }: (typeof prefixes)[number]): string =>
+    until === undefined ? 'no' : `until ${deadline(until, now)}`
+  const isKept = prefixes.some(({ longLivedUntil }) => longLivedUntil !== undefined)
   return table(
     terminal,
     [
       { heading: 'FAMILY', text: row => row.family },
       { heading: 'RECEIVED', text: row => String(row.received) },
       { heading: 'STALE', text: row => String(row.stale) },
+      ...(isKept ? [{ heading: 'LAST RESORT', text: lastResort }] : []),
       { heading: 'COMPLETE', text: row => (row.endOfRib ? 'yes' : 'no') },
       { heading: 'BEST', text: row => String(row.best) },
       { heading: 'ADVERTISED', text: row => String(row.advertised) },

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file api.proto.
  */
 export const file_api: GenFile = /*@__PURE__*/
-  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQinAMKDUFnZW50RG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBG1vZGUYAyABKAkSEgoKc3RhcnRlZF9hdBgEIAEoCRIWCglyb3V0ZXJfaWQYBSABKAlIAIgBARIWCglhc19udW1iZXIYBiABKA1IAYgBARIwCglwcm9jZXNzZXMYByABKAsyHS5tYXJ0bGV0LnYxLlByb2Nlc3Nlc0RvY3VtZW50EigKBXN0b3JlGAggASgLMhkubWFydGxldC52MS5TdG9yZURvY3VtZW50EioKBmxpc3RlbhgJIAMoCzIaLm1hcnRsZXQudjEuTGlzdGVuRG9jdW1lbnQSEgoKb3JpZ2luYXRlZBgKIAMoCRIzCghzZXNzaW9ucxgLIAEoCzIhLm1hcnRsZXQudjEuU2Vzc2lvbkNvdW50c0RvY3VtZW50Ei0KCHByb2JsZW1zGAwgAygLMhsubWFydGxldC52MS5Qcm9ibGVtRG9jdW1lbnRCDAoKX3JvdXRlcl9pZEIMCgpfYXNfbnVtYmVyIjcKEVByb2Nlc3Nlc0RvY3VtZW50Eg8KB3NwZWFrZXIYASABKAkSEQoJZGF0YXBsYW5lGAIgASgJIlUKDVN0b3JlRG9jdW1lbnQSDAoEa2luZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRINCgVzaW5jZRgDIAEoCRIQCgN3aHkYBCABKAlIAIgBAUIGCgRfd2h5Ii4KDkxpc3RlbkRvY3VtZW50Eg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIjsKFVNlc3Npb25Db3VudHNEb2N1bWVudBINCgV0b3RhbBgBIAEoDRITCgtlc3RhYmxpc2hlZBgCIAEoDSJACg9Qcm9ibGVtRG9jdW1lbnQSDgoGb2JqZWN0GAEgASgJEg0KBWZpZWxkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSLcBAoPU2Vzc2lvbkRvY3VtZW50EgwKBG5vZGUYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxwZWVyX2FkZHJlc3MYAyABKAkSEQoJcGVlcl9wb3J0GAQgASgNEhYKDnBlZXJfYXNfbnVtYmVyGAUgASgNEhcKD2xvY2FsX2FzX251bWJlchgGIAEoDRIMCgR0eXBlGAcgASgJEg0KBXN0YXRlGAggASgJEg0KBXNpbmNlGAkgASgJEjIKCm5lZ290aWF0ZWQYCiABKAsyHi5tYXJ0bGV0LnYxLk5lZ290aWF0ZWREb2N1bWVudBIyCghwcmVmaXhlcxgLIAMoCzIgLm1hcnRsZXQudjEuUHJlZml4Q291bnRzRG9jdW1lbnQSLgoIY291bnRlcnMYDCABKAsyHC5tYXJ0bGV0LnYxLkNvdW50ZXJzRG9jdW1lbnQSNwoNdXBkYXRlX2ZhdWx0cxgNIAEoCzIgLm1hcnRsZXQudjEuVXBkYXRlRmF1bHRzRG9jdW1lbnQSNAoKbGFzdF9lcnJvchgOIAEoCzIgLm1hcnRsZXQudjEuU2Vzc2lvbkVycm9yRG9jdW1lbnQSGAoLc3RhbGVfdW50aWwYDyABKAlIAIgBARIbCg5hdXRoZW50aWNhdGlvbhgQIAEoCUgBiAEBEhkKDHR0bF9zZWN1cml0eRgRIAEoDUgCiAEBEhEKBGhpbnQYEiABKAlIA4gBAUIOCgxfc3RhbGVfdW50aWxCEQoPX2F1dGhlbnRpY2F0aW9uQg8KDV90dGxfc2VjdXJpdHlCBwoFX2hpbnQi0QEKEk5lZ290aWF0ZWREb2N1bWVudBIRCglyb3V0ZXJfaWQYASABKAkSEQoJaG9sZF90aW1lGAIgASgJEhYKDmtlZXBhbGl2ZV90aW1lGAMgASgJEhAKCGZhbWlsaWVzGAQgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBSABKAgSFQoNcm91dGVfcmVmcmVzaBgGIAEoCBI9ChBncmFjZWZ1bF9yZXN0YXJ0GAcgASgLMiMubWFydGxldC52MS5HcmFjZWZ1bFJlc3RhcnREb2N1bWVudCJ/ChdHcmFjZWZ1bFJlc3RhcnREb2N1bWVudBIUCgxyZXN0YXJ0X3RpbWUYASABKAkSEAoIZmFtaWxpZXMYAiADKAkSEgoKZm9yd2FyZGluZxgDIAMoCRISCgpyZXN0YXJ0aW5nGAQgASgIEhQKDG5vdGlmaWNhdGlvbhgFIAEoCCJ9ChRQcmVmaXhDb3VudHNEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgi8wEKEENvdW50ZXJzRG9jdW1lbnQSEwoLZXN0YWJsaXNoZWQYASABKAESGQoRbWVzc2FnZXNfcmVjZWl2ZWQYAiABKAESFQoNbWVzc2FnZXNfc2VudBgDIAEoARIYChB1cGRhdGVzX3JlY2VpdmVkGAQgASgBEhQKDHVwZGF0ZXNfc2VudBgFIAEoARIeChZub3RpZmljYXRpb25zX3JlY2VpdmVkGAYgASgBEhoKEm5vdGlmaWNhdGlvbnNfc2VudBgHIAEoARIXCg9vY3RldHNfcmVjZWl2ZWQYCCABKAESEwoLb2N0ZXRzX3NlbnQYCSABKAEiYwoUVXBkYXRlRmF1bHRzRG9jdW1lbnQSGQoRYXR0cmlidXRlX2Rpc2NhcmQYASABKAESGQoRdHJlYXRfYXNfd2l0aGRyYXcYAiABKAESFQoNc2Vzc2lvbl9yZXNldBgDIAEoASKBAQoUU2Vzc2lvbkVycm9yRG9jdW1lbnQSEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoCUIHCgVfY29kZUIKCghfc3ViY29kZSKAAgoNUm91dGVEb2N1bWVudBIMCgRub2RlGAEgASgJEg4KBnByZWZpeBgCIAEoCRIOCgZmYW1pbHkYAyABKAkSDAoEZnJvbRgEIAEoCRIRCgluZXh0X2hvcHMYBSADKAkSDgoGa2VybmVsGAYgASgJEhkKDGtlcm5lbF9lcnJvchgHIAEoCUgAiAEBEiYKBGJlc3QYCCABKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudBITCgtwYXRoc190b3RhbBgJIAEoDRInCgVwYXRocxgKIAMoCzIYLm1hcnRsZXQudjEuUGF0aERvY3VtZW50Qg8KDV9rZXJuZWxfZXJyb3Ii7wIKDFBhdGhEb2N1bWVudBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJEhQKB3BhdGhfaWQYCyABKA1IBIgBARIUCgdyZWZ1c2VkGAwgASgISAWIAQESMAoIcmVjZWl2ZWQYDSABKAsyHi5tYXJ0bGV0LnYxLkF0dHJpYnV0ZXNEb2N1bWVudEIJCgdfcmVhc29uQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkQgoKCF9wYXRoX2lkQgoKCF9yZWZ1c2VkIrABChJBdHRyaWJ1dGVzRG9jdW1lbnQSFQoIbmV4dF9ob3AYASABKAlIAIgBARIPCgdhc19wYXRoGAIgASgJEg4KBm9yaWdpbhgDIAEoCRIXCgpsb2NhbF9wcmVmGAQgASgNSAGIAQESEAoDbWVkGAUgASgNSAKIAQESEwoLY29tbXVuaXRpZXMYBiADKAlCCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQifgoVUm91dGVzU3VtbWFyeURvY3VtZW50EgwKBG5vZGUYASABKAkSDQoFdG90YWwYAiABKA0SDgoGbGlzdGVkGAMgASgNEg0KBWxpbWl0GAQgASgNEikKBnRhYmxlcxgFIAMoCzIZLm1hcnRsZXQudjEuVGFibGVEb2N1bWVudCJECg1UYWJsZURvY3VtZW50Eg4KBmZhbWlseRgBIAEoCRIUCgxkZXN0aW5hdGlvbnMYAiABKA0SDQoFcGF0aHMYAyABKA0ipgIKDktlcm5lbERvY3VtZW50EgwKBG5vZGUYASABKAkSDwoHc3BlYWtlchgCIAEoCRIPCgdpbl9zeW5jGAMgASgIEg0KBXRhYmxlGAQgASgNEhAKCHByb3RvY29sGAUgASgNEg4KBm1ldHJpYxgGIAEoDRIwCgZyb3V0ZXMYByABKAsyIC5tYXJ0bGV0LnYxLktlcm5lbFJvdXRlc0RvY3VtZW50EhAKCHJlcGFpcmVkGAggASgBEhAKCGZhaWx1cmVzGAkgASgBEhYKCWxhc3Rfc3luYxgKIAEoCUgAiAEBEjcKDGxhc3RfZmFpbHVyZRgLIAEoCzIhLm1hcnRsZXQudjEuS2VybmVsRmFpbHVyZURvY3VtZW50QgwKCl9sYXN0X3N5bmMiaQoUS2VybmVsUm91dGVzRG9jdW1lbnQSDgoGd2FudGVkGAEgASgNEhEKCWluc3RhbGxlZBgCIAEoDRIPCgdwZW5kaW5nGAMgASgNEg4KBmZhaWxlZBgEIAEoDRINCgVzdGFsZRgFIAEoDSJCChVLZXJuZWxGYWlsdXJlRG9jdW1lbnQSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgJMugBCgVBZ2VudBJICglHZXRTdGF0dXMSHC5tYXJ0bGV0LnYxLkdldFN0YXR1c1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkdldFN0YXR1c1Jlc3BvbnNlEkgKCUxpc3RQZWVycxIcLm1hcnRsZXQudjEuTGlzdFBlZXJzUmVxdWVzdBodLm1hcnRsZXQudjEuTGlzdFBlZXJzUmVzcG9uc2USSwoKTGlzdFJvdXRlcxIdLm1hcnRsZXQudjEuTGlzdFJvdXRlc1JlcXVlc3QaHi5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQiIgoSUmVmcmVzaFBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiJAoTUmVmcmVzaFBlZXJSZXNwb25zZRINCgVwZWVycxgBIAMoCSKcAwoNQWdlbnREb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEbW9kZRgDIAEoCRISCgpzdGFydGVkX2F0GAQgASgJEhYKCXJvdXRlcl9pZBgFIAEoCUgAiAEBEhYKCWFzX251bWJlchgGIAEoDUgBiAEBEjAKCXByb2Nlc3NlcxgHIAEoCzIdLm1hcnRsZXQudjEuUHJvY2Vzc2VzRG9jdW1lbnQSKAoFc3RvcmUYCCABKAsyGS5tYXJ0bGV0LnYxLlN0b3JlRG9jdW1lbnQSKgoGbGlzdGVuGAkgAygLMhoubWFydGxldC52MS5MaXN0ZW5Eb2N1bWVudBISCgpvcmlnaW5hdGVkGAogAygJEjMKCHNlc3Npb25zGAsgASgLMiEubWFydGxldC52MS5TZXNzaW9uQ291bnRzRG9jdW1lbnQSLQoIcHJvYmxlbXMYDCADKAsyGy5tYXJ0bGV0LnYxLlByb2JsZW1Eb2N1bWVudEIMCgpfcm91dGVyX2lkQgwKCl9hc19udW1iZXIiNwoRUHJvY2Vzc2VzRG9jdW1lbnQSDwoHc3BlYWtlchgBIAEoCRIRCglkYXRhcGxhbmUYAiABKAkiVQoNU3RvcmVEb2N1bWVudBIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBXNpbmNlGAMgASgJEhAKA3doeRgEIAEoCUgAiAEBQgYKBF93aHkiLgoOTGlzdGVuRG9jdW1lbnQSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0iOwoVU2Vzc2lvbkNvdW50c0RvY3VtZW50Eg0KBXRvdGFsGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNIkAKD1Byb2JsZW1Eb2N1bWVudBIOCgZvYmplY3QYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcmVhc29uGAMgASgJItwECg9TZXNzaW9uRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHBlZXJfYWRkcmVzcxgDIAEoCRIRCglwZWVyX3BvcnQYBCABKA0SFgoOcGVlcl9hc19udW1iZXIYBSABKA0SFwoPbG9jYWxfYXNfbnVtYmVyGAYgASgNEgwKBHR5cGUYByABKAkSDQoFc3RhdGUYCCABKAkSDQoFc2luY2UYCSABKAkSMgoKbmVnb3RpYXRlZBgKIAEoCzIeLm1hcnRsZXQudjEuTmVnb3RpYXRlZERvY3VtZW50EjIKCHByZWZpeGVzGAsgAygLMiAubWFydGxldC52MS5QcmVmaXhDb3VudHNEb2N1bWVudBIuCghjb3VudGVycxgMIAEoCzIcLm1hcnRsZXQudjEuQ291bnRlcnNEb2N1bWVudBI3Cg11cGRhdGVfZmF1bHRzGA0gASgLMiAubWFydGxldC52MS5VcGRhdGVGYXVsdHNEb2N1bWVudBI0CgpsYXN0X2Vycm9yGA4gASgLMiAubWFydGxldC52MS5TZXNzaW9uRXJyb3JEb2N1bWVudBIYCgtzdGFsZV91bnRpbBgPIAEoCUgAiAEBEhsKDmF1dGhlbnRpY2F0aW9uGBAgASgJSAGIAQESGQoMdHRsX3NlY3VyaXR5GBEgASgNSAKIAQESEQoEaGludBgSIAEoCUgDiAEBQg4KDF9zdGFsZV91bnRpbEIRCg9fYXV0aGVudGljYXRpb25CDwoNX3R0bF9zZWN1cml0eUIHCgVfaGludCLRAQoSTmVnb3RpYXRlZERvY3VtZW50EhEKCXJvdXRlcl9pZBgBIAEoCRIRCglob2xkX3RpbWUYAiABKAkSFgoOa2VlcGFsaXZlX3RpbWUYAyABKAkSEAoIZmFtaWxpZXMYBCADKAkSFQoNZm91cl9vY3RldF9hcxgFIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAYgASgIEj0KEGdyYWNlZnVsX3Jlc3RhcnQYByABKAsyIy5tYXJ0bGV0LnYxLkdyYWNlZnVsUmVzdGFydERvY3VtZW50In8KF0dyYWNlZnVsUmVzdGFydERvY3VtZW50EhQKDHJlc3RhcnRfdGltZRgBIAEoCRIQCghmYW1pbGllcxgCIAMoCRISCgpmb3J3YXJkaW5nGAMgAygJEhIKCnJlc3RhcnRpbmcYBCABKAgSFAoMbm90aWZpY2F0aW9uGAUgASgIIrEBChRQcmVmaXhDb3VudHNEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgSHQoQbG9uZ19saXZlZF91bnRpbBgHIAEoCUgAiAEBQhMKEV9sb25nX2xpdmVkX3VudGlsIvMBChBDb3VudGVyc0RvY3VtZW50EhMKC2VzdGFibGlzaGVkGAEgASgBEhkKEW1lc3NhZ2VzX3JlY2VpdmVkGAIgASgBEhUKDW1lc3NhZ2VzX3NlbnQYAyABKAESGAoQdXBkYXRlc19yZWNlaXZlZBgEIAEoARIUCgx1cGRhdGVzX3NlbnQYBSABKAESHgoWbm90aWZpY2F0aW9uc19yZWNlaXZlZBgGIAEoARIaChJub3RpZmljYXRpb25zX3NlbnQYByABKAESFwoPb2N0ZXRzX3JlY2VpdmVkGAggASgBEhMKC29jdGV0c19zZW50GAkgASgBImMKFFVwZGF0ZUZhdWx0c0RvY3VtZW50EhkKEWF0dHJpYnV0ZV9kaXNjYXJkGAEgASgBEhkKEXRyZWF0X2FzX3dpdGhkcmF3GAIgASgBEhUKDXNlc3Npb25fcmVzZXQYAyABKAEigQEKFFNlc3Npb25FcnJvckRvY3VtZW50EhEKCWRpcmVjdGlvbhgBIAEoCRIRCgRjb2RlGAIgASgNSACIAQESFAoHc3ViY29kZRgDIAEoDUgBiAEBEgwKBHRleHQYBCABKAkSCgoCYXQYBSABKAlCBwoFX2NvZGVCCgoIX3N1YmNvZGUigAIKDVJvdXRlRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSDgoGZmFtaWx5GAMgASgJEgwKBGZyb20YBCABKAkSEQoJbmV4dF9ob3BzGAUgAygJEg4KBmtlcm5lbBgGIAEoCRIZCgxrZXJuZWxfZXJyb3IYByABKAlIAIgBARImCgRiZXN0GAggASgLMhgubWFydGxldC52MS5QYXRoRG9jdW1lbnQSEwoLcGF0aHNfdG90YWwYCSABKA0SJwoFcGF0aHMYCiADKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudEIPCg1fa2VybmVsX2Vycm9yIu8CCgxQYXRoRG9jdW1lbnQSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESFAoHcmVmdXNlZBgMIAEoCEgFiAEBEjAKCHJlY2VpdmVkGA0gASgLMh4ubWFydGxldC52MS5BdHRyaWJ1dGVzRG9jdW1lbnRCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZEIKCghfcmVmdXNlZCKwAQoSQXR0cmlidXRlc0RvY3VtZW50EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIn4KFVJvdXRlc1N1bW1hcnlEb2N1bWVudBIMCgRub2RlGAEgASgJEg0KBXRvdGFsGAIgASgNEg4KBmxpc3RlZBgDIAEoDRINCgVsaW1pdBgEIAEoDRIpCgZ0YWJsZXMYBSADKAsyGS5tYXJ0bGV0LnYxLlRhYmxlRG9jdW1lbnQiRAoNVGFibGVEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqYCCg5LZXJuZWxEb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3NwZWFrZXIYAiABKAkSDwoHaW5fc3luYxgDIAEoCBINCgV0YWJsZRgEIAEoDRIQCghwcm90b2NvbBgFIAEoDRIOCgZtZXRyaWMYBiABKA0SMAoGcm91dGVzGAcgASgLMiAubWFydGxldC52MS5LZXJuZWxSb3V0ZXNEb2N1bWVudBIQCghyZXBhaXJlZBgIIAEoARIQCghmYWlsdXJlcxgJIAEoARIWCglsYXN0X3N5bmMYCiABKAlIAIgBARI3CgxsYXN0X2ZhaWx1cmUYCyABKAsyIS5tYXJ0bGV0LnYxLktlcm5lbEZhaWx1cmVEb2N1bWVudEIMCgpfbGFzdF9zeW5jImkKFEtlcm5lbFJvdXRlc0RvY3VtZW50Eg4KBndhbnRlZBgBIAEoDRIRCglpbnN0YWxsZWQYAiABKA0SDwoHcGVuZGluZxgDIAEoDRIOCgZmYWlsZWQYBCABKA0SDQoFc3RhbGUYBSABKA0iQgoVS2VybmVsRmFpbHVyZURvY3VtZW50Eg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoCTK4AgoFQWdlbnQSSAoJR2V0U3RhdHVzEhwubWFydGxldC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ubWFydGxldC52MS5HZXRTdGF0dXNSZXNwb25zZRJICglMaXN0UGVlcnMSHC5tYXJ0bGV0LnYxLkxpc3RQZWVyc1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlEksKCkxpc3RSb3V0ZXMSHS5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXF1ZXN0Gh4ubWFydGxldC52MS5MaXN0Um91dGVzUmVzcG9uc2USTgoLUmVmcmVzaFBlZXISHi5tYXJ0bGV0LnYxLlJlZnJlc2hQZWVyUmVxdWVzdBofLm1hcnRsZXQudjEuUmVmcmVzaFBlZXJSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message martlet.v1.GetStatusRequest
@@ -141,6 +141,44 @@ export const ListRoutesResponseSchema: GenMessage<ListRoutesResponse> = /*@__PUR
   messageDesc(file_api, 5);
 
 /**
+ * @generated from message martlet.v1.RefreshPeerRequest
+ */
+export type RefreshPeerRequest = Message<"martlet.v1.RefreshPeerRequest"> & {
+  /**
+   * its address, or the name of its session
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+};
+
+/**
+ * Describes the message martlet.v1.RefreshPeerRequest.
+ * Use `create(RefreshPeerRequestSchema)` to create a new message.
+ */
+export const RefreshPeerRequestSchema: GenMessage<RefreshPeerRequest> = /*@__PURE__*/
+  messageDesc(file_api, 6);
+
+/**
+ * @generated from message martlet.v1.RefreshPeerResponse
+ */
+export type RefreshPeerResponse = Message<"martlet.v1.RefreshPeerResponse"> & {
+  /**
+   * names of the sessions that were asked
+   *
+   * @generated from field: repeated string peers = 1;
+   */
+  peers: string[];
+};
+
+/**
+ * Describes the message martlet.v1.RefreshPeerResponse.
+ * Use `create(RefreshPeerResponseSchema)` to create a new message.
+ */
+export const RefreshPeerResponseSchema: GenMessage<RefreshPeerResponse> = /*@__PURE__*/
+  messageDesc(file_api, 7);
+
+/**
  * @generated from message martlet.v1.AgentDocument
  */
 export type AgentDocument = Message<"martlet.v1.AgentDocument"> & {
@@ -214,7 +252,7 @@ export type AgentDocument = Message<"martlet.v1.AgentDocument"> & {
  * Use `create(AgentDocumentSchema)` to create a new message.
  */
 export const AgentDocumentSchema: GenMessage<AgentDocument> = /*@__PURE__*/
-  messageDesc(file_api, 6);
+  messageDesc(file_api, 8);
 
 /**
  * up, down
@@ -238,7 +276,7 @@ export type ProcessesDocument = Message<"martlet.v1.ProcessesDocument"> & {
  * Use `create(ProcessesDocumentSchema)` to create a new message.
  */
 export const ProcessesDocumentSchema: GenMessage<ProcessesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 7);
+  messageDesc(file_api, 9);
 
 /**
  * @generated from message martlet.v1.StoreDocument
@@ -274,7 +312,7 @@ export type StoreDocument = Message<"martlet.v1.StoreDocument"> & {
  * Use `create(StoreDocumentSchema)` to create a new message.
  */
 export const StoreDocumentSchema: GenMessage<StoreDocument> = /*@__PURE__*/
-  messageDesc(file_api, 8);
+  messageDesc(file_api, 10);
 
 /**
  * @generated from message martlet.v1.ListenDocument
@@ -296,7 +334,7 @@ export type ListenDocument = Message<"martlet.v1.ListenDocument"> & {
  * Use `create(ListenDocumentSchema)` to create a new message.
  */
 export const ListenDocumentSchema: GenMessage<ListenDocument> = /*@__PURE__*/
-  messageDesc(file_api, 9);
+  messageDesc(file_api, 11);
 
 /**
  * @generated from message martlet.v1.SessionCountsDocument
@@ -318,7 +356,7 @@ export type SessionCountsDocument = Message<"martlet.v1.SessionCountsDocument"> 
  * Use `create(SessionCountsDocumentSchema)` to create a new message.
  */
 export const SessionCountsDocumentSchema: GenMessage<SessionCountsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 10);
+  messageDesc(file_api, 12);
 
 /**
  * @generated from message martlet.v1.ProblemDocument
@@ -345,7 +383,7 @@ export type ProblemDocument = Message<"martlet.v1.ProblemDocument"> & {
  * Use `create(ProblemDocumentSchema)` to create a new message.
  */
 export const ProblemDocumentSchema: GenMessage<ProblemDocument> = /*@__PURE__*/
-  messageDesc(file_api, 11);
+  messageDesc(file_api, 13);
 
 /**
  * @generated from message martlet.v1.SessionDocument
@@ -453,7 +491,7 @@ export type SessionDocument = Message<"martlet.v1.SessionDocument"> & {
  * Use `create(SessionDocumentSchema)` to create a new message.
  */
 export const SessionDocumentSchema: GenMessage<SessionDocument> = /*@__PURE__*/
-  messageDesc(file_api, 12);
+  messageDesc(file_api, 14);
 
 /**
  * @generated from message martlet.v1.NegotiatedDocument
@@ -500,7 +538,7 @@ export type NegotiatedDocument = Message<"martlet.v1.NegotiatedDocument"> & {
  * Use `create(NegotiatedDocumentSchema)` to create a new message.
  */
 export const NegotiatedDocumentSchema: GenMessage<NegotiatedDocument> = /*@__PURE__*/
-  messageDesc(file_api, 13);
+  messageDesc(file_api, 15);
 
 /**
  * @generated from message martlet.v1.GracefulRestartDocument
@@ -537,7 +575,7 @@ export type GracefulRestartDocument = Message<"martlet.v1.GracefulRestartDocumen
  * Use `create(GracefulRestartDocumentSchema)` to create a new message.
  */
 export const GracefulRestartDocumentSchema: GenMessage<GracefulRestartDocument> = /*@__PURE__*/
-  messageDesc(file_api, 14);
+  messageDesc(file_api, 16);
 
 /**
  * @generated from message martlet.v1.PrefixCountsDocument
@@ -572,6 +610,11 @@ export type PrefixCountsDocument = Message<"martlet.v1.PrefixCountsDocument"> & 
    * @generated from field: bool end_of_rib = 6;
    */
   endOfRib: boolean;
+
+  /**
+   * @generated from field: optional string long_lived_until = 7;
+   */
+  longLivedUntil?: string | undefined;
 };
 
 /**
@@ -579,7 +622,7 @@ export type PrefixCountsDocument = Message<"martlet.v1.PrefixCountsDocument"> & 
  * Use `create(PrefixCountsDocumentSchema)` to create a new message.
  */
 export const PrefixCountsDocumentSchema: GenMessage<PrefixCountsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 15);
+  messageDesc(file_api, 17);
 
 /**
  * Doubles: exact to 2^53, and plain numbers in JSON.
@@ -638,7 +681,7 @@ export type CountersDocument = Message<"martlet.v1.CountersDocument"> & {
  * Use `create(CountersDocumentSchema)` to create a new message.
  */
 export const CountersDocumentSchema: GenMessage<CountersDocument> = /*@__PURE__*/
-  messageDesc(file_api, 16);
+  messageDesc(file_api, 18);
 
 /**
  * @generated from message martlet.v1.UpdateFaultsDocument
@@ -665,7 +708,7 @@ export type UpdateFaultsDocument = Message<"martlet.v1.UpdateFaultsDocument"> & 
  * Use `create(UpdateFaultsDocumentSchema)` to create a new message.
  */
 export const UpdateFaultsDocumentSchema: GenMessage<UpdateFaultsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 17);
+  messageDesc(file_api, 19);
 
 /**
  * @generated from message martlet.v1.SessionErrorDocument
@@ -704,7 +747,7 @@ export type SessionErrorDocument = Message<"martlet.v1.SessionErrorDocument"> & 
  * Use `create(SessionErrorDocumentSchema)` to create a new message.
  */
 export const SessionErrorDocumentSchema: GenMessage<SessionErrorDocument> = /*@__PURE__*/
-  messageDesc(file_api, 18);
+  messageDesc(file_api, 20);
 
 /**
  * @generated from message martlet.v1.RouteDocument
@@ -774,7 +817,7 @@ export type RouteDocument = Message<"martlet.v1.RouteDocument"> & {
  * Use `create(RouteDocumentSchema)` to create a new message.
  */
 export const RouteDocumentSchema: GenMessage<RouteDocument> = /*@__PURE__*/
-  messageDesc(file_api, 19);
+  messageDesc(file_api, 21);
 
 /**
  * @generated from message martlet.v1.PathDocument
@@ -857,7 +900,7 @@ export type PathDocument = Message<"martlet.v1.PathDocument"> & {
  * Use `create(PathDocumentSchema)` to create a new message.
  */
 export const PathDocumentSchema: GenMessage<PathDocument> = /*@__PURE__*/
-  messageDesc(file_api, 20);
+  messageDesc(file_api, 22);
 
 /**
  * @generated from message martlet.v1.AttributesDocument
@@ -899,7 +942,7 @@ export type AttributesDocument = Message<"martlet.v1.AttributesDocument"> & {
  * Use `create(AttributesDocumentSchema)` to create a new message.
  */
 export const AttributesDocumentSchema: GenMessage<AttributesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 21);
+  messageDesc(file_api, 23);
 
 /**
  * @generated from message martlet.v1.RoutesSummaryDocument
@@ -936,7 +979,7 @@ export type RoutesSummaryDocument = Message<"martlet.v1.RoutesSummaryDocument"> 
  * Use `create(RoutesSummaryDocumentSchema)` to create a new message.
  */
 export const RoutesSummaryDocumentSchema: GenMessage<RoutesSummaryDocument> = /*@__PURE__*/
-  messageDesc(file_api, 22);
+  messageDesc(file_api, 24);
 
 /**
  * @generated from message martlet.v1.TableDocument
@@ -963,7 +1006,7 @@ export type TableDocument = Message<"martlet.v1.TableDocument"> & {
  * Use `create(TableDocumentSchema)` to create a new message.
  */
 export const TableDocumentSchema: GenMessage<TableDocument> = /*@__PURE__*/
-  messageDesc(file_api, 23);
+  messageDesc(file_api, 25);
 
 /**
  * @generated from message martlet.v1.KernelDocument
@@ -1032,7 +1075,7 @@ export type KernelDocument = Message<"martlet.v1.KernelDocument"> & {
  * Use `create(KernelDocumentSchema)` to create a new message.
  */
 export const KernelDocumentSchema: GenMessage<KernelDocument> = /*@__PURE__*/
-  messageDesc(file_api, 24);
+  messageDesc(file_api, 26);
 
 /**
  * @generated from message martlet.v1.KernelRoutesDocument
@@ -1069,7 +1112,7 @@ export type KernelRoutesDocument = Message<"martlet.v1.KernelRoutesDocument"> & 
  * Use `create(KernelRoutesDocumentSchema)` to create a new message.
  */
 export const KernelRoutesDocumentSchema: GenMessage<KernelRoutesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 25);
+  messageDesc(file_api, 27);
 
 /**
  * @generated from message martlet.v1.KernelFailureDocument
@@ -1096,7 +1139,7 @@ export type KernelFailureDocument = Message<"martlet.v1.KernelFailureDocument"> 
  * Use `create(KernelFailureDocumentSchema)` to create a new message.
  */
 export const KernelFailureDocumentSchema: GenMessage<KernelFailureDocument> = /*@__PURE__*/
-  messageDesc(file_api, 26);
+  messageDesc(file_api, 28);
 
 /**
  * @generated from service martlet.v1.Agent
@@ -1131,6 +1174,16 @@ export const Agent: GenService<{
     methodKind: "unary";
     input: typeof ListRoutesRequestSchema;
     output: typeof ListRoutesResponseSchema;
+  },
+  /**
+   * Asks a neighbour to say all its routes again. Nothing changes where it has said all before.
+   *
+   * @generated from rpc martlet.v1.Agent.RefreshPeer
+   */
+  refreshPeer: {
+    methodKind: "unary";
+    input: typeof RefreshPeerRequestSchema;
+    output: typeof RefreshPeerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_api, 0);

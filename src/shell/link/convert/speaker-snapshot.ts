@@ -131,6 +131,7 @@ function fromSession(message: SessionMessage): SessionSnapshot {
       family: family(counts.family),
       received: counts.received,
       stale: counts.stale,
+      ...optional('longLivedUntil', counts.longLivedUntil, time),
       endOfRib: counts.endOfRib,
       best: counts.best,
       advertised: counts.advertised,

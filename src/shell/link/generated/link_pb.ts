@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0i2gEKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SABCBgoEYm9keSLWAQoMU3BlYWtlclJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNAoIc25hcHNob3QYAiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlclNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAEi4KBmxvb2t1cBgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiZQoJQ29uZmlndXJlEi8KB3NwZWFrZXIYASABKAsyHi5tYXJ0bGV0LmxpbmsudjEuU3BlYWtlckNvbmZpZxInCgZsaXN0ZW4YAiADKAsyFy5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuIiYKBkxpc3RlbhIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDSLDAgoNU3BlYWtlckNvbmZpZxIRCglyb3V0ZXJfaWQYASABKA0SEAoIbG9jYWxfYXMYAiABKA0SFwoKY2x1c3Rlcl9pZBgDIAEoDUgAiAEBEhUKDW11bHRpcGF0aF9tYXgYBCABKA0SKgoFcGVlcnMYBSADKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZxISCgpvcmlnaW5hdGVkGAYgAygJEg8KB3dhdGNoZWQYByADKAkSEwoLd2F0Y2hlZF9tYXgYCCABKA0SKgoGcmFuZ2VzGAkgAygLMhoubWFydGxldC5saW5rLnYxLlBlZXJSYW5nZRIiChVtdWx0aXBhdGhfYWNyb3NzX2FzZXMYCiABKAhIAYgBAUINCgtfY2x1c3Rlcl9pZEIYChZfbXVsdGlwYXRoX2Fjcm9zc19hc2VzImsKCVBlZXJSYW5nZRIMCgRuYW1lGAEgASgJEg4KBnByZWZpeBgCIAEoCRIRCglwZWVyc19tYXgYAyABKA0SLQoIdGVtcGxhdGUYBCABKAsyGy5tYXJ0bGV0LmxpbmsudjEuUGVlckNvbmZpZyKWBgoKUGVlckNvbmZpZxIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIPCgdwZWVyX2FzGAQgASgNEhAKCGxvY2FsX2FzGAUgASgNEhoKDWxvY2FsX2FkZHJlc3MYBiABKAlIAIgBARIPCgdwYXNzaXZlGAcgASgIEg8KB2hvbGRfbXMYCCABKAESGAoQY29ubmVjdF9yZXRyeV9tcxgJIAEoARIQCghmYW1pbGllcxgKIAMoCRIeChZyb3V0ZV9yZWZsZWN0b3JfY2xpZW50GAsgASgIEhAKCG5leHRfaG9wGAwgASgJEg4KBmV4cG9ydBgNIAEoCRIaCg1uZXh0X2hvcF9pcHY0GA4gASgJSAGIAQESGgoNbmV4dF9ob3BfaXB2NhgPIAEoCUgCiAEBEhcKCnJlc3RhcnRfbXMYECABKAFIA4gBARItCgl0cmFuc3BvcnQYESABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVHJhbnNwb3J0EhUKCHBhc3N3b3JkGBIgASgJSASIAQESMAoHb3B0aW9ucxgTIAEoCzIfLm1hcnRsZXQubGluay52MS5TZXNzaW9uT3B0aW9ucxIuCgpzZW5kX3BhdGhzGBQgASgLMhoubWFydGxldC5saW5rLnYxLlNlbmRQYXRocxIyCgxpbXBvcnRfcnVsZXMYFSABKAsyHC5tYXJ0bGV0LmxpbmsudjEuSW1wb3J0UnVsZXMSMgoMZXhwb3J0X3J1bGVzGBYgASgLMhwubWFydGxldC5saW5rLnYxLkV4cG9ydFJ1bGVzEi0KBmxpbWl0cxgXIAEoCzIdLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdHMSGQoMa2VlcGFsaXZlX21zGBggASgBSAWIAQFCEAoOX2xvY2FsX2FkZHJlc3NCEAoOX25leHRfaG9wX2lwdjRCEAoOX25leHRfaG9wX2lwdjZCDQoLX3Jlc3RhcnRfbXNCCwoJX3Bhc3N3b3JkQg8KDV9rZWVwYWxpdmVfbXMi4AIKDlNlc3Npb25PcHRpb25zEioKCGFkZF9wYXRoGAEgASgLMhgubWFydGxldC5saW5rLnYxLkFkZFBhdGgSHgoRZXh0ZW5kZWRfbWVzc2FnZXMYAiABKAhIAIgBARIeChFleHRlbmRlZF9uZXh0X2hvcBgDIAEoCEgBiAEBEhEKBHJvbGUYBCABKAlIAogBARIaCg1yb2xlX3JlcXVpcmVkGAUgASgISAOIAQESGgoNbG9uZ19saXZlZF9tcxgGIAEoAUgEiAEBEhAKCHJlcXVpcmVkGAcgAygJEhoKDWRlbGF5X29wZW5fbXMYCCABKAFIBYgBAUIUChJfZXh0ZW5kZWRfbWVzc2FnZXNCFAoSX2V4dGVuZGVkX25leHRfaG9wQgcKBV9yb2xlQhAKDl9yb2xlX3JlcXVpcmVkQhAKDl9sb25nX2xpdmVkX21zQhAKDl9kZWxheV9vcGVuX21zIigKB0FkZFBhdGgSDwoHcmVjZWl2ZRgBIAEoCBIMCgRzZW5kGAIgASgIIigKCVNlbmRQYXRocxINCgV3aGljaBgBIAEoCRIMCgRtb3N0GAIgASgNIsYBCgtJbXBvcnRSdWxlcxIZCgxhbGxvd19vd25fYXMYASABKA1IAIgBARIbCg5yZWZ1c2VfYXNfc2V0cxgCIAEoCEgBiAEBEh0KEHByZXBlbmRfbG9jYWxfYXMYAyABKAhIAogBARInCgZwb2xpY3kYBCABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUG9saWN5Qg8KDV9hbGxvd19vd25fYXNCEQoPX3JlZnVzZV9hc19zZXRzQhMKEV9wcmVwZW5kX2xvY2FsX2FzIrkBCgtFeHBvcnRSdWxlcxIZCgxzaG93X3JlYWxfYXMYASABKAhIAIgBARIYCgtvdmVycmlkZV9hcxgCIAEoCEgBiAEBEhcKCnByaXZhdGVfYXMYAyABKAlIAogBARIaCg1zaGFyZWRfc3VibmV0GAQgASgJSAOIAQFCDwoNX3Nob3dfcmVhbF9hc0IOCgxfb3ZlcnJpZGVfYXNCDQoLX3ByaXZhdGVfYXNCEAoOX3NoYXJlZF9zdWJuZXQinwEKDFByZWZpeExpbWl0cxIuCghyZWNlaXZlZBgBIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdBIuCghhY2NlcHRlZBgCIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdBIvCglhbm5vdW5jZWQYAyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4TGltaXQiWwoLUHJlZml4TGltaXQSDAoEbW9zdBgBIAEoDRIUCgx3YXJuX3BlcmNlbnQYAiABKA0SDgoGYWN0aW9uGAMgASgJEhgKEHJlc3RhcnRfYWZ0ZXJfbXMYBCABKAEiQQoGUG9saWN5EiQKBXRlcm1zGAEgAygLMhUubWFydGxldC5saW5rLnYxLlRlcm0SEQoJb3RoZXJ3aXNlGAIgASgJIpEBCgRUZXJtEhMKBnNvdXJjZRgBIAEoCUgAiAEBEi4KCHByZWZpeGVzGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGVzEigKB2FjdGlvbnMYAyADKAsyFy5tYXJ0bGV0LmxpbmsudjEuQWN0aW9uEg8KB3ZlcmRpY3QYBCABKAlCCQoHX3NvdXJjZSI5CgtQcmVmaXhSdWxlcxIqCgVydWxlcxgBIAMoCzIbLm1hcnRsZXQubGluay52MS5QcmVmaXhSdWxlIkQKClByZWZpeFJ1bGUSDgoGcHJlZml4GAEgASgJEhIKCmxlbmd0aF9taW4YAiABKA0SEgoKbGVuZ3RoX21heBgDIAEoDSLfAQoGQWN0aW9uEhgKDnNldF9sb2NhbF9wcmVmGAEgASgNSAASEQoHc2V0X21lZBgCIAEoDUgAEjcKD2FkZF9jb21tdW5pdGllcxgDIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEjoKEnJlbW92ZV9jb21tdW5pdGllcxgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEisKB3ByZXBlbmQYBSABKAsyGC5tYXJ0bGV0LmxpbmsudjEuUHJlcGVuZEgAQgYKBGJvZHkiIgoLQ29tbXVuaXRpZXMSEwoLY29tbXVuaXRpZXMYASADKA0iJQoHUHJlcGVuZBILCgNhc24YASABKA0SDQoFY291bnQYAiABKA0igQEKCVRyYW5zcG9ydBIZCgx0dGxfc2VjdXJpdHkYASABKA1IAIgBARILCgN0dGwYAiABKA0SFgoJaW50ZXJmYWNlGAMgASgJSAGIAQESFQoNdHJhZmZpY19jbGFzcxgEIAEoDUIPCg1fdHRsX3NlY3VyaXR5QgwKCl9pbnRlcmZhY2UiKwoNTG9va3VwUmVxdWVzdBIKCgJpZBgBIAEoDRIOCgZ0YXJnZXQYAiABKAkiSQoLTG9va3VwUmVwbHkSCgoCaWQYASABKA0SLgoGcm91dGVzGAIgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3Qi/QEKD1NwZWFrZXJTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEhEKCXJvdXRlcl9pZBgDIAEoDRIQCghsb2NhbF9hcxgEIAEoDRIyCghzZXNzaW9ucxgFIAMoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uU25hcHNob3QSLgoGdGFibGVzGAYgAygLMh4ubWFydGxldC5saW5rLnYxLlRhYmxlU25hcHNob3QSLgoGcm91dGVzGAcgAygLMh4ubWFydGxldC5saW5rLnYxLlJvdXRlU25hcHNob3QSFAoMcm91dGVzX3RvdGFsGAggASgNIkQKDVRhYmxlU25hcHNob3QSDgoGZmFtaWx5GAEgASgJEhQKDGRlc3RpbmF0aW9ucxgCIAEoDRINCgVwYXRocxgDIAEoDSKHBAoPU2Vzc2lvblNuYXBzaG90EgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SDQoFc3RhdGUYBiABKAkSDQoFc2luY2UYByABKAESNwoKbmVnb3RpYXRlZBgIIAEoCzIjLm1hcnRsZXQubGluay52MS5OZWdvdGlhdGVkU25hcHNob3QSMgoIY291bnRlcnMYCSABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkNvdW50ZXJzEi8KCHByZWZpeGVzGAogAygLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeENvdW50cxIsCgZmYXVsdHMYCyABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRmF1bHRDb3VudHMSMQoKbGFzdF9lcnJvchgMIAEoCzIdLm1hcnRsZXQubGluay52MS5TZXNzaW9uRXJyb3ISGAoLc3RhbGVfdW50aWwYDSABKAFIAIgBARIuCgZsaW1pdHMYDiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuTGltaXRTbmFwc2hvdBItCglzdXNwZW5kZWQYDyABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU3VzcGVuZGVkQg4KDF9zdGFsZV91bnRpbCJ7Cg1MaW1pdFNuYXBzaG90Eg0KBXdoaWNoGAEgASgJEg4KBmZhbWlseRgCIAEoCRINCgVjb3VudBgDIAEoDRIMCgRtb3N0GAQgASgNEg4KBmFjdGlvbhgFIAEoCRIQCghzdGFuZGluZxgGIAEoCRIMCgRsZWZ0GAcgASgBIjYKCVN1c3BlbmRlZBILCgN3aHkYASABKAkSEgoFdW50aWwYAiABKAFIAIgBAUIICgZfdW50aWwiuQEKEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCBI6ChBncmFjZWZ1bF9yZXN0YXJ0GAYgASgLMiAubWFydGxldC5saW5rLnYxLkdyYWNlZnVsUmVzdGFydCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBInUKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgiQgoLRmF1bHRDb3VudHMSEQoJZGlzY2FyZGVkGAEgASgBEhEKCXdpdGhkcmF3bhgCIAEoARINCgVyZXNldBgDIAEoASJ5CgxTZXNzaW9uRXJyb3ISEQoJZGlyZWN0aW9uGAEgASgJEhEKBGNvZGUYAiABKA1IAIgBARIUCgdzdWJjb2RlGAMgASgNSAGIAQESDAoEdGV4dBgEIAEoCRIKCgJhdBgFIAEoAUIHCgVfY29kZUIKCghfc3ViY29kZSJNCg1Sb3V0ZVNuYXBzaG90Eg4KBnByZWZpeBgBIAEoCRIsCgVwYXRocxgCIAMoCzIdLm1hcnRsZXQubGluay52MS5QYXRoU25hcHNob3Qi4wIKDFBhdGhTbmFwc2hvdBIMCgRmcm9tGAEgASgJEgwKBGJlc3QYAiABKAgSEQoJbXVsdGlwYXRoGAMgASgIEhMKBnJlYXNvbhgEIAEoCUgAiAEBEhUKCG5leHRfaG9wGAUgASgJSAGIAQESDwoHYXNfcGF0aBgGIAEoCRIOCgZvcmlnaW4YByABKAkSFwoKbG9jYWxfcHJlZhgIIAEoDUgCiAEBEhAKA21lZBgJIAEoDUgDiAEBEhMKC2NvbW11bml0aWVzGAogAygJEhQKB3BhdGhfaWQYCyABKA1IBIgBARIPCgdyZWZ1c2VkGAwgASgIEjUKCHJlY2VpdmVkGA0gASgLMiMubWFydGxldC5saW5rLnYxLkF0dHJpYnV0ZXNTbmFwc2hvdEIJCgdfcmVhc29uQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkQgoKCF9wYXRoX2lkIrABChJBdHRyaWJ1dGVzU25hcHNob3QSFQoIbmV4dF9ob3AYASABKAlIAIgBARIPCgdhc19wYXRoGAIgASgJEg4KBm9yaWdpbhgDIAEoCRIXCgpsb2NhbF9wcmVmGAQgASgNSAGIAQESEAoDbWVkGAUgASgNSAKIAQESEwoLY29tbXVuaXRpZXMYBiADKAlCCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWQipAEKEERhdGFwbGFuZVJlcXVlc3QSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABIpCgZpbnRlbnQYAiABKAsyFy5tYXJ0bGV0LmxpbmsudjEuSW50ZW50SAASNAoIc25hcHNob3QYAyABKAsyIC5tYXJ0bGV0LmxpbmsudjEuU25hcHNob3RSZXF1ZXN0SABCBgoEYm9keSKqAQoORGF0YXBsYW5lUmVwbHkSJwoFaGVsbG8YASABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABI2CghzbmFwc2hvdBgCIAEoCzIiLm1hcnRsZXQubGluay52MS5EYXRhcGxhbmVTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIAEIGCgRib2R5IkIKBkludGVudBISCgpibGFja2hvbGVzGAEgAygJEg8KB3dhdGNoZWQYAiADKAkSEwoLd2F0Y2hlZF9tYXgYAyABKA0ihAMKEURhdGFwbGFuZVNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESDQoFdGFibGUYAyABKA0SEAoIcHJvdG9jb2wYBCABKA0SDgoGbWV0cmljGAUgASgNEg8KB3NwZWFrZXIYBiABKAkSDwoHaW5fc3luYxgHIAEoCBIOCgZ3YW50ZWQYCCABKA0SEQoJaW5zdGFsbGVkGAkgASgNEg8KB3BlbmRpbmcYCiABKA0SDgoGZmFpbGVkGAsgASgNEg0KBXN0YWxlGAwgASgNEhAKCHJlcGFpcmVkGA0gASgBEhAKCGZhaWx1cmVzGA4gASgBEhYKCWxhc3Rfc3luYxgPIAEoAUgAiAEBEjQKDGxhc3RfZmFpbHVyZRgQIAEoCzIeLm1hcnRsZXQubGluay52MS5LZXJuZWxGYWlsdXJlEiwKBnJvdXRlcxgRIAMoCzIcLm1hcnRsZXQubGluay52MS5LZXJuZWxSb3V0ZUIMCgpfbGFzdF9zeW5jIjoKDUtlcm5lbEZhaWx1cmUSDgoGcHJlZml4GAEgASgJEg0KBWVycm9yGAIgASgJEgoKAmF0GAMgASgBIkoKC0tlcm5lbFJvdXRlEg4KBnByZWZpeBgBIAEoCRINCgVzdGF0ZRgCIAEoCRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvcmIGcHJvdG8z");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0ijgIKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SAASMgoHcmVmcmVzaBgFIAEoCzIfLm1hcnRsZXQubGluay52MS5SZWZyZXNoUmVxdWVzdEgAQgYKBGJvZHkiiAIKDFNwZWFrZXJSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjQKCHNuYXBzaG90GAIgASgLMiAubWFydGxldC5saW5rLnYxLlNwZWFrZXJTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIABIuCgZsb29rdXAYBCABKAsyHC5tYXJ0bGV0LmxpbmsudjEuTG9va3VwUmVwbHlIABIwCgdyZWZyZXNoGAUgASgLMh0ubWFydGxldC5saW5rLnYxLlJlZnJlc2hSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiHgoOUmVmcmVzaFJlcXVlc3QSDAoEcGVlchgBIAEoCSIoCgxSZWZyZXNoUmVwbHkSEAoDd2h5GAEgASgJSACIAQFCBgoEX3doeSJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIsMCCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDRIqCgZyYW5nZXMYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuUGVlclJhbmdlEiIKFW11bHRpcGF0aF9hY3Jvc3NfYXNlcxgKIAEoCEgBiAEBQg0KC19jbHVzdGVyX2lkQhgKFl9tdWx0aXBhdGhfYWNyb3NzX2FzZXMiawoJUGVlclJhbmdlEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBlZXJzX21heBgDIAEoDRItCgh0ZW1wbGF0ZRgEIAEoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnIpYGCgpQZWVyQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SGgoNbG9jYWxfYWRkcmVzcxgGIAEoCUgAiAEBEg8KB3Bhc3NpdmUYByABKAgSDwoHaG9sZF9tcxgIIAEoARIYChBjb25uZWN0X3JldHJ5X21zGAkgASgBEhAKCGZhbWlsaWVzGAogAygJEh4KFnJvdXRlX3JlZmxlY3Rvcl9jbGllbnQYCyABKAgSEAoIbmV4dF9ob3AYDCABKAkSDgoGZXhwb3J0GA0gASgJEhoKDW5leHRfaG9wX2lwdjQYDiABKAlIAYgBARIaCg1uZXh0X2hvcF9pcHY2GA8gASgJSAKIAQESFwoKcmVzdGFydF9tcxgQIAEoAUgDiAEBEi0KCXRyYW5zcG9ydBgRIAEoCzIaLm1hcnRsZXQubGluay52MS5UcmFuc3BvcnQSFQoIcGFzc3dvcmQYEiABKAlIBIgBARIwCgdvcHRpb25zGBMgASgLMh8ubWFydGxldC5saW5rLnYxLlNlc3Npb25PcHRpb25zEi4KCnNlbmRfcGF0aHMYFCABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU2VuZFBhdGhzEjIKDGltcG9ydF9ydWxlcxgVIAEoCzIcLm1hcnRsZXQubGluay52MS5JbXBvcnRSdWxlcxIyCgxleHBvcnRfcnVsZXMYFiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRXhwb3J0UnVsZXMSLQoGbGltaXRzGBcgASgLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0cxIZCgxrZWVwYWxpdmVfbXMYGCABKAFIBYgBAUIQCg5fbG9jYWxfYWRkcmVzc0IQCg5fbmV4dF9ob3BfaXB2NEIQCg5fbmV4dF9ob3BfaXB2NkINCgtfcmVzdGFydF9tc0ILCglfcGFzc3dvcmRCDwoNX2tlZXBhbGl2ZV9tcyLgAgoOU2Vzc2lvbk9wdGlvbnMSKgoIYWRkX3BhdGgYASABKAsyGC5tYXJ0bGV0LmxpbmsudjEuQWRkUGF0aBIeChFleHRlbmRlZF9tZXNzYWdlcxgCIAEoCEgAiAEBEh4KEWV4dGVuZGVkX25leHRfaG9wGAMgASgISAGIAQESEQoEcm9sZRgEIAEoCUgCiAEBEhoKDXJvbGVfcmVxdWlyZWQYBSABKAhIA4gBARIaCg1sb25nX2xpdmVkX21zGAYgASgBSASIAQESEAoIcmVxdWlyZWQYByADKAkSGgoNZGVsYXlfb3Blbl9tcxgIIAEoAUgFiAEBQhQKEl9leHRlbmRlZF9tZXNzYWdlc0IUChJfZXh0ZW5kZWRfbmV4dF9ob3BCBwoFX3JvbGVCEAoOX3JvbGVfcmVxdWlyZWRCEAoOX2xvbmdfbGl2ZWRfbXNCEAoOX2RlbGF5X29wZW5fbXMiKAoHQWRkUGF0aBIPCgdyZWNlaXZlGAEgASgIEgwKBHNlbmQYAiABKAgiKAoJU2VuZFBhdGhzEg0KBXdoaWNoGAEgASgJEgwKBG1vc3QYAiABKA0ixgEKC0ltcG9ydFJ1bGVzEhkKDGFsbG93X293bl9hcxgBIAEoDUgAiAEBEhsKDnJlZnVzZV9hc19zZXRzGAIgASgISAGIAQESHQoQcHJlcGVuZF9sb2NhbF9hcxgDIAEoCEgCiAEBEicKBnBvbGljeRgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Qb2xpY3lCDwoNX2FsbG93X293bl9hc0IRCg9fcmVmdXNlX2FzX3NldHNCEwoRX3ByZXBlbmRfbG9jYWxfYXMiuQEKC0V4cG9ydFJ1bGVzEhkKDHNob3dfcmVhbF9hcxgBIAEoCEgAiAEBEhgKC292ZXJyaWRlX2FzGAIgASgISAGIAQESFwoKcHJpdmF0ZV9hcxgDIAEoCUgCiAEBEhoKDXNoYXJlZF9zdWJuZXQYBCABKAlIA4gBAUIPCg1fc2hvd19yZWFsX2FzQg4KDF9vdmVycmlkZV9hc0INCgtfcHJpdmF0ZV9hc0IQCg5fc2hhcmVkX3N1Ym5ldCKfAQoMUHJlZml4TGltaXRzEi4KCHJlY2VpdmVkGAEgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei4KCGFjY2VwdGVkGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei8KCWFubm91bmNlZBgDIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdCJbCgtQcmVmaXhMaW1pdBIMCgRtb3N0GAEgASgNEhQKDHdhcm5fcGVyY2VudBgCIAEoDRIOCgZhY3Rpb24YAyABKAkSGAoQcmVzdGFydF9hZnRlcl9tcxgEIAEoASJBCgZQb2xpY3kSJAoFdGVybXMYASADKAsyFS5tYXJ0bGV0LmxpbmsudjEuVGVybRIRCglvdGhlcndpc2UYAiABKAkikQEKBFRlcm0SEwoGc291cmNlGAEgASgJSACIAQESLgoIcHJlZml4ZXMYAiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSKAoHYWN0aW9ucxgDIAMoCzIXLm1hcnRsZXQubGluay52MS5BY3Rpb24SDwoHdmVyZGljdBgEIAEoCUIJCgdfc291cmNlIjkKC1ByZWZpeFJ1bGVzEioKBXJ1bGVzGAEgAygLMhsubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGUiRAoKUHJlZml4UnVsZRIOCgZwcmVmaXgYASABKAkSEgoKbGVuZ3RoX21pbhgCIAEoDRISCgpsZW5ndGhfbWF4GAMgASgNIt8BCgZBY3Rpb24SGAoOc2V0X2xvY2FsX3ByZWYYASABKA1IABIRCgdzZXRfbWVkGAIgASgNSAASNwoPYWRkX2NvbW11bml0aWVzGAMgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASOgoScmVtb3ZlX2NvbW11bml0aWVzGAQgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASKwoHcHJlcGVuZBgFIAEoCzIYLm1hcnRsZXQubGluay52MS5QcmVwZW5kSABCBgoEYm9keSIiCgtDb21tdW5pdGllcxITCgtjb21tdW5pdGllcxgBIAMoDSIlCgdQcmVwZW5kEgsKA2FzbhgBIAEoDRINCgVjb3VudBgCIAEoDSKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCL9AQoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0iRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIocECg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBEi4KBmxpbWl0cxgOIAMoCzIeLm1hcnRsZXQubGluay52MS5MaW1pdFNuYXBzaG90Ei0KCXN1c3BlbmRlZBgPIAEoCzIaLm1hcnRsZXQubGluay52MS5TdXNwZW5kZWRCDgoMX3N0YWxlX3VudGlsInsKDUxpbWl0U25hcHNob3QSDQoFd2hpY2gYASABKAkSDgoGZmFtaWx5GAIgASgJEg0KBWNvdW50GAMgASgNEgwKBG1vc3QYBCABKA0SDgoGYWN0aW9uGAUgASgJEhAKCHN0YW5kaW5nGAYgASgJEgwKBGxlZnQYByABKAEiNgoJU3VzcGVuZGVkEgsKA3doeRgBIAEoCRISCgV1bnRpbBgCIAEoAUgAiAEBQggKBl91bnRpbCK5AQoSTmVnb3RpYXRlZFNuYXBzaG90EhEKCXJvdXRlcl9pZBgBIAEoDRIUCgxob2xkX3NlY29uZHMYAiABKA0SEAoIZmFtaWxpZXMYAyADKAkSFQoNZm91cl9vY3RldF9hcxgEIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAUgASgIEjoKEGdyYWNlZnVsX3Jlc3RhcnQYBiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuR3JhY2VmdWxSZXN0YXJ0InoKD0dyYWNlZnVsUmVzdGFydBIXCg9yZXN0YXJ0X3NlY29uZHMYASABKA0SEgoKcmVzdGFydGluZxgCIAEoCBIUCgxub3RpZmljYXRpb24YAyABKAgSEAoIZmFtaWxpZXMYBCADKAkSEgoKZm9yd2FyZGluZxgFIAMoCSLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEiqQEKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgSHQoQbG9uZ19saXZlZF91bnRpbBgHIAEoAUgAiAEBQhMKEV9sb25nX2xpdmVkX3VudGlsIkIKC0ZhdWx0Q291bnRzEhEKCWRpc2NhcmRlZBgBIAEoARIRCgl3aXRoZHJhd24YAiABKAESDQoFcmVzZXQYAyABKAEieQoMU2Vzc2lvbkVycm9yEhEKCWRpcmVjdGlvbhgBIAEoCRIRCgRjb2RlGAIgASgNSACIAQESFAoHc3ViY29kZRgDIAEoDUgBiAEBEgwKBHRleHQYBCABKAkSCgoCYXQYBSABKAFCBwoFX2NvZGVCCgoIX3N1YmNvZGUiTQoNUm91dGVTbmFwc2hvdBIOCgZwcmVmaXgYASABKAkSLAoFcGF0aHMYAiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUGF0aFNuYXBzaG90IuMCCgxQYXRoU25hcHNob3QSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESDwoHcmVmdXNlZBgMIAEoCBI1CghyZWNlaXZlZBgNIAEoCzIjLm1hcnRsZXQubGluay52MS5BdHRyaWJ1dGVzU25hcHNob3RCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZCKwAQoSQXR0cmlidXRlc1NuYXBzaG90EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIqQBChBEYXRhcGxhbmVSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASKQoGaW50ZW50GAIgASgLMhcubWFydGxldC5saW5rLnYxLkludGVudEgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAQgYKBGJvZHkiqgEKDkRhdGFwbGFuZVJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNgoIc25hcHNob3QYAiABKAsyIi5tYXJ0bGV0LmxpbmsudjEuRGF0YXBsYW5lU25hcHNob3RIABIvCgl1bmNoYW5nZWQYAyABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVW5jaGFuZ2VkSABCBgoEYm9keSJCCgZJbnRlbnQSEgoKYmxhY2tob2xlcxgBIAMoCRIPCgd3YXRjaGVkGAIgAygJEhMKC3dhdGNoZWRfbWF4GAMgASgNIoQDChFEYXRhcGxhbmVTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEg0KBXRhYmxlGAMgASgNEhAKCHByb3RvY29sGAQgASgNEg4KBm1ldHJpYxgFIAEoDRIPCgdzcGVha2VyGAYgASgJEg8KB2luX3N5bmMYByABKAgSDgoGd2FudGVkGAggASgNEhEKCWluc3RhbGxlZBgJIAEoDRIPCgdwZW5kaW5nGAogASgNEg4KBmZhaWxlZBgLIAEoDRINCgVzdGFsZRgMIAEoDRIQCghyZXBhaXJlZBgNIAEoARIQCghmYWlsdXJlcxgOIAEoARIWCglsYXN0X3N5bmMYDyABKAFIAIgBARI0CgxsYXN0X2ZhaWx1cmUYECABKAsyHi5tYXJ0bGV0LmxpbmsudjEuS2VybmVsRmFpbHVyZRIsCgZyb3V0ZXMYESADKAsyHC5tYXJ0bGV0LmxpbmsudjEuS2VybmVsUm91dGVCDAoKX2xhc3Rfc3luYyI6Cg1LZXJuZWxGYWlsdXJlEg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoASJKCgtLZXJuZWxSb3V0ZRIOCgZwcmVmaXgYASABKAkSDQoFc3RhdGUYAiABKAkSEgoFZXJyb3IYAyABKAlIAIgBAUIICgZfZXJyb3JiBnByb3RvMw");
 
 /**
  * The first message of either side.
@@ -400,6 +400,12 @@ export type SpeakerRequest = Message<"martlet.link.v1.SpeakerRequest"> & {
      */
     value: LookupRequest;
     case: "lookup";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.RefreshRequest refresh = 5;
+     */
+    value: RefreshRequest;
+    case: "refresh";
   } | { case: undefined; value?: undefined };
 };
 
@@ -441,6 +447,12 @@ export type SpeakerReply = Message<"martlet.link.v1.SpeakerReply"> & {
      */
     value: LookupReply;
     case: "lookup";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.RefreshReply refresh = 5;
+     */
+    value: RefreshReply;
+    case: "refresh";
   } | { case: undefined; value?: undefined };
 };
 
@@ -486,6 +498,44 @@ export const UnchangedSchema: GenMessage<Unchanged> = /*@__PURE__*/
   messageDesc(file_link, 15);
 
 /**
+ * A peer is to say all again, by the name of its session.
+ *
+ * @generated from message martlet.link.v1.RefreshRequest
+ */
+export type RefreshRequest = Message<"martlet.link.v1.RefreshRequest"> & {
+  /**
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+};
+
+/**
+ * Describes the message martlet.link.v1.RefreshRequest.
+ * Use `create(RefreshRequestSchema)` to create a new message.
+ */
+export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
+  messageDesc(file_link, 16);
+
+/**
+ * @generated from message martlet.link.v1.RefreshReply
+ */
+export type RefreshReply = Message<"martlet.link.v1.RefreshReply"> & {
+  /**
+   * why it was not asked; absent where it was
+   *
+   * @generated from field: optional string why = 1;
+   */
+  why?: string | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.RefreshReply.
+ * Use `create(RefreshReplySchema)` to create a new message.
+ */
+export const RefreshReplySchema: GenMessage<RefreshReply> = /*@__PURE__*/
+  messageDesc(file_link, 17);
+
+/**
  * All that the speaker should do, whole: the difference is its own business.
  *
  * @generated from message martlet.link.v1.Configure
@@ -509,7 +559,7 @@ export type Configure = Message<"martlet.link.v1.Configure"> & {
  * Use `create(ConfigureSchema)` to create a new message.
  */
 export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
-  messageDesc(file_link, 16);
+  messageDesc(file_link, 18);
 
 /**
  * @generated from message martlet.link.v1.Listen
@@ -533,7 +583,7 @@ export type Listen = Message<"martlet.link.v1.Listen"> & {
  * Use `create(ListenSchema)` to create a new message.
  */
 export const ListenSchema: GenMessage<Listen> = /*@__PURE__*/
-  messageDesc(file_link, 17);
+  messageDesc(file_link, 19);
 
 /**
  * @generated from message martlet.link.v1.SpeakerConfig
@@ -595,7 +645,7 @@ export type SpeakerConfig = Message<"martlet.link.v1.SpeakerConfig"> & {
  * Use `create(SpeakerConfigSchema)` to create a new message.
  */
 export const SpeakerConfigSchema: GenMessage<SpeakerConfig> = /*@__PURE__*/
-  messageDesc(file_link, 18);
+  messageDesc(file_link, 20);
 
 /**
  * Peers that are known by where they come from.
@@ -631,7 +681,7 @@ export type PeerRange = Message<"martlet.link.v1.PeerRange"> & {
  * Use `create(PeerRangeSchema)` to create a new message.
  */
 export const PeerRangeSchema: GenMessage<PeerRange> = /*@__PURE__*/
-  messageDesc(file_link, 19);
+  messageDesc(file_link, 21);
 
 /**
  * @generated from message martlet.link.v1.PeerConfig
@@ -777,7 +827,7 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
  * Use `create(PeerConfigSchema)` to create a new message.
  */
 export const PeerConfigSchema: GenMessage<PeerConfig> = /*@__PURE__*/
-  messageDesc(file_link, 20);
+  messageDesc(file_link, 22);
 
 /**
  * What our OPEN offers and asks.
@@ -835,7 +885,7 @@ export type SessionOptions = Message<"martlet.link.v1.SessionOptions"> & {
  * Use `create(SessionOptionsSchema)` to create a new message.
  */
 export const SessionOptionsSchema: GenMessage<SessionOptions> = /*@__PURE__*/
-  messageDesc(file_link, 21);
+  messageDesc(file_link, 23);
 
 /**
  * @generated from message martlet.link.v1.AddPath
@@ -857,7 +907,7 @@ export type AddPath = Message<"martlet.link.v1.AddPath"> & {
  * Use `create(AddPathSchema)` to create a new message.
  */
 export const AddPathSchema: GenMessage<AddPath> = /*@__PURE__*/
-  messageDesc(file_link, 22);
+  messageDesc(file_link, 24);
 
 /**
  * @generated from message martlet.link.v1.SendPaths
@@ -881,7 +931,7 @@ export type SendPaths = Message<"martlet.link.v1.SendPaths"> & {
  * Use `create(SendPathsSchema)` to create a new message.
  */
 export const SendPathsSchema: GenMessage<SendPaths> = /*@__PURE__*/
-  messageDesc(file_link, 23);
+  messageDesc(file_link, 25);
 
 /**
  * @generated from message martlet.link.v1.ImportRules
@@ -915,7 +965,7 @@ export type ImportRules = Message<"martlet.link.v1.ImportRules"> & {
  * Use `create(ImportRulesSchema)` to create a new message.
  */
 export const ImportRulesSchema: GenMessage<ImportRules> = /*@__PURE__*/
-  messageDesc(file_link, 24);
+  messageDesc(file_link, 26);
 
 /**
  * @generated from message martlet.link.v1.ExportRules
@@ -949,7 +999,7 @@ export type ExportRules = Message<"martlet.link.v1.ExportRules"> & {
  * Use `create(ExportRulesSchema)` to create a new message.
  */
 export const ExportRulesSchema: GenMessage<ExportRules> = /*@__PURE__*/
-  messageDesc(file_link, 25);
+  messageDesc(file_link, 27);
 
 /**
  * @generated from message martlet.link.v1.PrefixLimits
@@ -976,7 +1026,7 @@ export type PrefixLimits = Message<"martlet.link.v1.PrefixLimits"> & {
  * Use `create(PrefixLimitsSchema)` to create a new message.
  */
 export const PrefixLimitsSchema: GenMessage<PrefixLimits> = /*@__PURE__*/
-  messageDesc(file_link, 26);
+  messageDesc(file_link, 28);
 
 /**
  * @generated from message martlet.link.v1.PrefixLimit
@@ -1010,7 +1060,7 @@ export type PrefixLimit = Message<"martlet.link.v1.PrefixLimit"> & {
  * Use `create(PrefixLimitSchema)` to create a new message.
  */
 export const PrefixLimitSchema: GenMessage<PrefixLimit> = /*@__PURE__*/
-  messageDesc(file_link, 27);
+  messageDesc(file_link, 29);
 
 /**
  * The first term that judges decides, and `otherwise` where none does.
@@ -1036,7 +1086,7 @@ export type Policy = Message<"martlet.link.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_link, 28);
+  messageDesc(file_link, 30);
 
 /**
  * @generated from message martlet.link.v1.Term
@@ -1074,7 +1124,7 @@ export type Term = Message<"martlet.link.v1.Term"> & {
  * Use `create(TermSchema)` to create a new message.
  */
 export const TermSchema: GenMessage<Term> = /*@__PURE__*/
-  messageDesc(file_link, 29);
+  messageDesc(file_link, 31);
 
 /**
  * @generated from message martlet.link.v1.PrefixRules
@@ -1091,7 +1141,7 @@ export type PrefixRules = Message<"martlet.link.v1.PrefixRules"> & {
  * Use `create(PrefixRulesSchema)` to create a new message.
  */
 export const PrefixRulesSchema: GenMessage<PrefixRules> = /*@__PURE__*/
-  messageDesc(file_link, 30);
+  messageDesc(file_link, 32);
 
 /**
  * @generated from message martlet.link.v1.PrefixRule
@@ -1118,7 +1168,7 @@ export type PrefixRule = Message<"martlet.link.v1.PrefixRule"> & {
  * Use `create(PrefixRuleSchema)` to create a new message.
  */
 export const PrefixRuleSchema: GenMessage<PrefixRule> = /*@__PURE__*/
-  messageDesc(file_link, 31);
+  messageDesc(file_link, 33);
 
 /**
  * @generated from message martlet.link.v1.Action
@@ -1165,7 +1215,7 @@ export type Action = Message<"martlet.link.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_link, 32);
+  messageDesc(file_link, 34);
 
 /**
  * @generated from message martlet.link.v1.Communities
@@ -1182,7 +1232,7 @@ export type Communities = Message<"martlet.link.v1.Communities"> & {
  * Use `create(CommunitiesSchema)` to create a new message.
  */
 export const CommunitiesSchema: GenMessage<Communities> = /*@__PURE__*/
-  messageDesc(file_link, 33);
+  messageDesc(file_link, 35);
 
 /**
  * @generated from message martlet.link.v1.Prepend
@@ -1204,7 +1254,7 @@ export type Prepend = Message<"martlet.link.v1.Prepend"> & {
  * Use `create(PrependSchema)` to create a new message.
  */
 export const PrependSchema: GenMessage<Prepend> = /*@__PURE__*/
-  messageDesc(file_link, 34);
+  messageDesc(file_link, 36);
 
 /**
  * @generated from message martlet.link.v1.Transport
@@ -1238,7 +1288,7 @@ export type Transport = Message<"martlet.link.v1.Transport"> & {
  * Use `create(TransportSchema)` to create a new message.
  */
 export const TransportSchema: GenMessage<Transport> = /*@__PURE__*/
-  messageDesc(file_link, 35);
+  messageDesc(file_link, 37);
 
 /**
  * @generated from message martlet.link.v1.LookupRequest
@@ -1264,7 +1314,7 @@ export type LookupRequest = Message<"martlet.link.v1.LookupRequest"> & {
  * Use `create(LookupRequestSchema)` to create a new message.
  */
 export const LookupRequestSchema: GenMessage<LookupRequest> = /*@__PURE__*/
-  messageDesc(file_link, 36);
+  messageDesc(file_link, 38);
 
 /**
  * @generated from message martlet.link.v1.LookupReply
@@ -1286,7 +1336,7 @@ export type LookupReply = Message<"martlet.link.v1.LookupReply"> & {
  * Use `create(LookupReplySchema)` to create a new message.
  */
 export const LookupReplySchema: GenMessage<LookupReply> = /*@__PURE__*/
-  messageDesc(file_link, 37);
+  messageDesc(file_link, 39);
 
 /**
  * @generated from message martlet.link.v1.SpeakerSnapshot
@@ -1338,7 +1388,7 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
  * Use `create(SpeakerSnapshotSchema)` to create a new message.
  */
 export const SpeakerSnapshotSchema: GenMessage<SpeakerSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 38);
+  messageDesc(file_link, 40);
 
 /**
  * @generated from message martlet.link.v1.TableSnapshot
@@ -1365,7 +1415,7 @@ export type TableSnapshot = Message<"martlet.link.v1.TableSnapshot"> & {
  * Use `create(TableSnapshotSchema)` to create a new message.
  */
 export const TableSnapshotSchema: GenMessage<TableSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 39);
+  messageDesc(file_link, 41);
 
 /**
  * @generated from message martlet.link.v1.SessionSnapshot
@@ -1456,7 +1506,7 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
  * Use `create(SessionSnapshotSchema)` to create a new message.
  */
 export const SessionSnapshotSchema: GenMessage<SessionSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 40);
+  messageDesc(file_link, 42);
 
 /**
  * @generated from message martlet.link.v1.LimitSnapshot
@@ -1511,7 +1561,7 @@ export type LimitSnapshot = Message<"martlet.link.v1.LimitSnapshot"> & {
  * Use `create(LimitSnapshotSchema)` to create a new message.
  */
 export const LimitSnapshotSchema: GenMessage<LimitSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 41);
+  messageDesc(file_link, 43);
 
 /**
  * @generated from message martlet.link.v1.Suspended
@@ -1535,7 +1585,7 @@ export type Suspended = Message<"martlet.link.v1.Suspended"> & {
  * Use `create(SuspendedSchema)` to create a new message.
  */
 export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
-  messageDesc(file_link, 42);
+  messageDesc(file_link, 44);
 
 /**
  * @generated from message martlet.link.v1.NegotiatedSnapshot
@@ -1579,7 +1629,7 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  * Use `create(NegotiatedSnapshotSchema)` to create a new message.
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 43);
+  messageDesc(file_link, 45);
 
 /**
  * @generated from message martlet.link.v1.GracefulRestart
@@ -1616,7 +1666,7 @@ export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
  * Use `create(GracefulRestartSchema)` to create a new message.
  */
 export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
-  messageDesc(file_link, 44);
+  messageDesc(file_link, 46);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -1675,7 +1725,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 45);
+  messageDesc(file_link, 47);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -1702,7 +1752,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
   advertised: number;
 
   /**
-   * of those received, not repeated since the peer went away
+   * of those received, not repeated since the peer went away, or began to say all again
    *
    * @generated from field: uint32 stale = 5;
    */
@@ -1714,6 +1764,13 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
    * @generated from field: bool end_of_rib = 6;
    */
   endOfRib: boolean;
+
+  /**
+   * when stale ones, which are a last resort, go
+   *
+   * @generated from field: optional double long_lived_until = 7;
+   */
+  longLivedUntil?: number | undefined;
 };
 
 /**
@@ -1721,7 +1778,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 46);
+  messageDesc(file_link, 48);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1748,7 +1805,7 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 47);
+  messageDesc(file_link, 49);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -1787,7 +1844,7 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 48);
+  messageDesc(file_link, 50);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -1809,7 +1866,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 49);
+  messageDesc(file_link, 51);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -1894,7 +1951,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 50);
+  messageDesc(file_link, 52);
 
 /**
  * @generated from message martlet.link.v1.AttributesSnapshot
@@ -1938,7 +1995,7 @@ export type AttributesSnapshot = Message<"martlet.link.v1.AttributesSnapshot"> &
  * Use `create(AttributesSnapshotSchema)` to create a new message.
  */
 export const AttributesSnapshotSchema: GenMessage<AttributesSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 51);
+  messageDesc(file_link, 53);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -1973,7 +2030,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 52);
+  messageDesc(file_link, 54);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -2008,7 +2065,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 53);
+  messageDesc(file_link, 55);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -2037,7 +2094,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 54);
+  messageDesc(file_link, 56);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -2136,7 +2193,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 55);
+  messageDesc(file_link, 57);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -2163,7 +2220,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 56);
+  messageDesc(file_link, 58);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -2192,5 +2249,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 57);
+  messageDesc(file_link, 59);
 
