@@ -20,8 +20,8 @@ const SOUND = loadVectors(['open.vec', 'small.vec', 'update.vec', 'captures.vec'
 const FAULTY = loadVectors(['faults.vec']).filter(hasFault)
 
 test('all vectors are found', t => {
-  t.is(SOUND.length, 70)
-  t.is(FAULTY.length, 67)
+  t.is(SOUND.length, 123)
+  t.is(FAULTY.length, 87)
   const titles = [...SOUND, ...FAULTY].map(({ title }) => title)
   t.is(new Set(titles).size, titles.length, 'each has a title of its own')
 })

@@ -171,6 +171,11 @@ export interface PathAttributes {
   readonly largeCommunities?: readonly (readonly [number, number, number])[]
   /** RFC 9234 §5: the AS that said it goes to customers alone */
   readonly onlyToCustomer?: number
+  /**
+   * codes of those above that came with the Partial bit, ascending: somebody on the way did not
+   * know them, and that is not forgotten. RFC 4271 §5
+   */
+  readonly partial?: readonly number[]
   readonly unknown?: readonly UnknownAttribute[]
 }
 

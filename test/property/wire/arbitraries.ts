@@ -6,6 +6,7 @@ import {
   type Open,
   type PathAttributes,
   RESTART_SECONDS_MAX,
+  STALE_SECONDS_MAX,
 } from '../../../src/core/wire/index.ts'
 import { asn } from '../../unit/session/network.ts'
 
@@ -28,8 +29,7 @@ export const segment: fc.Arbitrary<AsPathSegment> = fc.record(
   { noNullPrototype: true },
 )
 
-/** Attributes of a route between two ASes, IPv4 next hop. */
-export const attributes: fc.Arbitrary<PathAttributes> = fc.record(
+const plainAttributes: fc.Arbitrary<PathAttributes> = fc.record(
   {
     origin: fc.constantFrom(0, 1, 2),
     asPath: fc.array(segment, { maxLength: 4 }),
@@ -42,7 +42,11 @@ export const attributes: fc.Arbitrary<PathAttributes> = fc.record(
       minLength: 1,
       maxLength: 5,
     }),
-    largeCommunities: fc.array(fc.tuple(word, word, word), { minLength: 1, maxLength: 30 }),
+    largeCommunities: fc.uniqueArray(fc.tuple(word, word, word), {
+      minLength: 1,
+      maxLength: 30,
+      selector: each => each.join(':'),
+    }),
     onlyToCustomer: word,
     unknown: fc
       .uniqueArray(
@@ -57,6 +61,18 @@ export const attributes: fc.Arbitrary<PathAttributes> = fc.record(
   },
   { requiredKeys: [], noNullPrototype: true },
 )
+
+const PASSED_ON = { aggregator: 7, communities: 8, extendedCommunities: 16, largeCommunities: 32 }
+
+/** Attributes of a route between two ASes, IPv4 next hop, some of them with the Partial bit. */
+export const attributes: fc.Arbitrary<PathAttributes> = fc
+  .tuple(plainAttributes, fc.subarray(Object.keys(PASSED_ON)))
+  .map(([whole, names]) => {
+    const partial = Object.entries(PASSED_ON)
+      .filter(([name]) => names.includes(name) && name in whole)
+      .map(([, code]) => code)
+    return partial.length === 0 ? whole : { ...whole, partial }
+  })
 
 /** The same with what belongs inside an AS. */
 export const internalAttributes: fc.Arbitrary<PathAttributes> = fc
@@ -94,9 +110,47 @@ const capability: fc.Arbitrary<Capability> = fc.oneof(
       { maxLength: 63 },
     ),
   }),
+  fc.constantFrom(
+    { type: 'extended-message' as const },
+    { type: 'enhanced-route-refresh' as const },
+  ),
+  fc.record({ type: fc.constant('role' as const), role: fc.nat(255) }),
+  fc.record({
+    type: fc.constant('long-lived-graceful-restart' as const),
+    families: fc.array(
+      fc.record({
+        afi: fc.nat(0xffff),
+        safi: fc.nat(255),
+        forwarding: fc.boolean(),
+        staleSeconds: fc.nat(STALE_SECONDS_MAX),
+      }),
+      { maxLength: 36 },
+    ),
+  }),
+  fc.record({
+    type: fc.constant('add-path' as const),
+    families: fc.array(
+      fc
+        .record({
+          afi: fc.nat(0xffff),
+          safi: fc.nat(255),
+          receive: fc.boolean(),
+          send: fc.boolean(),
+        })
+        .filter(({ receive, send }) => receive || send),
+      { maxLength: 63 },
+    ),
+  }),
+  fc.record({
+    type: fc.constant('extended-next-hop' as const),
+    families: fc.array(
+      fc.record({ afi: fc.nat(0xffff), safi: fc.nat(0xffff), nextHopAfi: fc.nat(0xffff) }),
+      { maxLength: 42 },
+    ),
+  }),
   fc.record({
     type: fc.constant('unknown' as const),
-    code: fc.integer({ min: 66, max: 255 }),
+    code: fc.integer({ min: 72, max: 255 }),
     value: fc.uint8Array({ maxLength: 255, size: 'max' }),
   }),
 )

@@ -5,7 +5,8 @@ import { severest, updateFault } from '../fault.ts'
 import { FLAG, UPDATE_ERROR } from '../iana.ts'
 import type { Fault, PathAttributes, Remedy, UnknownAttribute } from '../message.ts'
 import { mergeFourOctet } from './four-octet.ts'
-import { isHost } from './next-hop.ts'
+import { MP_REACH_NLRI } from './mp-reach.ts'
+import { isHost, NEXT_HOP } from './next-hop.ts'
 import type { AttributeContext, AttributeRules, Draft, Reach, Unreach } from './spec.ts'
 import { type AttributeRow, rowOf } from './table.ts'
 
@@ -63,6 +64,9 @@ class Section {
   readonly #faults: Fault[] = []
   #unknown: UnknownAttribute[] | undefined
   #remedy: Remedy | undefined
+  /** what is wrong with NEXT_HOP, which counts only where the routes go by it */
+  #nextHopFault: Fault | undefined
+  #reachWhole: Uint8Array | undefined
   /** where the attribute lies that is being read, header included */
   #start = 0
   #end = 0
@@ -92,6 +96,7 @@ class Section {
   finish(): DecodedAttributes {
     const draft = this.#draft
     const nextHopAttribute = draft.nextHop
+    this.#judgeNextHop(draft)
     if (!this.#context.fourOctetAs) mergeFourOctet(draft)
     this.#takeNextHop(draft)
     if (this.#unknown !== undefined) draft.unknown = this.#unknown
@@ -180,7 +185,6 @@ class Section {
 
   #known(flags: number, row: AttributeRow, value: Reader): void {
     const { rules } = row
-    const octets = value.remaining
     const stray = strayReason(rules, this.#context)
     if (stray !== undefined) {
       this.#fault(
@@ -193,23 +197,31 @@ class Section {
       )
       return
     }
-    if ((flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) !== rules.flags) {
-      this.#fault(flagsFault(rules, flags, this.#whole()))
-      return
+    const fault = this.#read(flags, row, value)
+    if (fault !== undefined && rules.code === NEXT_HOP.code) this.#nextHopFault = fault
+    else if (fault !== undefined) this.#fault(fault)
+    else if ((flags & FLAG.PARTIAL) !== 0 && isPassedOn(rules)) this.#isPartial(rules.code)
+    if (rules.code === MP_REACH_NLRI.code) this.#reachWhole = this.#whole()
+  }
+
+  /** Flags, length, value: RFC 4271 §6.3, RFC 7606 §3 (c). Undefined where nothing is wrong. */
+  #read(flags: number, row: AttributeRow, value: Reader): Fault | undefined {
+    const { rules } = row
+    const octets = value.remaining
+    if ((flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) !== rules.flags)
+      return flagsFault(rules, flags, this.#whole())
+    if (!rules.length(octets, this.#context)) {
+      const why = `${rules.name} cannot be ${octets} octets long`
+      const { ATTRIBUTE_LENGTH_ERROR } = UPDATE_ERROR
+      return updateFault(rules.onMalformed, ATTRIBUTE_LENGTH_ERROR, why, this.#whole())
     }
-    if (!rules.length(octets, this.#context))
-      this.#fault(
-        updateFault(
-          rules.onMalformed,
-          UPDATE_ERROR.ATTRIBUTE_LENGTH_ERROR,
-          `${rules.name} cannot be ${octets} octets long`,
-          this.#whole(),
-        ),
-      )
-    else if (!row.read(value, this.#context, this.#draft))
-      this.#fault(
-        updateFault(rules.onMalformed, rules.subcode, `${rules.name} is malformed`, this.#whole()),
-      )
+    if (row.read(value, this.#context, this.#draft)) return undefined
+    const why = `${rules.name} is malformed`
+    return updateFault(rules.onMalformed, rules.subcode, why, this.#whole())
+  }
+
+  #isPartial(code: number): void {
+    this.#draft.partial = [...(this.#draft.partial ?? []), code].sort((a, b) => a - b)
   }
 
   /**
@@ -240,7 +252,19 @@ class Section {
 
   #noNextHop(draft: Draft, why: string): void {
     delete draft.nextHop
-    this.#fault(updateFault('treat-as-withdraw', UPDATE_ERROR.INVALID_NEXT_HOP_ATTRIBUTE, why))
+    const { INVALID_NEXT_HOP_ATTRIBUTE } = UPDATE_ERROR
+    const whole = this.#reachWhole
+    this.#fault(updateFault('treat-as-withdraw', INVALID_NEXT_HOP_ATTRIBUTE, why, whole))
+  }
+
+  /**
+   * RFC 4760 §3: beside MP_REACH_NLRI the NEXT_HOP is to be ignored, and so is what is wrong with
+   * it. Routes of the NLRI field, if there are any too, then lack one.
+   */
+  #judgeNextHop({ reach }: Draft): void {
+    const fault = this.#nextHopFault
+    if (fault === undefined) return
+    this.#fault(reach === undefined ? fault : { ...fault, remedy: 'attribute-discard' })
   }
 
   /** Keeps the first faults, and always one that has the remedy of all. */
@@ -275,6 +299,11 @@ function flagsFault(rules: AttributeRules, flags: number, whole: Uint8Array): Fa
   return rules.once
     ? updateFault('session-reset', rules.subcode, why, whole)
     : updateFault('treat-as-withdraw', UPDATE_ERROR.ATTRIBUTE_FLAGS_ERROR, why, whole)
+}
+
+/** Whether an attribute keeps its Partial bit: what two-octet speakers are told is made anew. */
+function isPassedOn({ flags, only }: AttributeRules): boolean {
+  return flags === (FLAG.OPTIONAL | FLAG.TRANSITIVE) && only === undefined
 }
 
 /** Why an attribute that is known has no business on this session; undefined where it has. */

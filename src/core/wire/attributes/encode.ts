@@ -17,10 +17,6 @@ import { ATTRIBUTES, type AttributeRow } from './table.ts'
  * written where they are optional and transitive, with the Partial bit (RFC 4271 §5). To a
  * two-octet session AS_TRANS stands for large numbers, with AS4_PATH and AS4_AGGREGATOR beside.
  *
- * Departs from RFC 4271 §5: an attribute that is known here is sent without the Partial bit, also
- * where it came with it. Nobody acts on the bit, and it would split sets of attributes that are
- * otherwise equal.
- *
  * @param to  `overflow` afterwards: the attributes do not fit it, or cannot be written at all
  */
 export function encodeAttributes(
@@ -59,7 +55,10 @@ function writeKnown(
   context: EncodeContext,
   to: Writer,
 ): void {
-  writeAttribute(row.rules.flags, row.rules.code, to, () => row.write(from, to, context))
+  const { flags, code } = row.rules
+  // RFC 4271 §5: where it was set by another AS "it MUST NOT be set back to 0 by the current AS"
+  const partial = from.partial?.includes(code) ? FLAG.PARTIAL : 0
+  writeAttribute(flags | partial, code, to, () => row.write(from, to, context))
 }
 
 function writeUnknown({ code, value }: UnknownAttribute, to: Writer): void {

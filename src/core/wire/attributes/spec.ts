@@ -50,7 +50,10 @@ export interface Aggregator {
 }
 
 /** What the table may hold: everything but the attributes that it has no row for. */
-export type AttributeKey = Exclude<keyof Draft, 'unknown' | 'linkLocalNextHop' | 'nextHopLink'>
+export type AttributeKey = Exclude<
+  keyof Draft,
+  'unknown' | 'partial' | 'linkLocalNextHop' | 'nextHopLink'
+>
 
 /** The value of one attribute. */
 export type AttributeValue<Key extends AttributeKey> = NonNullable<Draft[Key]>
