@@ -306,6 +306,31 @@ function suite(name: string, make: () => Rig): void {
     client.close()
   })
 
+  rule('an IPv4 route goes through IPv6 neighbours. RFC 8950', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const ways = [
+      [hop('2001:db8:9::2')],
+      [hop('fe80::2', { link })],
+      [hop('2001:db8:9::2'), hop('fe80::2', { link, weight: 3 })],
+      [hop('10.9.0.2'), hop('2001:db8:9::2')],
+      [hop('10.9.0.2')],
+    ].map(hops => unicastTarget(hops))
+    for (const [at, target] of ways.entries()) {
+      const verb = at === 0 ? 'add' : 'replace'
+      t.deepEqual(await client.write([verb, '198.51.100.0/24', target]), [])
+      const found = unicastTarget(target.hops.map(each => ({ ...each, link })))
+      const dumped = (await client.dump()).get('ipv4 c63364/24')
+      t.deepEqual(dumped?.target.key, found.key)
+      // the same as somebody reads it who is not us
+      t.is(
+        rig.routes(TABLE)[0]?.to,
+        found.key.replaceAll(`dev ${link}`, 'dev a').replaceAll(' weight 1', ''),
+      )
+    }
+    t.deepEqual(await client.write(['delete', '198.51.100.0/24']), [])
+    client.close()
+  })
+
   rule(
     'a next hop that nothing reaches is refused, and does not stop the others',
     async (t, rig) => {
@@ -316,10 +341,11 @@ function suite(name: string, make: () => Rig): void {
         ['add', '2001:db8:1::/48', via('2001:db8:8::1')],
         ['add', '2001:db8:2::/48', unicastTarget([hop('fe80::2', { link: 999 })])],
         ['add', '2001:db8:3::/48', via('2001:db8:9::2')],
+        ['add', '198.51.102.0/24', via('2001:db8:8::1')],
       )
       t.deepEqual(
         refusals.map(({ at }) => at),
-        [0, 2, 3],
+        [0, 2, 3, 5],
       )
       t.true(refusals.every(({ errno }) => isShared(errno)))
       t.is(rig.routes(TABLE).length, 2)

@@ -243,6 +243,8 @@ function showTable(ip: (...words: string[]) => string, family: string, table: nu
 
 interface JsonHop {
   readonly gateway?: string
+  /** in its place where its family is not the route's */
+  readonly via?: { readonly host: string }
   readonly dev?: string
   readonly weight?: number
 }
@@ -266,7 +268,7 @@ function parseRoutes(text: string): RigRoute[] {
         route.type === '6' || route.type === 'blackhole'
           ? 'blackhole'
           : (route.nexthops ?? [route])
-              .map(({ gateway, dev, weight = 1 }) =>
+              .map(({ via, gateway = via?.host, dev, weight = 1 }) =>
                 hopText({
                   ...(gateway !== undefined && { via: gateway }),
                   ...(dev !== undefined && { dev }),
