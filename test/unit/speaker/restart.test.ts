@@ -1,6 +1,7 @@
 import test from 'ava'
 import { type Millis, millis, seconds } from '../../../src/core/base/index.ts'
 import { type Family, type Prefix, prefix } from '../../../src/core/net/index.ts'
+import type { ConnectionId } from '../../../src/core/session/index.ts'
 import { RESTART_MAX, STALE_MAX } from '../../../src/core/speaker/index.ts'
 import {
   CEASE,
@@ -183,6 +184,13 @@ const waits = test.macro((t, restartSeconds: number, expected: Millis) => {
 })
 test('RFC 4724 §4.2: a peer is waited for as long as it asked', waits, 30, seconds(30))
 test('a peer is not waited for longer than RESTART_MAX', waits, 4000, RESTART_MAX)
+
+test('RFC 4724 §3: with a restart time of 0 nothing is kept', t => {
+  const { bench, a, b } = helping({ restart: { restartSeconds: 0 } })
+  a.down()
+  t.deepEqual(b.brief().sort(), [`-${P}`, `-${Q}`])
+  t.is(session(bench, 'a').staleUntil, undefined)
+})
 
 test('a peer that is back and does not say all is not waited for longer than STALE_MAX', t => {
   const { bench, a, b } = helping()
@@ -438,6 +446,81 @@ test('RFC 4724 §4.1: a peer that is not there is waited for until the deferral 
   t.deepEqual(a.brief(), ['ipv4 complete'])
   t.is(bench.fib.synced, bench.fib.epoch)
 })
+
+/** A restarted speaker that tries to reach b, and has heard all of a. */
+function reaching() {
+  const bench = new Bench(seconds(120), seconds(3))
+  const a = bench.peer('a', 65001)
+  const b = bench.peer('b', 65002, { passive: false })
+  bench.deliver({ type: 'FibUp', preserved: true })
+  bench.configure({ originated: [R] })
+  a.up({ restart: {} })
+  a.endOfRib()
+  a.news()
+  /** Time goes by, and nobody answers. */
+  const fail = (duration: Millis): void => {
+    for (let left: number = duration; left > 0; left -= 1000) {
+      const connection = bench.connects.at(-1)
+      if (connection !== undefined && !failed.has(connection)) {
+        failed.add(connection)
+        bench.deliver({ type: 'Failed', connection, why: 'connection refused' })
+      }
+      bench.pass(seconds(1))
+      a.send(encodeKeepalive())
+    }
+  }
+  const failed = new Set<ConnectionId>()
+  return { bench, a, b, fail }
+}
+
+test('a peer that cannot be reached is waited for during 45 s, not for all of the deferral', t => {
+  const { bench, a, fail } = reaching()
+  fail(seconds(44))
+  t.true(bench.connects.length >= 3)
+  t.deepEqual(a.brief(), [])
+  t.is(bench.fib.synced, undefined)
+  fail(seconds(1))
+  t.deepEqual(a.brief(), ['ipv4 complete'])
+  t.is(bench.fib.synced, bench.fib.epoch)
+})
+
+test('a peer that answers is waited for longer, even if it says nothing yet', t => {
+  const { bench, a, b, fail } = reaching()
+  fail(seconds(40))
+  bench.deliver({
+    type: 'Accepted',
+    connection: bench.nextConnection(),
+    remote: b.config.address,
+    local: LOCAL,
+  })
+  pass(bench, seconds(60), a)
+  t.deepEqual(a.brief(), [])
+  pass(bench, seconds(20), a)
+  t.deepEqual(a.brief(), ['ipv4 complete'])
+})
+
+test('a peer that was there in this life is waited for, since it may restart', t => {
+  const { a, b, fail } = reaching()
+  b.up({ restart: {} })
+  a.news()
+  b.down()
+  fail(seconds(100))
+  t.deepEqual(a.brief(), [])
+})
+
+const refusing = test.macro((t, subcode: number, code: number, expected: readonly string[]) => {
+  const { bench, a, b } = reaching()
+  b.connection = bench.nextConnection()
+  const { connection } = b
+  bench.deliver({ type: 'Accepted', connection, remote: b.config.address, local: LOCAL })
+  b.send(encodeNotification(notification(code, subcode)))
+  bench.settle()
+  t.deepEqual(a.brief(), expected)
+})
+test('a peer that refuses our OPEN is not waited for', refusing, 2, 2, ['ipv4 complete'])
+const SHUTDOWN = CEASE.ADMINISTRATIVE_SHUTDOWN
+test('nor is one that is shut down', refusing, SHUTDOWN, 6, ['ipv4 complete'])
+test('one that has another reason is', refusing, CEASE.CONNECTION_REJECTED, 6, [])
 
 test('a peer without the capability is waited for until it is quiet', t => {
   const { bench, a, b } = restarted()
