@@ -51,7 +51,9 @@ const session: Required<SessionDocument> = {
     },
   },
   staleUntil: '2026-11-20T10:26:31.000Z',
-  prefixes: [{ family: 'ipv4', received: 2, stale: 1, endOfRib: true, best: 1, advertised: 0 }],
+  prefixes: [
+    { family: 'ipv4', received: 2, accepted: 2, stale: 1, endOfRib: true, best: 1, advertised: 0 },
+  ],
   counters: {
     established: 1,
     messagesReceived: 12,

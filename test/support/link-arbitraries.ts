@@ -320,6 +320,7 @@ const sessionSnapshot = record<SessionSnapshot>(
         {
           family,
           received: small,
+          accepted: small,
           stale: small,
           longLivedUntil: time,
           endOfRib: fc.boolean(),

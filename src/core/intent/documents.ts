@@ -134,9 +134,11 @@ export interface SessionDocument {
   /** while Established, and while routes of the peer are kept */
   readonly prefixes: readonly {
     readonly family: string
-    /** accepted from the peer */
+    /** said by the peer */
     readonly received: number
-    /** of those, not repeated since it went away, or began to say all again */
+    /** of those, not refused by import rules */
+    readonly accepted: number
+    /** of those received, not repeated since it went away, or began to say all again */
     readonly stale: number
     /** when the stale ones, which are a last resort by now, go. RFC 9494 */
     readonly longLivedUntil?: Instant

@@ -63,11 +63,6 @@ export class Acceptance {
     return this.#acceptor.refuses
   }
 
-  /** Bytes of the columns. */
-  get bytes(): number {
-    return 8 * this.#memo.length
-  }
-
   /**
    * What the path of `row` with `set` counts as: valid while `set` is held; `NO_SET`: nothing. O(1)
    * for a set that is known.

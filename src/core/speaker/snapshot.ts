@@ -93,23 +93,17 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
     localAs: config.localAs,
     state: session.state,
     since: session.since,
-    ...(link && {
-      negotiated: {
-        routerId: link.negotiated.peerRouterId,
-        holdSeconds: link.negotiated.holdSeconds,
-        families: link.negotiated.families,
-        fourOctetAs: link.negotiated.fourOctetAs,
-        routeRefresh: link.negotiated.routeRefresh,
-        ...(link.negotiated.gracefulRestart && {
-          gracefulRestart: link.negotiated.gracefulRestart,
-        }),
-      },
-    }),
+    ...(link && { negotiated: negotiatedOf(link.negotiated) }),
+    capabilities: {
+      offered: session.capabilities.offered.map(describeCapability),
+      received: session.capabilities.received.map(describeCapability),
+    },
     ...(peer.staleUntil !== NEVER && { staleUntil: peer.staleUntil }),
     counters: { ...session.counters },
     prefixes: familiesOf(peer, tables).map(family => ({
       family,
       received: tables.locRibs[family].adjRibIn(peer.id).size,
+      accepted: tables.locRibs[family].acceptances.accepted(peer.id),
       stale: tables.locRibs[family].adjRibIn(peer.id).stale,
       ...longLivedUntil(peer, family),
       endOfRib: link?.complete.has(family) ?? false,
@@ -131,9 +125,17 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
         ...(suspended.until !== NEVER && { until: suspended.until }),
       },
     }),
-    faults: { ...peer.faults },
+    faults: { ...peer.faults.counts, recent: peer.faults.recent },
     ...(session.lastError && { lastError: session.lastError }),
   }
+}
+
+function negotiatedOf({
+  peerAs: _peerAs,
+  peerRouterId,
+  ...rest
+}: Negotiated): NonNullable<SessionSnapshot['negotiated']> {
+  return { routerId: peerRouterId, ...rest }
 }
 
 function longLivedUntil({ kept }: Peer, family: Family): { longLivedUntil?: Millis } {

@@ -268,14 +268,11 @@ export interface SessionSnapshot {
   readonly state: State
   readonly since: Millis
   /** while Established */
-  readonly negotiated?: {
-    readonly routerId: number
-    readonly holdSeconds: number
-    readonly families: readonly Family[]
-    readonly fourOctetAs: boolean
-    readonly routeRefresh: boolean
-    /** what the peer offers; absent where it offers nothing. RFC 4724 §3 */
-    readonly gracefulRestart?: GracefulRestart
+  readonly negotiated?: Omit<Negotiated, 'peerAs' | 'peerRouterId'> & { readonly routerId: number }
+  /** what the OPENs of the present connection offered, in words */
+  readonly capabilities: {
+    readonly offered: readonly string[]
+    readonly received: readonly string[]
   }
   /** when the first of its stale routes go, or become a last resort; absent without any */
   readonly staleUntil?: Millis
@@ -283,8 +280,11 @@ export interface SessionSnapshot {
   /** of the families negotiated, and of those that have routes of an earlier session */
   readonly prefixes: readonly {
     readonly family: Family
+    /** in its Adj-RIB-In */
     readonly received: number
-    /** of those, not repeated since the peer went away, or began to say all again */
+    /** of those, not refused by import rules */
+    readonly accepted: number
+    /** of those received, not repeated since the peer went away, or began to say all again */
     readonly stale: number
     /** when the stale ones, which are a last resort, go whatever happens. RFC 9494 §4.2 */
     readonly longLivedUntil?: Millis
@@ -302,8 +302,20 @@ export interface SessionSnapshot {
     readonly discarded: number
     readonly withdrawn: number
     readonly reset: number
+    /** the last ones, the newest last; at most `FAULTS_KEPT_MAX` */
+    readonly recent: readonly FaultSnapshot[]
   }
   readonly lastError?: SessionError
+}
+
+/** What was wrong with an UPDATE. */
+export interface FaultSnapshot {
+  readonly at: Millis
+  readonly remedy: Remedy
+  readonly why: string
+  /** the attribute that it is about, or the UPDATE: the first `FAULT_OCTETS_MAX` of it */
+  readonly octets: Uint8Array
+  readonly octetsTotal: number
 }
 
 /** One limit of a peer in one family. */

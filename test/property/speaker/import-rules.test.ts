@@ -180,7 +180,7 @@ test('what counts depends on what was said and on the rules, not on their order'
       // rules first, then each route once, those of the last peer first
       const fresh = new Stage(stage.rules)
       for (const [at, said] of [...stage.said.entries()].reverse())
-        for (const [which, what] of said)
+        for (const [which, what] of [...said].reverse())
           fresh.run({ do: 'say', peer: at, prefix: which, said: what })
       t.deepEqual(stage.seen(), fresh.seen())
     }),

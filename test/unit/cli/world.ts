@@ -187,7 +187,9 @@ export const sessionDocument = (changes: Partial<SessionDocument> = {}): Session
     fourOctetAs: true,
     routeRefresh: false,
   },
-  prefixes: [{ family: 'ipv4', received: 2, stale: 0, endOfRib: true, best: 2, advertised: 1 }],
+  prefixes: [
+    { family: 'ipv4', received: 2, accepted: 2, stale: 0, endOfRib: true, best: 2, advertised: 1 },
+  ],
   counters: {
     established: 1,
     messagesReceived: 9,

@@ -70,7 +70,9 @@ const session: SessionSnapshot = {
     routeRefresh: false,
   },
   counters,
-  prefixes: [{ family: 'ipv4', received: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 }],
+  prefixes: [
+    { family: 'ipv4', received: 1, accepted: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 },
+  ],
   limits: [],
   faults: { discarded: 1, withdrawn: 2, reset: 3 },
   lastError: {
@@ -239,7 +241,17 @@ test('a session says what was negotiated, what it carried and how it last ended'
       fourOctetAs: true,
       routeRefresh: false,
     },
-    prefixes: [{ family: 'ipv4', received: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 }],
+    prefixes: [
+      {
+        family: 'ipv4',
+        received: 1,
+        accepted: 1,
+        stale: 0,
+        endOfRib: true,
+        best: 1,
+        advertised: 2,
+      },
+    ],
     counters: {
       established: 9,
       messagesReceived: 1,

@@ -329,7 +329,7 @@ test('a snapshot lists the watched routes in order, up to the limit, and counts 
   )
   t.is(snapshot.routesTotal, 3)
   t.deepEqual(snapshot.sessions[1]!.prefixes, [
-    { family: 'ipv4', received: 0, stale: 0, endOfRib: false, best: 0, advertised: 4 },
+    { family: 'ipv4', received: 0, accepted: 0, stale: 0, endOfRib: false, best: 0, advertised: 4 },
   ])
 })
 

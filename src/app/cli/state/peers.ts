@@ -144,6 +144,7 @@ function prefixTable(terminal: Terminal, { prefixes }: SessionDocument, now: Dat
     [
       { heading: 'FAMILY', text: row => row.family },
       { heading: 'RECEIVED', text: row => String(row.received) },
+      { heading: 'ACCEPTED', text: row => String(row.accepted) },
       { heading: 'STALE', text: row => String(row.stale) },
       ...(isKept ? [{ heading: 'LAST RESORT', text: lastResort }] : []),
       { heading: 'COMPLETE', text: row => (row.endOfRib ? 'yes' : 'no') },

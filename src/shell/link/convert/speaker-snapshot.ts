@@ -130,6 +130,7 @@ function fromSession(message: SessionMessage): SessionSnapshot {
     prefixes: message.prefixes.map(counts => ({
       family: family(counts.family),
       received: counts.received,
+      accepted: counts.accepted,
       stale: counts.stale,
       ...optional('longLivedUntil', counts.longLivedUntil, time),
       endOfRib: counts.endOfRib,
