@@ -129,7 +129,7 @@ export function checkDecisions({ speaker }: Rested): string[] {
     for (let at = 0; at < locRib.prefixes.rows; at++) {
       if (!locRib.prefixes.has(at)) continue
       const row = at as PrefixId
-      const best = slowBest(speaker, locRib, row)
+      const best = slowDecision(slowPaths(speaker.tables, locRib, row))
       const chosen = locRib.best[row] === NONE ? undefined : locRib.from[row]
       if (best?.peer !== chosen)
         wrong.push(`${locRib.prefixes.text(row)} is from ${chosen}, should be from ${best?.peer}`)
@@ -161,8 +161,9 @@ export interface SlowPath {
   readonly pathId: number
 }
 
-function slowBest(speaker: Speaker, locRib: LocRib, row: PrefixId): SlowPath | undefined {
-  const { sets, peers, nextHops } = speaker.tables
+/** The candidates of a row, as objects. */
+export function slowPaths(tables: Speaker['tables'], locRib: LocRib, row: PrefixId): SlowPath[] {
+  const { sets, peers, nextHops } = tables
   const paths: SlowPath[] = []
   locRib.pathsOf(row, (peer, _received, set, eligible) => {
     if (!eligible) return
@@ -187,7 +188,7 @@ function slowBest(speaker: Speaker, locRib: LocRib, row: PrefixId): SlowPath | u
       pathId: locRib.source(peer).identifier(row),
     })
   })
-  return slowDecision(paths)
+  return paths
 }
 
 /** RFC 4271 §9.1.2.2 as it is written: each rule removes paths from consideration. */

@@ -11,6 +11,7 @@ export {
   type Pair,
   type SlowPath,
   slowDecision,
+  slowPaths,
 } from './checks.ts'
 export {
   type KernelFaults,
