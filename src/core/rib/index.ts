@@ -41,6 +41,7 @@ export {
   NO_GROUP,
   nextHopOctets,
   type Resolution,
+  scopedText,
 } from './next-hops.ts'
 export { AdjRibOut } from './out/adj-rib-out.ts'
 export { Feed } from './out/feed.ts'

@@ -73,7 +73,7 @@ export class NextHops {
   readonly #groupByKey = new Map<string, Group>()
   readonly #single: (Group | undefined)[] = []
   readonly #idle = new Set<Group>()
-  #own: ReadonlySet<Address> = new Set()
+  #own: ReadonlySet<string> = new Set()
   /** names of links by number; 0 is none */
   readonly #links: string[] = ['']
   readonly #resolutions = new Map<Address, Resolution>()
@@ -141,9 +141,10 @@ export class NextHops {
   }
 
   /**
-   * Addresses of this node: what goes through them is not eligible. True when a next hop changed.
+   * Addresses of this node, as `scopedText` has them: what goes through them is not eligible. True
+   * when a next hop changed.
    */
-  own(addresses: ReadonlySet<Address>): boolean {
+  own(addresses: ReadonlySet<string>): boolean {
     this.#own = addresses
     let changed = false
     for (const [id, row] of this.#rows.entries())
@@ -170,7 +171,7 @@ export class NextHops {
     const { address, way } = this.#row(id)
     if (isLost(way)) return `nobody says which link the next hop ${address} is on`
     if (!isUnicast(address)) return `no host has the next hop ${address}`
-    if (this.#own.has(address)) return 'the next hop is this node'
+    if (this.#isOwn(this.#row(id))) return 'the next hop is this node'
     const why = this.#resolutions.get(address)?.why ?? 'it is not resolved'
     return `next hop ${address}: ${why}`
   }
@@ -262,10 +263,13 @@ export class NextHops {
   }
 
   /** RFC 4271 §6.3: "syntactically correct" and a host's; not one of ours. */
-  #isUsable({ address, way }: NextHop): boolean {
-    if (isLost(way)) return false
-    const eligible = this.#resolutions.get(address)?.eligible ?? true
-    return eligible && isUnicast(address) && !this.#own.has(address)
+  #isUsable(row: NextHop): boolean {
+    if (isLost(row.way) || this.#isOwn(row)) return false
+    return isUnicast(row.address) && (this.#resolutions.get(row.address)?.eligible ?? true)
+  }
+
+  #isOwn({ address, way }: NextHop): boolean {
+    return this.#own.has(address) || this.#own.has(scopedText(way.address, way.interface))
   }
 
   /** Writes down what the decision reads of a next hop. True when that is something else now. */
@@ -290,6 +294,13 @@ export class NextHops {
     return group
   }
 }
+
+/**
+ * An address as text that names one place: a link-local one is another on each link. RFC 4291
+ * §2.5.6
+ */
+export const scopedText = (address: Address, link: string | undefined): string =>
+  link !== undefined && isLinkLocal(address) ? `${address}%${link}` : address
 
 /** A next hop as its octets, 4, 16 or 32. */
 export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array {

@@ -16,7 +16,7 @@ import {
   prefixParts,
 } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
-import { LOCAL_PEER, NO_SET } from '../rib/index.ts'
+import { LOCAL_PEER, NO_SET, scopedText } from '../rib/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
 import { Exports } from './export/groups.ts'
@@ -341,11 +341,12 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
   #own(): void {
-    const own = new Set<Address>()
+    const own = new Set<string>()
     for (const { link, local, staleUntil, config } of this.#neighbours.all) {
-      if (local !== undefined && (link !== undefined || staleUntil !== NEVER)) own.add(local)
-      for (const address of [config.localAddress, config.nextHopIpv4, config.nextHopIpv6])
-        if (address !== undefined) own.add(address)
+      const lasting = link !== undefined || staleUntil !== NEVER
+      const { localAddress, nextHopIpv4, nextHopIpv6, transport } = config
+      for (const address of [lasting ? local : undefined, localAddress, nextHopIpv4, nextHopIpv6])
+        if (address !== undefined) own.add(scopedText(address, transport?.interface))
     }
     if (!this.#tables.nextHops.own(own)) return
     for (const family of FAMILIES) this.#tables.locRibs[family].touchAll()

@@ -1,7 +1,7 @@
 /** Which next hops a route may have, before anybody asks the kernel. */
 import test from 'ava'
 import { type Address, address, addressBytes } from '../../../src/core/net/index.ts'
-import { type GroupListener, NextHops } from '../../../src/core/rib/index.ts'
+import { type GroupListener, NextHops, scopedText } from '../../../src/core/rib/index.ts'
 
 const OWN = address('10.0.0.1')
 
@@ -52,6 +52,17 @@ test('a link-local next hop counts where its link is known, and is another one o
   t.like(first, { way: { address: address('fe80::1'), interface: 'eth0' }, eligible: true })
   t.like(second, { way: { address: address('fe80::1'), interface: 'eth1' }, eligible: true })
   t.is(hops.link('eth0'), links[0]![1]!, 'a name has one number')
+})
+
+test('a link-local address is ours on the link that we have it on, and nowhere else', t => {
+  const hops = new NextHops()
+  hops.own(new Set([scopedText(address('fe80::1'), 'eth0')]))
+  const [ours, theirs] = ['eth0', 'eth1'].map(name =>
+    wayOf(hops, [...LINK_LOCAL, 0, hops.link(name)]),
+  )
+  t.like(ours, { eligible: false, why: 'the next hop is this node' })
+  t.like(theirs, { eligible: true })
+  t.is(scopedText(OWN, 'eth0'), OWN, 'others are the same on every link')
 })
 
 test('of two addresses the link-local one is used where its link is known, the global one elsewhere', t => {

@@ -56,7 +56,8 @@ test('one that was not agreed on costs the routes, not the session. RFC 8950 §4
     ['other'],
   )
   t.false(peer.closed)
-  t.is(bench.speaker.peer('peer')?.faults.withdrawn, 1)
+  const { sessions } = bench.speaker.snapshot(bench.now)
+  t.is(sessions.find(({ name }) => name === 'peer')?.faults.withdrawn, 1)
 })
 
 test('classic and extended next hops of one session stand side by side', t => {
