@@ -42,9 +42,9 @@ export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
  *                    group   next hops of the best and its equals, NO_GROUP   4 bytes
  *                            for what is not forwarded
  *                    paths   how many sources have a path                     2 bytes
- *                    uses    who needs the row: paths, and tables below        2 bytes
+ *                    uses    who needs the row: paths, and tables below        4 bytes
  *
- * 14 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
+ * 16 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
  * when a path comes or goes: the row becomes dirty, and `decide` sees to it later, once for any
  * number of changes. A row that nobody needs is given back to the prefix table.
  */
@@ -61,7 +61,7 @@ export class LocRib {
   /** paths of several neighbouring ASes may be used together */
   multipathAcrossAses = true
   #paths = new Uint16Array(0)
-  #uses = new Uint16Array(0)
+  #uses = new Uint32Array(0)
   #bestCounts = new Uint32Array(0)
   #pathsTotal = 0
   #destinations = 0
@@ -102,7 +102,7 @@ export class LocRib {
   /** Bytes of the columns, prefixes and Adj-RIBs-In included. */
   get bytes(): number {
     const inbound = this.#sources.reduce((sum, { bytes }) => sum + bytes, 0)
-    return this.prefixes.bytes + 14 * this.best.length + inbound
+    return this.prefixes.bytes + 16 * this.best.length + inbound
   }
 
   /** The Adj-RIB-In of a peer, its slots included, made where there is none. */
@@ -192,10 +192,9 @@ export class LocRib {
     return true
   }
 
-  /** Somebody needs the row until `drop`. */
+  /** Somebody needs the row until `drop`: a table, or a plane of a member that is behind. */
   hold(row: PrefixId): void {
     this.#uses[row]!++
-    invariant(this.#uses[row] !== 0, 'the users of a row are fewer than 65,536')
   }
 
   /** Nobody's any more? Then the row goes back to the prefix table. */
@@ -375,7 +374,7 @@ export class LocRib {
     this.from = grownUint16(this.from, rows)
     this.group = grownInt32(this.group, rows, NO_GROUP)
     this.#paths = grownUint16(this.#paths, rows)
-    this.#uses = grownUint16(this.#uses, rows)
+    this.#uses = grownUint32(this.#uses, rows)
   }
 
   #clear(): void {
@@ -383,7 +382,7 @@ export class LocRib {
     this.from = new Uint16Array(0)
     this.group = new Int32Array(0)
     this.#paths = new Uint16Array(0)
-    this.#uses = new Uint16Array(0)
+    this.#uses = new Uint32Array(0)
     this.#dirty.clear()
   }
 }
