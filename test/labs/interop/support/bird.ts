@@ -5,6 +5,7 @@ import {
   type Attributes,
   type Files,
   familyOf,
+  type Life,
   type Neighbour,
   type Program,
   type RouterDescription,
@@ -37,26 +38,39 @@ const route = ({ prefix, attributes = {} }: Announcement): string => {
 }
 
 const neighbourText = (
-  { name, address, localAddress, asn, families, client }: Neighbour,
+  { name, address, localAddress, asn, families, client, options }: Neighbour,
   description: RouterDescription,
 ): string => `
 protocol bgp ${name} {
   local ${localAddress} as ${description.asn};
   neighbor ${address} as ${asn};
   connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ${options.restart === true ? 'graceful restart; graceful restart time 60;' : ''}
+  ${options.password === undefined ? '' : `password "${options.password}";`}
+  ${options.ttlSecurity === true ? 'ttl security on;' : ''}
   ${client ? `rr client; rr cluster id ${description.routerId};` : ''}
   ${families.map(family => `${family} { import all; export where keepsMed(); };`).join('\n  ')}
 }
 `
 
-function files(description: RouterDescription, routes: readonly Announcement[]): Files {
+const startText = (life: Life): string =>
+  `mkdir -p /run/bird\nexec bird -f ${life === 'again' ? '-R' : ''} -c /etc/router/bird.conf\n`
+
+const kernel = (family: Family): string =>
+  `protocol kernel { graceful restart; ${family} { import none; export where source = RTS_BGP; }; }`
+
+function files(
+  description: RouterDescription,
+  routes: readonly Announcement[],
+  life: Life = 'first',
+): Files {
   const of = (family: Family): string =>
     routes
       .filter(({ prefix }) => familyOf(prefix) === family)
       .map(route)
       .join('\n')
   return {
-    'start.sh': 'mkdir -p /run/bird\nexec bird -f -c /etc/router/bird.conf\n',
+    'start.sh': startText(life),
     'ipv4.routes': of('ipv4'),
     'ipv6.routes': of('ipv6'),
     'bird.conf': [
@@ -70,6 +84,7 @@ function files(description: RouterDescription, routes: readonly Announcement[]):
         family =>
           `protocol static own_${family} {\n${family};\ninclude "/etc/router/${family}.routes";\n}`,
       ),
+      ...(description.forwards ? FAMILIES.map(kernel) : []),
       ...description.neighbours.map(neighbour => neighbourText(neighbour, description)),
     ].join('\n'),
   }
@@ -136,8 +151,10 @@ async function command(run: Run, text: string): Promise<string> {
 export const BIRD: Program = {
   name: 'BIRD',
   requires: { package: 'bird2', file: '/usr/sbin/bird' },
+  processes: 'bird',
   fileMode: 0o644,
   cannot: {
+    'end a session and be waited for': 'it does not know RFC 8538, in which that is possible',
     'announce an AS_SET': 'its filters prepend numbers to a path, and no set',
     'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
     'announce an unknown attribute': 'its filters set only attributes that it knows',
@@ -181,6 +198,9 @@ export const BIRD: Program = {
   },
   shutDown: async (run, { name }, text) => {
     await command(run, `disable ${name} "${text}"`)
+  },
+  reset: async (run, { name }) => {
+    await command(run, `restart ${name}`)
   },
   bringUp: async (run, { name }) => {
     await command(run, `enable ${name}`)

@@ -107,6 +107,14 @@ function changeText({ description, announced, withdrawn }: Change): string {
   return [...maps, `router bgp ${description.asn}`, ...families, 'exit', ''].join('\n')
 }
 
+const optionLines = ({ address, options }: Neighbour): readonly string[] => [
+  ...(options.password === undefined ? [] : [` neighbor ${address} password ${options.password}`]),
+  ...(options.ttlSecurity === true ? [` neighbor ${address} ttl-security hops 1`] : []),
+]
+
+const restarts = ({ neighbours }: RouterDescription): boolean =>
+  neighbours.some(({ options }) => options.restart === true)
+
 function configuration(description: RouterDescription): string {
   const { asn, routerId, neighbours } = description
   const activated = (family: Family): readonly string[] =>
@@ -123,10 +131,14 @@ function configuration(description: RouterDescription): string {
     ' no bgp default ipv4-unicast',
     ' no bgp ebgp-requires-policy',
     ' no bgp network import-check',
+    ...(restarts(description)
+      ? [' bgp graceful-restart', ' bgp graceful-restart preserve-fw-state']
+      : []),
     ...neighbours.flatMap(neighbour => [
       ` neighbor ${neighbour.address} remote-as ${neighbour.asn}`,
       ` neighbor ${neighbour.address} update-source ${neighbour.localAddress}`,
       ` neighbor ${neighbour.address} timers connect 1`,
+      ...optionLines(neighbour),
     ]),
     ...FAMILIES.flatMap(family => [
       ` address-family ${family} unicast`,
@@ -211,14 +223,16 @@ function seenRoute(path: PathAnswer): SeenRoute {
 export const FRR: Program = {
   name: 'FRR',
   requires: { package: 'frr', file: '/usr/lib/frr/bgpd' },
+  processes: 'bgpd',
   fileMode: 0o644,
   cannot: {
+    'end a session and be waited for': 'each reset by hand is a Hard Reset',
     'announce an unknown attribute': 'its route maps set only attributes that it knows',
     'do without four-octet AS numbers': 'it leaves out all capabilities, or none',
     'show why its OPEN was refused': 'of a connection that it accepted, it keeps no such thing',
     'show unknown attributes': 'it passes them on and shows none of them',
   },
-  files: description => ({
+  files: (description, announced) => ({
     'start.sh': [
       'install -d -o frr -g frr /run/frr',
       // bgpd is what is stopped and started; zebra stays
@@ -227,7 +241,7 @@ export const FRR: Program = {
       '',
     ].join('\n'),
     'zebra.conf': '',
-    'bgpd.conf': configuration(description),
+    'bgpd.conf': `${configuration(description)}${changeText({ description, announced, withdrawn: [] })}`,
   }),
   changeFiles: change => ({ 'change.conf': changeText(change) }),
   apply: async run => {
@@ -266,6 +280,9 @@ export const FRR: Program = {
     (await neighbourAnswer(run, neighbour))?.messageStats.updatesRecv ?? 0,
   shutDown: async (run, { address, ownAsn }, text) => {
     await configure(run, ownAsn, `neighbor ${address} shutdown message ${text}`)
+  },
+  reset: async (run, { address }) => {
+    await run(['vtysh', '-c', `clear bgp ${address}`])
   },
   bringUp: async (run, { address, ownAsn }) => {
     await configure(run, ownAsn, `no neighbor ${address} shutdown`)

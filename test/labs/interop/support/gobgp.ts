@@ -20,12 +20,28 @@ async function ask<Answer>(run: Run, ...words: readonly string[]): Promise<Answe
   return JSON.parse(said.startsWith(NOTHING) ? '{}' : said)
 }
 
-const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription) => ({
-  config: { 'neighbor-address': neighbour.address, 'peer-as': neighbour.asn },
+const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription, down: boolean) => ({
+  config: {
+    'neighbor-address': neighbour.address,
+    'peer-as': neighbour.asn,
+    'admin-down': down,
+    ...(neighbour.options.password !== undefined && {
+      'auth-password': neighbour.options.password,
+    }),
+  },
   transport: { config: { 'local-address': neighbour.localAddress } },
+  ...(neighbour.options.ttlSecurity === true && {
+    'ttl-security': { config: { enabled: true, 'ttl-min': 255 } },
+  }),
+  ...(neighbour.options.restart === true && {
+    'graceful-restart': {
+      config: { enabled: true, 'restart-time': 60, 'notification-enabled': true },
+    },
+  }),
   timers: { config: { 'connect-retry': 1, 'idle-hold-time-after-reset': 1 } },
   'afi-safis': neighbour.families.map(family => ({
     config: { 'afi-safi-name': `${family}-unicast` },
+    'mp-graceful-restart': { config: { enabled: neighbour.options.restart === true } },
   })),
   ...(neighbour.client && {
     'route-reflector': {
@@ -35,10 +51,12 @@ const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription) =
 })
 
 /** JSON is YAML. */
-const configuration = (description: RouterDescription): string =>
+const configuration = (description: RouterDescription, down = false): string =>
   JSON.stringify({
     global: { config: { as: description.asn, 'router-id': description.routerId } },
-    neighbors: description.neighbours.map(neighbour => neighbourEntry(neighbour, description)),
+    neighbors: description.neighbours.map(neighbour =>
+      neighbourEntry(neighbour, description, down),
+    ),
   })
 
 interface NeighbourAnswer {
@@ -166,6 +184,24 @@ rm /run/routes
 [ $tries -lt 200 ]
 `
 
+/**
+ * It forgets its routes when it ends. In its next life it has no session before it has them again,
+ * or its End-of-RIB would come first.
+ */
+const startAgain = (
+  { neighbours }: RouterDescription,
+  announced: readonly Announcement[],
+): string => `
+{
+  until gobgp global >/dev/null 2>&1; do sleep 0.05; done
+  rm -f /run/routes
+  set -- ${familyOf(announced.at(-1)?.prefix ?? '')} ${announced.at(-1)?.prefix}
+  ${announced.length === 0 ? '' : `(${INJECT})`}
+  ${neighbours.map(({ address }) => `gobgp neighbor ${address} enable`).join('\n')}
+} &
+exec gobgpd -r -t yaml -f /etc/router/gobgp.yml -l debug
+`
+
 async function inject(run: Run, announced: readonly Announcement[]): Promise<void> {
   const last = announced.at(-1)?.prefix
   if (last !== undefined) await run(['sh', '-c', INJECT, 'inject', familyOf(last), last])
@@ -175,15 +211,21 @@ async function inject(run: Run, announced: readonly Announcement[]): Promise<voi
 export const GOBGP: Program = {
   name: 'GoBGP',
   requires: { package: 'gobgpd', file: '/usr/bin/gobgpd' },
+  processes: 'gobgpd',
   fileMode: 0o644,
   cannot: {
+    'say that it does not come back':
+      'what it sends then is no Hard Reset, which RFC 8538 asks for',
     'do without four-octet AS numbers': 'it always offers them',
     'show why its OPEN was refused': 'in that state it logs that a read failed',
     'ask for a route refresh': 'it keeps all that it received, and never sends ROUTE-REFRESH',
   },
-  files: description => ({
-    'start.sh': 'exec gobgpd -t yaml -f /etc/router/gobgp.yml -l debug\n',
-    'gobgp.yml': configuration(description),
+  files: (description, announced, life) => ({
+    'start.sh':
+      life === 'again'
+        ? startAgain(description, announced)
+        : 'exec gobgpd -t yaml -f /etc/router/gobgp.yml -l debug\n',
+    'gobgp.yml': configuration(description, life === 'again'),
   }),
   changeFiles: ({ announced, description }) => ({
     'routes.mrt': tableDump(announced, description.addresses),
@@ -224,6 +266,9 @@ export const GOBGP: Program = {
   shutDown: async (run, { address }, text) => {
     // by its newer name, `disable`, the text is not sent
     await run(['gobgp', 'neighbor', address, 'shutdown', '--reason', text])
+  },
+  reset: async (run, { address }) => {
+    await run(['gobgp', 'neighbor', address, 'reset'])
   },
   bringUp: async (run, { address }) => {
     await run(['gobgp', 'neighbor', address, 'enable'])

@@ -43,19 +43,27 @@ function network(
   return `network ${prefix} set { ${[`nexthop ${nextHop}`, ...settings(attributes)].join(' ')} }`
 }
 
+const optionLines = (options: Neighbour['options']): readonly string[] => [
+  ...(options.password === undefined ? [] : [`  tcp md5sig password ${options.password}`]),
+  ...(options.ttlSecurity === true ? ['  ttl-security yes'] : []),
+]
+
 const neighbourText = (neighbour: Neighbour): string =>
   [
     `neighbor ${neighbour.address} {`,
     `  remote-as ${neighbour.asn}`,
     `  local-address ${neighbour.localAddress}`,
     // next hops are kept as they are only where the neighbour may be far
-    ...(neighbour.asn === neighbour.ownAsn ? [] : ['  multihop 2']),
+    ...(neighbour.asn === neighbour.ownAsn || neighbour.options.ttlSecurity === true
+      ? []
+      : ['  multihop 2']),
     ...FAMILIES.map(
       family =>
         `  announce ${neighbour.families.includes(family) ? WORDS[family] : `${family} none`}`,
     ),
     `  announce as-4byte ${neighbour.fourOctetAs ? 'yes' : 'no'}`,
     ...(neighbour.client ? ['  route-reflector'] : []),
+    ...optionLines(neighbour.options),
     '}',
   ].join('\n')
 
@@ -182,8 +190,12 @@ function seenRoute(route: RouteAnswer, { ownRouterId }: Neighbour): SeenRoute {
 export const OPENBGPD: Program = {
   name: 'OpenBGPD',
   requires: { package: 'openbgpd', file: '/usr/sbin/bgpctl' },
+  processes: 'bgpd',
   fileMode: 0o600,
   cannot: {
+    'end a session and be waited for': 'it does not know RFC 8538, in which that is possible',
+    'restart and keep its routes':
+      'it waits for others that restart, and does not say that it does',
     'announce a path of other numbers': 'a network of its has no path but its own number',
     'announce an AS_SET': 'a network of its has no path but its own number',
     'announce AGGREGATOR and ATOMIC_AGGREGATE': 'its filters cannot set them',
@@ -227,6 +239,9 @@ export const OPENBGPD: Program = {
     (await neighbourAnswer(run, neighbour))?.stats.update.received.updates ?? 0,
   shutDown: async (run, { address }, text) => {
     await run(['bgpctl', 'neighbor', address, 'down', text])
+  },
+  reset: async (run, { address }) => {
+    await run(['bgpctl', 'neighbor', address, 'clear'])
   },
   bringUp: async (run, { address }) => {
     await run(['bgpctl', 'neighbor', address, 'up'])

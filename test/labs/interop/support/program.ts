@@ -23,6 +23,17 @@ export interface Neighbour {
   readonly fourOctetAs: boolean
   /** the router reflects for it. RFC 4456 */
   readonly client: boolean
+  readonly options: NeighbourOptions
+}
+
+/** What a router's end of a session may have beyond that. Absent: as the program does by itself. */
+export interface NeighbourOptions {
+  /** it restarts gracefully, and waits for who does. RFC 4724 */
+  readonly restart?: boolean
+  /** of TCP MD5 signatures. RFC 2385 */
+  readonly password?: string
+  /** the neighbour is next to it. RFC 5082 */
+  readonly ttlSecurity?: boolean
 }
 
 /** A router's whole configuration, routes aside. */
@@ -33,6 +44,8 @@ export interface RouterDescription {
   /** its addresses on the wire: its next hops */
   readonly addresses: Readonly<Record<Family, string>>
   readonly neighbours: readonly Neighbour[]
+  /** what it learns goes into its kernel, where the program can do that here */
+  readonly forwards: boolean
 }
 
 /** What a route is announced with. Absent: not said, so that the router's own default holds. */
@@ -112,6 +125,9 @@ export type Ability =
   | 'show that LOCAL_PREF is absent'
   | 'show why its OPEN was refused'
   | 'ask for a route refresh'
+  | 'restart and keep its routes'
+  | 'end a session and be waited for'
+  | 'say that it does not come back'
   | 'do without four-octet AS numbers'
 
 /** Runs a command in the router's node: what it printed. Rejects when it failed. */
@@ -127,16 +143,24 @@ export interface Change {
   readonly withdrawn: readonly string[]
 }
 
+/** `again`: it begins where its last life was killed, as a graceful restart wants it. */
+export type Life = 'first' | 'again'
+
 /** How one program is spoken to. `run` runs in its node. */
 export interface Program {
   readonly name: ProgramName
   /** what the package is called that must be here, and a file of it */
   readonly requires: { readonly package: string; readonly file: string }
   readonly cannot: Readonly<Partial<Record<Ability, string>>>
+  /** what its processes that speak BGP are called */
+  readonly processes: string
   /** of its files; those that may hold a password are not for everyone */
   readonly fileMode: number
-  /** All files that it needs, `start.sh` among them, for it to announce `routes`. */
-  files(description: RouterDescription, routes: readonly Announcement[]): Files
+  /**
+   * All files that it needs, `start.sh` among them, for it to announce `routes`; `first` where no
+   * life is said.
+   */
+  files(description: RouterDescription, routes: readonly Announcement[], life?: Life): Files
   /** Files for this change alone, beside `files`. */
   changeFiles?(change: Change): Files
   /** Makes the running program do what its files now say. */
@@ -152,6 +176,8 @@ export interface Program {
   updatesReceived(run: Run, neighbour: Neighbour): Promise<number>
   /** Ends the session with Administrative Shutdown and a text. RFC 9003 */
   shutDown(run: Run, neighbour: Neighbour, text: string): Promise<void>
+  /** Ends the session with Administrative Reset; it begins again by itself. */
+  reset(run: Run, neighbour: Neighbour): Promise<void>
   /** Lets a session begin again, at once. */
   bringUp(run: Run, neighbour: Neighbour): Promise<void>
   /** What it says about NOTIFICATIONs that it received, as text. `log` is all that it ever said. */

@@ -22,6 +22,8 @@ export interface Place {
   readonly asn: number
   readonly routerId: string
   readonly addresses: Readonly<Record<Family, string>>
+  /** what it learns goes into its kernel, where the program can do that here */
+  readonly forwards?: boolean
   /** the third octet of what it announces, so that all routes of a lab are different */
   readonly number: number
 }
@@ -29,6 +31,7 @@ export interface Place {
 const describe = (place: Place, neighbours: readonly Neighbour[]): RouterDescription => ({
   ...place,
   asn: neighbours[0]?.ownAsn ?? place.asn,
+  forwards: place.forwards === true,
   neighbours,
 })
 
@@ -84,6 +87,29 @@ export class Router {
     await this.#running.start(node)
   }
 
+  /** Ends the program without a word to anybody. */
+  async kill(): Promise<void> {
+    await this.#running.stop(this.place.node, 'KILL')
+  }
+
+  /** Starts the program that was killed, which announces what it did, but for `gone`. */
+  async revive(gone: readonly string[]): Promise<void> {
+    for (const prefix of gone) this.#announced.delete(prefix)
+    const announced = [...this.#announced.values()]
+    const change = { description: this.#description, announced, withdrawn: gone }
+    const { node, program } = this.place
+    this.#write({
+      ...program.files(this.#description, announced, 'again'),
+      ...program.changeFiles?.(change),
+    })
+    await this.#running.start(node)
+  }
+
+  /** Stops its processes, or lets them go on. */
+  async signal(name: 'STOP' | 'CONT'): Promise<void> {
+    await this.#run(['sh', '-c', `kill -${name} $(pidof ${this.place.program.processes})`])
+  }
+
   /** Announces routes, instead of those with the same prefix. */
   async announce(announced: readonly Announcement[]): Promise<void> {
     for (const route of announced) this.#announced.set(route.prefix, route)
@@ -129,6 +155,10 @@ export class Router {
 
   shutDown(text: string): Promise<void> {
     return this.place.program.shutDown(this.#run, this.neighbour(), text)
+  }
+
+  reset(): Promise<void> {
+    return this.place.program.reset(this.#run, this.neighbour())
   }
 
   bringUp(): Promise<void> {

@@ -8,7 +8,7 @@ import { Lab } from '../../../../src/shell/lab/index.ts'
 import { until } from '../../../support/until.ts'
 import { tellLogs } from '../../support/lab.ts'
 import { AgentNode } from '../../support/survival.ts'
-import type { Ability, Neighbour } from './program.ts'
+import type { Ability, Neighbour, NeighbourOptions } from './program.ts'
 import { type Place, Router } from './router.ts'
 
 /** What a chapter asks of its sessions. A session option of a later chapter is a field here. */
@@ -21,6 +21,12 @@ export interface SessionDescription {
   readonly twoOctetAs?: boolean
   /** agents are configured with other AS numbers for the routers than these have */
   readonly wrongAs?: boolean
+  /** of both ends; 90 where absent */
+  readonly holdSeconds?: number
+  /** what the routers are told of it */
+  readonly theirs?: NeighbourOptions
+  /** fields of the agents' BGPPeers */
+  readonly ours?: Readonly<Record<string, unknown>>
   /** what a router must be able to do to have such a session */
   readonly needs?: readonly Ability[]
 }
@@ -47,6 +53,9 @@ export interface Cast {
   readonly agents: readonly AgentPlace[]
   readonly routers: readonly Place[]
 }
+
+/** Where agents find passwords. */
+const SECRETS = '/var/lib/martlet/secrets'
 
 /** Where agents find it, which is not the folder that it began as. */
 const STORE = '/var/lib/martlet/store'
@@ -175,6 +184,12 @@ export class Scene {
     await this.#write('cluster', clusterResources({ ...this.cast, agents }))
   }
 
+  /** Gives the agents of the lab a password by the name of a secret. */
+  async secret(name: string, text: string): Promise<void> {
+    const script = `mkdir -p ${SECRETS}/${name} && printf %s '${text}' >${SECRETS}/${name}/password`
+    for (const agent of this.agents.values()) await agent.run('sh', '-c', script)
+  }
+
   /** Tells what everybody said last. */
   tell(t: ExecutionContext): void {
     tellLogs(t, this.lab)
@@ -199,12 +214,16 @@ export class Scene {
 /** A file of resources, of documents. */
 const documents = (resources: readonly string[]): string => resources.join('\n---\n')
 
-const configurationOf = (agent: AgentPlace, { families }: SessionDescription): string =>
+const configurationOf = (
+  agent: AgentPlace,
+  { families, holdSeconds = 90 }: SessionDescription,
+): string =>
   JSON.stringify({
     node: agent.node,
     store: { directory: STORE },
     transit: agent.transit === true,
-    bgp: { connectRetrySeconds: 1, families },
+    secrets: { directory: SECRETS },
+    bgp: { connectRetrySeconds: 1, families, holdSeconds },
     log: { level: 'debug' },
   })
 
@@ -223,6 +242,7 @@ const peerResources = (cast: Cast, session: SessionDescription): readonly string
         node: agent.node,
         peerIP: router.addresses[session.transport],
         asNumber: ownAsnOf(router, session) + (session.wrongAs === true ? 1000 : 0),
+        ...session.ours,
       }),
     ),
   )
@@ -250,4 +270,5 @@ const neighboursOf = (
     families: session.families,
     fourOctetAs: !isOld(router, session),
     client: agent.client === true,
+    options: session.theirs ?? {},
   }))
