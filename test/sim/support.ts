@@ -2,6 +2,7 @@ import { millis, seconds } from '../../src/core/base/index.ts'
 import { type Address, type Asn, address, type Prefix, toAsn } from '../../src/core/net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../../src/core/speaker/index.ts'
 import {
+  checkAccepted,
   checkDecisions,
   checkFib,
   checkPair,
@@ -132,6 +133,7 @@ export class Topology {
         ...checkDecisions(node),
         ...checkFib(node),
         ...checkReferences(node),
+        ...checkAccepted(node),
         ...(node.speaker.tables.dirty > 0 ? ['rows are dirty'] : []),
       ])
         found.push(`${name}: ${each}`)

@@ -1,4 +1,3 @@
-import { grownInt32 } from '../base/index.ts'
 import type { PrefixId } from '../net/index.ts'
 import type { AttributeTable } from './attribute-table.ts'
 import type { LocRib } from './loc-rib.ts'
@@ -35,23 +34,31 @@ export interface Acceptor {
   make(set: AttributeSetId, form: number): number
 }
 
+/** Sets of a page, as a power of two. */
+const PAGE_BITS = 10
+const PAGE_SETS = 1 << PAGE_BITS
+const PAGE_MASK = PAGE_SETS - 1
+
 /**
  * The paths of some peers as candidates: RFC 4271 §3.2 keeps what was said, and §9.1.1 asks what it
  * is worth. Nothing of it is in the Adj-RIBs-In, so that rules may change without asking the peer
  * again, and what they refuse can be shown.
  *
- *   set (AttributeSetId)   memo    set that it counts as, AS_RECEIVED, a refusal; NONE: not asked
- *                          forms   for which form that was
+ *   set (AttributeSetId)   memo   set that it counts as, AS_RECEIVED, a refusal; NONE: not asked
+ *                          form   for which form that was
  *
- * 8 bytes a set for each different set of rules, none before a set is concerned. The memo holds a
- * reference to each set that it names, until the set it is named for goes. That ends: what is
- * named here is never what a peer said (see `AttributeTable.accepted`), so it names nothing itself.
+ * 8 bytes a set, in pages of 1,024 that come with the first set that the rules concern, and go with
+ * the last: about 8 bytes for each different set that these peers have. The memo holds a reference
+ * to each set that it names, until the set it is named for goes. That ends: what is named here is
+ * never what a peer said (see `AttributeTable.accepted`), so it names nothing itself.
  */
 export class Acceptance {
   readonly #sets: AttributeTable
   readonly #acceptor: Acceptor
-  #memo = new Int32Array(0)
-  #forms = new Int32Array(0)
+  /** two words a set: memo, form */
+  #pages: (Int32Array | undefined)[] = []
+  /** by page: how many sets have been asked for */
+  #counts: number[] = []
 
   constructor(sets: AttributeTable, acceptor: Acceptor) {
     this.#sets = sets
@@ -82,42 +89,58 @@ export class Acceptance {
 
   /** The set has gone from the tables: so does what it counted as. */
   forget(set: AttributeSetId): void {
-    if (set >= this.#memo.length) return
-    const made = this.#memo[set]!
-    this.#memo[set] = NONE
+    const index = set >>> PAGE_BITS
+    const page = this.#pages[index]
+    const at = (set & PAGE_MASK) << 1
+    if (page === undefined || page[at] === NONE) return
+    const made = page[at]!
+    page[at] = NONE
+    this.#counts[index]!--
+    if (this.#counts[index] === 0) this.#pages[index] = undefined
     if (made >= 0) this.#sets.release(made as AttributeSetId)
   }
 
   /** Forgets everything: who we are has changed, or the rules are used no more. O(sets). */
   clear(): void {
-    const memo = this.#memo
-    this.#memo = new Int32Array(0)
-    this.#forms = new Int32Array(0)
-    for (const made of memo) if (made >= 0) this.#sets.release(made as AttributeSetId)
+    const made: AttributeSetId[] = []
+    this.references(set => made.push(set))
+    this.#pages = []
+    this.#counts = []
+    for (const set of made) this.#sets.release(set)
   }
 
   /** Calls `visit` for each reference that is held here: for checks, which count them all. */
   references(visit: (set: AttributeSetId) => void): void {
-    for (const made of this.#memo) if (made >= 0) visit(made as AttributeSetId)
+    for (const page of this.#pages)
+      for (let at = 0; page !== undefined && at < page.length; at += 2)
+        if (page[at]! >= 0) visit(page[at] as AttributeSetId)
   }
 
   #judge(row: PrefixId, set: AttributeSetId): number {
     const form = this.#acceptor.form(row, set)
     if (form < 0) return form
-    if (set >= this.#memo.length) this.#grow(set)
-    const known = this.#memo[set]!
-    if (known !== NONE && this.#forms[set] === form) return known
+    const index = set >>> PAGE_BITS
+    const page = this.#pages[index] ?? this.#open(index)
+    const at = (set & PAGE_MASK) << 1
+    const known = page[at]!
+    if (known !== NONE && page[at + 1] === form) return known
+    if (known === NONE) this.#counts[index]!++
     const made = this.#acceptor.make(set, form)
-    this.#memo[set] = made
-    this.#forms[set] = form
+    page[at] = made
+    page[at + 1] = form
     if (known >= 0) this.#sets.release(known as AttributeSetId)
     return made
   }
 
-  #grow(set: number): void {
-    const rows = Math.max(64, set + 1, this.#memo.length + (this.#memo.length >>> 1))
-    this.#memo = grownInt32(this.#memo, rows, NONE)
-    this.#forms = grownInt32(this.#forms, rows)
+  #open(index: number): Int32Array {
+    const page = new Int32Array(2 * PAGE_SETS).fill(NONE)
+    // no holes: an array with holes is a slow one
+    while (this.#pages.length <= index) {
+      this.#pages.push(undefined)
+      this.#counts.push(0)
+    }
+    this.#pages[index] = page
+    return page
   }
 }
 

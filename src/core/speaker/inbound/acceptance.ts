@@ -4,12 +4,12 @@ import { Acceptance, type AttributeSetId, LOCAL_PEER } from '../../rib/index.ts'
 import type { Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
 import type { SpeakerConfig } from '../types.ts'
-import { type InboundRules, inboundText, RulesAcceptor } from './rules.ts'
+import { concernsOf, type InboundRules, inboundText, RulesAcceptor } from './rules.ts'
 
 /** Which import rules each peer has: the counterpart of update groups. */
 
-/** The AS numbers that this node has: its own, and those that peers know it by. Sorted. */
-export function ownAses({ localAs, peers, ranges = [] }: SpeakerConfig): readonly number[] {
+/** The AS numbers that this node has: its own, and those that peers know it by. Sorted. O(peers) */
+function ownAsesOf({ localAs, peers, ranges = [] }: SpeakerConfig): readonly number[] {
   const others = [...peers, ...ranges.map(({ template }) => template)].map(peer => peer.localAs)
   return [...new Set<number>([localAs, ...others])].sort((a, b) => a - b)
 }
@@ -19,6 +19,7 @@ function rulesOf(
   { config, external }: Peer,
   family: Family,
   speaker: SpeakerConfig,
+  own: readonly number[],
   programs: Programs,
 ): InboundRules {
   const { allowOwnAs = 0, refuseAsSets = false, prependLocalAs, policy } = config.importRules ?? {}
@@ -31,7 +32,7 @@ function rulesOf(
     external,
     ownAses: known,
     ownAsMost: allowOwnAs,
-    hasOtherAses: ownAses(speaker).some(asn => !known.includes(asn)),
+    hasOtherAses: own.some(asn => !known.includes(asn)),
     refuseAsSets,
     prepend: prepends ? config.localAs : undefined,
     role,
@@ -45,6 +46,8 @@ export class ImportRules {
   readonly #tables: Tables
   readonly #programs: Programs
   readonly #byText = new Map<string, Acceptance>()
+  /** all our AS numbers */
+  #own: readonly number[] = []
 
   constructor(tables: Tables, programs: Programs) {
     this.#tables = tables
@@ -64,7 +67,9 @@ export class ImportRules {
   assign(peer: Peer, speaker: SpeakerConfig): void {
     for (const family of FAMILIES) {
       const { acceptances } = this.#tables.locRibs[family]
-      const acceptance = this.#acceptanceOf(rulesOf(peer, family, speaker, this.#programs))
+      const acceptance = this.#acceptanceOf(
+        rulesOf(peer, family, speaker, this.#own, this.#programs),
+      )
       if (acceptances.of(peer.id) !== acceptance) acceptances.assign(peer.id, acceptance)
     }
   }
@@ -96,7 +101,8 @@ export class ImportRules {
     const { routerId, clusterId = routerId } = speaker
     const { locRibs, peers, sets } = this.#tables
     peers.routerId[LOCAL_PEER] = routerId
-    if (!sets.identify({ asns: ownAses(speaker), routerId, clusterId })) return
+    this.#own = ownAsesOf(speaker)
+    if (!sets.identify({ asns: this.#own, routerId, clusterId })) return
     for (const acceptance of this.#byText.values()) acceptance.clear()
     for (const family of FAMILIES) locRibs[family].touchAll()
     for (const { id } of all)
@@ -108,12 +114,11 @@ export class ImportRules {
 
   /** Undefined where no set is concerned: the paths count as they are. */
   #acceptanceOf(rules: InboundRules): Acceptance | undefined {
-    const acceptor = new RulesAcceptor(rules, this.#tables)
-    if (acceptor.concerns === 0) return undefined
+    if (concernsOf(rules) === 0) return undefined
     const text = inboundText(rules)
     const known = this.#byText.get(text)
     if (known !== undefined) return known
-    const acceptance = new Acceptance(this.#tables.sets, acceptor)
+    const acceptance = new Acceptance(this.#tables.sets, new RulesAcceptor(rules, this.#tables))
     this.#byText.set(text, acceptance)
     return acceptance
   }

@@ -155,7 +155,8 @@ export class RulesAcceptor implements Acceptor {
 
 const REFLECTION_LOOPS = FACTS.ORIGINATOR_LOOP | FACTS.CLUSTER_LOOP
 
-function concernsOf(rules: InboundRules): number {
+/** What a set must be for the rules to matter to it: see `Acceptor.concerns`. */
+export function concernsOf(rules: InboundRules): number {
   const { external, hasOtherAses, ownAsMost, policy, prepend, refuseAsSets, role } = rules
   const every = policy !== undefined || prepend !== undefined || addsOnlyToCustomer(role)
   return (
