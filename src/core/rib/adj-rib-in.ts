@@ -190,7 +190,6 @@ export class AdjRibIn {
   readonly #opened: (source: PeerId, column: PathColumn) => void
   readonly #columns: PathColumn[] = []
   #live = false
-  #ages = false
 
   /** @param opened  told of each source that has a column from now on, the peer's own first */
   constructor(
@@ -236,13 +235,11 @@ export class AdjRibIn {
 
   /** Every path is stale from now. O(slots). */
   age(): void {
-    this.#ages = true
     for (const column of this.#columns) column.age()
   }
 
   /** No path is stale any more, and none that comes is noted. */
   renew(): void {
-    this.#ages = false
     for (const column of this.#columns) column.renew()
   }
 
@@ -298,7 +295,6 @@ export class AdjRibIn {
   #open(source: PeerId): void {
     const column = new PathColumn()
     column.live = this.#live
-    if (this.#ages) column.age()
     this.#columns.push(column)
     this.#opened(source, column)
   }

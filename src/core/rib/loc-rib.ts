@@ -131,8 +131,6 @@ export class LocRib {
     invariant(adj.size === 0, 'a peer that is forgotten has no paths')
     this.#adjRibsIn[peer] = undefined
     this.acceptances.assign(peer, undefined)
-    for (const source of this.#shared.peers.sourcesOf(peer))
-      if (source < this.#sources.length) this.#sources[source] = NO_PATHS
   }
 
   /** How many destinations have their best path from `peer`. */

@@ -224,7 +224,9 @@ test('a peer has so many paths of a prefix and no more, and a stale one makes ro
   t.is(locRib.adjRibIn(peer!).size, PATHS_PER_PEER_MAX)
   t.true(locRib.putIdentified(peer!, row, 7, known[1]!), 'one that it has may change')
   locRib.adjRibIn(peer!).age()
+  while (locRib.takeDirty() >= 0);
   t.true(locRib.putIdentified(peer!, row, 1000, known[0]!))
+  t.is(locRib.dirty, 1, 'with the same attributes it is another path all the same')
   const { size, stale } = locRib.adjRibIn(peer!)
   t.deepEqual({ size, stale }, { size: PATHS_PER_PEER_MAX, stale: PATHS_PER_PEER_MAX - 1 })
 })
