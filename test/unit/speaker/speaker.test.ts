@@ -390,6 +390,12 @@ for (const [field, resets] of Object.entries(RESETS).filter(([name]) => name !==
       nextHopIpv4: address('192.0.2.97'),
       nextHopIpv6: address('2001:db8::97'),
       export: 'originated',
+      keepalive: seconds(7),
+      options: { extendedMessages: false },
+      sendPaths: { which: 'all', most: 4 },
+      importRules: { allowOwnAs: 1 },
+      exportRules: { overrideAs: true },
+      limits: { received: { most: 5, warnPercent: 80, action: 'warn', restartAfter: seconds(1) } },
     }
     t.true(field in changes, 'every field has a change')
     const changed = { ...a.config, [field]: changes[field] }
