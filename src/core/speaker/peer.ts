@@ -3,9 +3,10 @@ import { type Address, type Family, familyOf } from '../net/index.ts'
 import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
 import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
 import type { Negotiated } from '../wire/index.ts'
-import type { Kept } from './inbound/retention.ts'
 import type { Bound } from './inbound/bounded.ts'
+import { FaultLog } from './inbound/faults.ts'
 import type { Standing, Suspension } from './inbound/limits.ts'
+import type { Kept } from './inbound/retention.ts'
 import type { Sweep } from './inbound/sweeper.ts'
 import type { PeerConfig, SpeakerConfig } from './types.ts'
 
@@ -28,13 +29,6 @@ export interface Link {
   readonly since: Millis
   /** families whose End-of-RIB has come. RFC 4724 §2 */
   readonly complete: Set<Family>
-}
-
-/** UPDATE faults by remedy. */
-export interface FaultCounts {
-  discarded: number
-  withdrawn: number
-  reset: number
 }
 
 /** A neighbour. Plain fields: it is counted in hundreds, and its parts meet only in the speaker. */
@@ -63,9 +57,13 @@ export class Peer {
   standings: Standing[] = []
   /** how many routes it may have, in the families in which a limit blocks */
   readonly bounds = new Map<Family, Bound>()
+  /** the range that it came from; undefined: it is configured by itself */
+  range: string | undefined
+  /** when one that came from a range goes, unless it has a session then */
+  leavesAt: Millis = NEVER
   /** it has no session for now */
   suspended: Suspension | undefined
-  readonly faults: FaultCounts = { discarded: 0, withdrawn: 0, reset: 0 }
+  readonly faults = new FaultLog()
   /** notes that are said once a session */
   readonly said = new Set<string>()
   /** not configured any more: it goes once nothing refers to it */

@@ -1,6 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
 import { CHANGES, PATHS_PER_PEER_MAX } from '../rib/index.ts'
+import type { Fault } from '../wire/index.ts'
 import type { FibFeed } from './export/fib-feed.ts'
 import type { Exports } from './export/groups.ts'
 import type { Completion } from './inbound/completion.ts'
@@ -8,7 +9,7 @@ import { Importer, type Verdict } from './inbound/import.ts'
 import type { Limits } from './inbound/limits.ts'
 import { type RefreshMark, refreshMarkOf } from './inbound/refresh.ts'
 import type { Retention } from './inbound/retention.ts'
-import type { Neighbours } from './neighbours.ts'
+import type { Neighbours } from './neighbours/neighbours.ts'
 import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type { SpeakerOutput } from './types.ts'
@@ -120,6 +121,8 @@ export class Pipeline {
       }
       const verdict = this.#importer.update(body, sender)
       rows += verdict.rows
+      for (const fault of verdict.faults) this.#fault(peer, fault, body, now)
+      if (verdict.reset !== undefined) this.#fault(peer, verdict.reset, body, now)
       if (!this.#judge(peer, link, verdict, now)) return rows
     }
     if (peer.paused && peer.inbound.octets < INBOUND_OCTETS_LOW) {
@@ -134,16 +137,9 @@ export class Pipeline {
     if (verdict.endOfRib !== undefined) this.#parts.retention.endOfRib(peer, link, verdict.endOfRib)
     if (verdict.full) this.#full(`routes of ${peer.config.name} are left out`)
     if (verdict.crowded) this.#crowded(peer)
-    for (const fault of verdict.faults) {
-      if (fault.remedy === 'attribute-discard') peer.faults.discarded++
-      else peer.faults.withdrawn++
-      this.#noteFault(peer, fault.remedy, fault.why)
-    }
     const { reset } = verdict
     if (reset === undefined)
       return peer.standings.length === 0 || this.#parts.limits.check(peer, now)
-    peer.faults.reset++
-    this.#noteFault(peer, reset.remedy, reset.why)
     this.#parts.neighbours.reset(peer, reset.notification, reset.why, now)
     return false
   }
@@ -156,7 +152,9 @@ export class Pipeline {
     neighbours.schedule(peer)
   }
 
-  #noteFault(peer: Peer, remedy: string, why: string): void {
+  #fault(peer: Peer, fault: Fault, body: Uint8Array, now: Millis): void {
+    peer.faults.add(fault, body, now)
+    const { remedy, why } = fault
     this.#parts.output.note({ code: 'UPDATE_FAULT', peer: peer.config.name, remedy, why })
   }
 

@@ -13,10 +13,9 @@ import {
   type Family,
   PREFIX_TABLE_ROWS_MAX,
   type Prefix,
-  prefixParts,
 } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
-import { LOCAL_PEER, NO_SET, scopedText } from '../rib/index.ts'
+import { scopedText } from '../rib/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
 import { Exports } from './export/groups.ts'
@@ -27,7 +26,8 @@ import { Completion } from './inbound/completion.ts'
 import { Limits } from './inbound/limits.ts'
 import { askForRefresh, takeRefresh, whyNoRefresh } from './inbound/refresh.ts'
 import { Retention } from './inbound/retention.ts'
-import { Neighbours } from './neighbours.ts'
+import { Neighbours } from './neighbours/neighbours.ts'
+import { withThoseHere } from './neighbours/ranges.ts'
 import type { Link, Peer } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
@@ -98,6 +98,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     this.#completion = new Completion({
       tables: this.#tables,
       peers: () => this.#neighbours.all,
+      strangers: () => this.#neighbours.hasRanges,
       deferral: options.fibDeferral ?? FIB_DEFERRAL,
     })
     this.#retention = new Retention({ tables: this.#tables, note: note => output.note(note) })
@@ -107,12 +108,16 @@ export class Speaker implements Engine<SpeakerEvent> {
       listener: {
         up: (peer, now) => this.#up(peer, now),
         down: (peer, last, kept, now) => this.#down(peer, last, kept, now),
-        forget: peer => this.#forget(peer),
+        forget: peer => {
+          this.#pipeline.lose(peer)
+          this.#retention.forget(peer)
+        },
         expired: (peer, at) => this.#expired(peer, at),
         standing: ({ met }) => {
           const { restarting, forwarding } = this.#completion
           return { restarting, forwarding: forwarding || met }
         },
+        left: peer => this.#pipeline.leave(peer),
         queued: peer => this.#pipeline.queue(peer),
         refresh: (peer, message) =>
           takeRefresh(peer, message, { exports: this.#exports, neighbours: this.#neighbours }),
@@ -256,16 +261,11 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   #subject(): Subject {
     const config = this.#config ?? NOT_CONFIGURED
-    const peers = config.peers.flatMap(({ name }) => this.#neighbours.named(name) ?? [])
-    const { byId } = this.#neighbours
-    return {
-      config,
-      peers,
-      byId,
-      tables: this.#tables,
-      exports: this.#exports,
-      limits: this.#limits,
-    }
+    const { byId, visitors } = this.#neighbours
+    const configured = config.peers.flatMap(({ name }) => this.#neighbours.named(name) ?? [])
+    const peers = [...configured, ...visitors]
+    const shared = { tables: this.#tables, exports: this.#exports, limits: this.#limits }
+    return { config, peers, byId, ...shared }
   }
 
   // ---- configuration
@@ -288,22 +288,25 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   #configure(config: SpeakerConfig, now: Millis): void {
-    const changes = difference(this.#config, config)
+    const { visitors } = this.#neighbours
+    const last = this.#config && withThoseHere(this.#config, visitors)
+    const changes = difference(last, withThoseHere(config, visitors))
     if (this.#config === undefined) this.#completion.configured(now)
     this.#config = config
+    this.#neighbours.identify(config)
     for (const peer of changes.removed) {
       const gone = this.#neighbours.remove(peer, now)
       if (gone !== undefined) this.#pipeline.leave(gone)
     }
     this.#importRules.identify(config, this.#neighbours.byId.values())
     if (changes.identity)
-      for (const peer of this.#neighbours.all) this.#neighbours.reidentify(peer, config, now)
+      for (const peer of this.#neighbours.all) this.#neighbours.reidentify(peer, now)
     for (const change of changes.changed) {
-      this.#neighbours.change(change, config, now)
+      this.#neighbours.change(change, now)
       const peer = this.#neighbours.named(change.after.name)
       if (!change.resets && peer !== undefined) this.#regroup(peer)
     }
-    for (const peer of changes.added) this.#neighbours.add(peer, config, now)
+    for (const peer of changes.added) this.#neighbours.add(peer, now)
     this.#neighbours.index()
     const { all, byId } = this.#neighbours
     this.#importRules.assignAll(all, byId.values(), config)
@@ -318,25 +321,9 @@ export class Speaker implements Engine<SpeakerEvent> {
       locRib.multipathAcrossAses = config.multipathAcrossAses ?? true
       if (changes.multipath) locRib.touchAll()
     }
-    for (const prefix of changes.withdrawn) this.#originate(prefix, false)
-    for (const prefix of changes.originated) this.#originate(prefix, true)
-  }
-
-  /** RFC 4271 §9.4: what this node announces of its own is a path like any other, from peer 0. */
-  #originate(prefix: Prefix, originates: boolean): void {
-    const { family, bytes, length } = prefixParts(prefix)
-    const { sets, locRibs } = this.#tables
-    const locRib = locRibs[family]
-    if (!originates) {
-      const row = locRib.prefixes.find(bytes, 0, length)
-      if (row >= 0) locRib.put(LOCAL_PEER, row, NO_SET)
-      return
-    }
-    const set = sets.intern({ origin: 0, asPath: [] })
-    const row = set === NO_SET ? -1 : locRib.add(bytes, 0, length)
-    if (row < 0) this.#full(`${prefix} cannot be originated`)
-    else locRib.put(LOCAL_PEER, locRib.add(bytes, 0, length), set)
-    if (set !== NO_SET) sets.release(set)
+    for (const prefix of changes.withdrawn) this.#tables.originate(prefix, false)
+    for (const prefix of changes.originated)
+      if (!this.#tables.originate(prefix, true)) this.#full(`${prefix} cannot be originated`)
   }
 
   /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
@@ -390,11 +377,6 @@ export class Speaker implements Engine<SpeakerEvent> {
   #expired(peer: Peer, now: Millis): void {
     this.#retention.expired(peer, now)
     this.#own()
-  }
-
-  #forget(peer: Peer): void {
-    this.#pipeline.lose(peer)
-    this.#retention.forget(peer)
   }
 
   #regroup(peer: Peer): void {

@@ -1,10 +1,12 @@
 import { Interner, type Prng } from '../base/index.ts'
-import { FAMILIES, type Family } from '../net/index.ts'
+import { FAMILIES, type Family, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
 import {
   type AttributeSetId,
   AttributeTable,
+  LOCAL_PEER,
   LocRib,
   NextHops,
+  NO_SET,
   Packer,
   PeerColumns,
 } from '../rib/index.ts'
@@ -48,6 +50,25 @@ export class Tables {
   get bytes(): number {
     const ribs = FAMILIES.reduce((sum, family) => sum + this.locRibs[family].bytes, 0)
     return ribs + this.sets.bytes + this.outSets.bytes
+  }
+
+  /**
+   * This node announces a prefix of its own, or no more: a path like any other, from peer 0. False
+   * where a table is full. RFC 4271 §9.4
+   */
+  originate(prefix: Prefix, originates: boolean): boolean {
+    const { family, bytes, length } = prefixParts(prefix)
+    const locRib = this.locRibs[family]
+    if (!originates) {
+      const row = locRib.prefixes.find(bytes, 0, length)
+      if (row >= 0) locRib.put(LOCAL_PEER, row, NO_SET)
+      return true
+    }
+    const set = this.sets.intern({ origin: 0, asPath: [] })
+    const row = set === NO_SET ? NO_PREFIX : locRib.add(bytes, 0, length)
+    if (row >= 0) locRib.put(LOCAL_PEER, row, set)
+    if (set !== NO_SET) this.sets.release(set)
+    return row >= 0
   }
 
   /** `forget` is called with each attribute set that goes. */

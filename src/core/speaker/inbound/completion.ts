@@ -23,6 +23,8 @@ const ABSENT_ATTEMPTS = 3
 export interface CompletionParts {
   readonly tables: Tables
   readonly peers: () => Iterable<Peer>
+  /** peers may come that nobody can name */
+  readonly strangers: () => boolean
   /** longest wait, from the first configuration on */
   readonly deferral: Millis
 }
@@ -33,8 +35,8 @@ export interface CompletionParts {
  * sweep what it did not repeat (RFC 4724 §4.1).
  *
  * A peer has said all with its End-of-RIB; one that does not know of it when it was up for QUIET;
- * one that cannot be reached is waited for during ABSENT, and one that refuses us not at all. None
- * of them is waited for longer than the deferral.
+ * one that cannot be reached is waited for during ABSENT, as are those of ranges, whoever they may
+ * be, and one that refuses us not at all. None of them is waited for longer than the deferral.
  *
  * Two that restart at once would wait for each other's End-of-RIB. Departs from RFC 4724 §4.1, by
  * which one that says R is not waited for at all: we give it QUIET, in which its routes come. A
@@ -111,8 +113,8 @@ export class Completion {
     if (this.#configuredAt === NEVER || this.#parts.tables.dirty > 0) return NEVER
     const end = this.#configuredAt + this.#parts.deferral
     if (now >= end) return now
-    let until = 0
     const absent = this.#configuredAt + ABSENT
+    let until = this.#parts.strangers() ? absent : 0
     for (const peer of this.#parts.peers())
       until = Math.max(until, awaited(peer, now, { end, absent, mutual }))
     return millis(Math.min(until, end))

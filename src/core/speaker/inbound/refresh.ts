@@ -7,7 +7,7 @@ import {
   type RouteRefresh,
 } from '../../wire/index.ts'
 import type { Exports } from '../export/groups.ts'
-import type { Neighbours } from '../neighbours.ts'
+import type { Neighbours } from '../neighbours/neighbours.ts'
 import type { Peer } from '../peer.ts'
 
 /** Tables that are said again: the peer's wishes, its marks, and our own wish. RFC 2918, RFC 7313 */

@@ -1,65 +1,35 @@
-import { Heap, invariant, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import type { Address } from '../net/index.ts'
-import { PEERS_MAX, type PeerColumns, type PeerId } from '../rib/index.ts'
+import { invariant, type Millis, millis, type Prng } from '../../base/index.ts'
+import type { Address } from '../../net/index.ts'
+import { PEERS_MAX, type PeerColumns, type PeerId } from '../../rib/index.ts'
 import {
   type ConnectionId,
   PeerSession,
-  type RestartStanding,
   type SessionError,
   type SessionOutput,
-} from '../session/index.ts'
-import {
-  CEASE,
-  cease,
-  type Negotiated,
-  type Notification,
-  type RouteRefresh,
-} from '../wire/index.ts'
-import { byAddress, type PeerChange } from './configure.ts'
-import type { Suspension } from './inbound/limits.ts'
-import { INBOUND_OCTETS_MAX, type Link, Peer, sessionConfig } from './peer.ts'
-import type { PeerConfig, SpeakerConfig, SpeakerOutput } from './types.ts'
+} from '../../session/index.ts'
+import { CEASE, cease, type Negotiated, type Notification } from '../../wire/index.ts'
+import { byAddress, NOT_CONFIGURED, type PeerChange } from '../configure.ts'
+import type { Suspension } from '../inbound/limits.ts'
+import { INBOUND_OCTETS_MAX, Peer, sessionConfig } from '../peer.ts'
+import type { PeerConfig, SpeakerConfig, SpeakerOutput } from '../types.ts'
+import { Deadlines } from './deadlines.ts'
+import type { NeighbourListener } from './listener.ts'
+import { Visitors } from './visitors.ts'
 
-/** What the sessions tell the speaker. */
-export interface NeighbourListener {
-  up(peer: Peer, now: Millis): void
-  /** `kept`: it may be restarting. RFC 4724 §4.2 */
-  down(peer: Peer, last: Link, kept: boolean, now: Millis): void
-  /** what it announced before counts no more, whatever was kept of it */
-  forget(peer: Peer): void
-  /** `peer.staleUntil` is over */
-  expired(peer: Peer, now: Millis): void
-  /** what our OPEN to it says of our own restart */
-  standing(peer: Peer): RestartStanding
-  /** `peer.inbound` has something */
-  queued(peer: Peer): void
-  refresh(peer: Peer, message: RouteRefresh): void
-}
-
-interface Deadline {
-  readonly at: Millis
-  readonly peer: Peer
-}
-
-/**
- * The peers, their sessions and connections: which connection is whose, and whose timer is due
- * next.
- *
- * A deadline is in the heap as it was when it was put there. One that has moved later is found too
- * early and put back; one that has moved earlier is put in again. So a message that restarts a hold
- * timer costs nothing here.
- */
+/** The peers, their sessions and connections: which connection is whose. */
 export class Neighbours {
   readonly #output: SpeakerOutput
   readonly #listener: NeighbourListener
   readonly #chance: Prng
   readonly #columns: PeerColumns
+  readonly #visitors: Visitors
   readonly #byName = new Map<string, Peer>()
   readonly #byId = new Map<PeerId, Peer>()
   readonly #byAddress = new Map<Address, Peer[]>()
   readonly #connections = new Map<ConnectionId, Peer>()
   readonly #locals = new Map<ConnectionId, Address>()
-  readonly #deadlines = new Heap<Deadline>((a, b) => a.at - b.at)
+  readonly #deadlines = new Deadlines()
+  #speaker = NOT_CONFIGURED
   #nextConnection = 2
   // when the event that is being handled happened
   #now = millis(0)
@@ -72,9 +42,17 @@ export class Neighbours {
     this.#chance = options.chance
     this.#columns = options.columns
     this.#listener = options.listener
+    this.#visitors = new Visitors({
+      add: (config, now, why) => {
+        const peer = this.add(config, now, why)
+        if (peer !== undefined) this.#byAddress.set(config.address, [peer])
+        return peer
+      },
+      dismiss: (peer, why, now) => this.#dismiss(peer, why, now),
+    })
   }
 
-  /** The configured peers, in the order in which they came. */
+  /** The configured peers and those of ranges, in the order in which they came. */
   get all(): Iterable<Peer> {
     return this.#byName.values()
   }
@@ -84,9 +62,19 @@ export class Neighbours {
     return this.#byId
   }
 
+  /** Those who came from ranges, by address. */
+  get visitors(): readonly Peer[] {
+    return this.#visitors.all
+  }
+
+  /** True where peers may come that nobody can name yet. */
+  get hasRanges(): boolean {
+    return this.#visitors.mayCome
+  }
+
   /** When `tick` is due next. */
   get deadline(): Millis {
-    return this.#deadlines.peek()?.at ?? NEVER
+    return this.#deadlines.next
   }
 
   /** The configured peer of a name. */
@@ -94,33 +82,41 @@ export class Neighbours {
     return this.#byName.get(name)
   }
 
+  /** Who we are, and who may come from where, from now on. */
+  identify(speaker: SpeakerConfig): void {
+    this.#speaker = speaker
+    this.#visitors.configure(speaker)
+  }
+
   /** A peer is configured. */
-  add(config: PeerConfig, speaker: SpeakerConfig, now: Millis): void {
+  add(config: PeerConfig, now: Millis, why = 'configured'): Peer | undefined {
     this.#now = now
     const id = this.#columns.take()
     if (id === undefined) {
       const why = `peer ${config.name} is left out: there are ${PEERS_MAX - 1} others`
       this.#output.note({ code: 'TABLE_FULL', limit: PEERS_MAX - 1, why })
-      return
+      return undefined
     }
-    const peer: Peer = new Peer(id, config, handle => this.#session(handle, config, speaker))
+    const peer: Peer = new Peer(id, config, handle => this.#session(handle, config))
     this.#byName.set(config.name, peer)
     this.#byId.set(id, peer)
-    this.#output.note({ code: 'PEER_ADDED', peer: config.name, why: 'configured' })
+    this.#output.note({ code: 'PEER_ADDED', peer: config.name, why })
     peer.session.start(now)
     this.schedule(peer)
+    return peer
   }
 
   /** A peer is not configured any more. */
-  remove(config: PeerConfig, now: Millis): Peer | undefined {
+  remove({ name }: PeerConfig, now: Millis, why = 'no longer configured'): Peer | undefined {
     this.#now = now
-    const peer = this.#byName.get(config.name)
+    const peer = this.#byName.get(name)
     if (peer === undefined) return undefined
-    this.#byName.delete(config.name)
+    this.#byName.delete(name)
     peer.session.stop(cease(CEASE.PEER_DECONFIGURED), now)
     this.#listener.forget(peer)
     peer.removed = true
-    this.#output.note({ code: 'PEER_REMOVED', peer: config.name, why: 'no longer configured' })
+    this.#visitors.forget(peer)
+    this.#output.note({ code: 'PEER_REMOVED', peer: name, why })
     return peer
   }
 
@@ -131,10 +127,10 @@ export class Neighbours {
   }
 
   /** A peer's configuration has changed. Its session is reset only where `RESETS` says so. */
-  change({ after: config, fields, resets }: PeerChange, speaker: SpeakerConfig, now: Millis): void {
+  change({ after: config, fields, resets }: PeerChange, now: Millis): void {
     const peer = this.#byName.get(config.name)
     if (peer === undefined) return
-    if (resets) this.#restart(peer, config, speaker, `${fields.join(', ')} changed`, now)
+    if (resets) this.#restart(peer, config, `${fields.join(', ')} changed`, now)
     else {
       peer.config = config
       this.#resume(peer, now)
@@ -142,9 +138,9 @@ export class Neighbours {
   }
 
   /** Who we are has changed: a new session for a peer. */
-  reidentify(peer: Peer, speaker: SpeakerConfig, now: Millis): void {
+  reidentify(peer: Peer, now: Millis): void {
     const config = peer.config
-    this.#restart(peer, config, speaker, 'the identity of this node changed', now)
+    this.#restart(peer, config, 'the identity of this node changed', now)
   }
 
   /** After peers came, went or changed: their order, and who is found by which address. */
@@ -162,10 +158,12 @@ export class Neighbours {
   accepted(connection: ConnectionId, remote: Address, local: Address, now: Millis): void {
     this.#now = now
     const candidates = this.#byAddress.get(remote) ?? []
-    const peer = candidates.find(({ session }) => session.state !== 'Established') ?? candidates[0]
-    if (peer === undefined) {
-      const why = 'no peer is configured with this address'
-      this.#output.note({ code: 'CONNECTION_REFUSED', remote, why })
+    const peer =
+      candidates.find(({ session }) => session.state !== 'Established') ??
+      candidates[0] ??
+      this.#visitors.come(remote, now)
+    if (typeof peer === 'string') {
+      this.#output.note({ code: 'CONNECTION_REFUSED', remote, why: peer })
       this.#output.close(connection)
       return
     }
@@ -226,6 +224,7 @@ export class Neighbours {
   /** Ends every session; none begins again. */
   stop(text: string, now: Millis): void {
     this.#now = now
+    this.#visitors.configure({})
     for (const peer of this.#byName.values()) {
       peer.suspended = undefined
       peer.session.stop(cease(CEASE.ADMINISTRATIVE_SHUTDOWN, text), now)
@@ -244,13 +243,12 @@ export class Neighbours {
     this.#now = now
     let any = false
     for (;;) {
-      const next = this.#deadlines.peek()
-      if (next === undefined || next.at > now) return any
-      this.#deadlines.pop()
-      const { peer } = next
-      // another entry of the same peer is the valid one
-      if (peer.scheduled !== next.at) continue
-      peer.scheduled = NEVER
+      const peer = this.#deadlines.take(now)
+      if (peer === undefined) return any
+      if (this.#visitors.leaves(peer, now)) {
+        any = true
+        continue
+      }
       if (peer.staleUntil <= now) {
         any = true
         this.#listener.expired(peer, now)
@@ -269,11 +267,7 @@ export class Neighbours {
 
   /** A deadline of a peer may be earlier than it was. */
   schedule(peer: Peer): void {
-    const { session, staleUntil, suspended } = peer
-    const at = millis(Math.min(session.deadline(), staleUntil, suspended?.until ?? NEVER))
-    if (at >= peer.scheduled) return
-    peer.scheduled = at
-    this.#deadlines.push({ at, peer })
+    this.#deadlines.schedule(peer)
   }
 
   /** What a peer said waits its turn, in order. Above the high mark its socket is not read. */
@@ -298,13 +292,19 @@ export class Neighbours {
     this.#locals.delete(connection)
   }
 
-  #restart(peer: Peer, config: PeerConfig, speaker: SpeakerConfig, why: string, now: Millis): void {
+  #dismiss(peer: Peer, why: string, now: Millis): void {
+    this.#byAddress.delete(peer.config.address)
+    this.remove(peer.config, now, why)
+    this.#listener.left(peer)
+  }
+
+  #restart(peer: Peer, config: PeerConfig, why: string, now: Millis): void {
     this.#now = now
     peer.session.stop(cease(CEASE.OTHER_CONFIGURATION_CHANGE), now)
     this.#listener.forget(peer)
     peer.suspended = undefined
     peer.config = config
-    peer.session = this.#session(peer, config, speaker)
+    peer.session = this.#session(peer, config)
     this.#output.note({ code: 'PEER_RESET', peer: config.name, why })
     peer.session.start(now)
     this.schedule(peer)
@@ -319,8 +319,8 @@ export class Neighbours {
     this.schedule(peer)
   }
 
-  #session(peer: Peer, config: PeerConfig, speaker: SpeakerConfig): PeerSession {
-    return new PeerSession(sessionConfig(config, speaker), this.#sessionOutput(peer), {
+  #session(peer: Peer, config: PeerConfig): PeerSession {
+    return new PeerSession(sessionConfig(config, this.#speaker), this.#sessionOutput(peer), {
       chance: this.#chance,
       standing: () => this.#listener.standing(peer),
       nextConnection: () => {
@@ -366,6 +366,9 @@ export class Neighbours {
     peer.link = { connection, negotiated, local, since: this.#now, complete: new Set() }
     peer.local = local
     peer.said.clear()
+    this.#visitors.moved(peer, true, this.#now)
+    // its routes may come now, and need its place among those of others
+    if (peer.range !== undefined) this.index()
     this.#output.note({ code: 'SESSION_UP', peer: peer.config.name })
     this.#listener.up(peer, this.#now)
   }
@@ -376,6 +379,7 @@ export class Neighbours {
     peer.link = undefined
     peer.inbound.clear()
     peer.paused = false
+    this.#visitors.moved(peer, false, this.#now)
     this.#output.note({ code: 'SESSION_DOWN', peer: peer.config.name, error })
     this.#listener.down(peer, link, kept, this.#now)
   }

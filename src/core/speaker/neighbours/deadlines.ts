@@ -1,0 +1,42 @@
+import { Heap, type Millis, millis, NEVER } from '../../base/index.ts'
+import type { Peer } from '../peer.ts'
+
+/**
+ * Whose timer is due next.
+ *
+ * A deadline is in the heap as it was when it was put there. One that has moved later is found too
+ * early and put back; one that has moved earlier is put in again. So a message that restarts a hold
+ * timer costs nothing here.
+ */
+export class Deadlines {
+  readonly #heap = new Heap<{ readonly at: Millis; readonly peer: Peer }>((a, b) => a.at - b.at)
+
+  /** When the next one is due; NEVER without any. */
+  get next(): Millis {
+    return this.#heap.peek()?.at ?? NEVER
+  }
+
+  /** A deadline of a peer may be earlier than it was. O(log peers) if it is. */
+  schedule(peer: Peer): void {
+    const { session, staleUntil, leavesAt, suspended } = peer
+    const due = Math.min(session.deadline(), staleUntil, leavesAt, suspended?.until ?? NEVER)
+    const at = millis(due)
+    if (at >= peer.scheduled) return
+    peer.scheduled = at
+    this.#heap.push({ at, peer })
+  }
+
+  /** A peer that may have something due; it is to be scheduled again. Undefined when none has. */
+  take(now: Millis): Peer | undefined {
+    for (;;) {
+      const next = this.#heap.peek()
+      if (next === undefined || next.at > now) return undefined
+      this.#heap.pop()
+      const { peer } = next
+      // else another entry of the same peer is the valid one
+      if (peer.scheduled !== next.at) continue
+      peer.scheduled = NEVER
+      return peer
+    }
+  }
+}
