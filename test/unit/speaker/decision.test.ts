@@ -1,7 +1,7 @@
 import test from 'ava'
 import { type Address, address, FAMILIES, prefix } from '../../../src/core/net/index.ts'
 import type { PathAttributes } from '../../../src/core/wire/index.ts'
-import { checkDecisions, checkReferences } from '../../../src/sim/checks.ts'
+import { checkDecisions, checkReferences } from '../../../src/sim/index.ts'
 import { Bench, LOCAL_AS, type Offer, type Scripted } from './bench.ts'
 
 /** The decision as a whole: paths that come over the wire, and what becomes of them. RFC 4271 §9.1 */
@@ -37,10 +37,10 @@ const paths = (bench: Bench): string[] =>
     [from, pathId, best ? 'best' : `${multipath ? 'beside: ' : ''}${reason}`].join(' '),
   )
 
-const wrong = (bench: Bench): string[] => {
-  const node = { speaker: bench.speaker } as never
-  return [...checkDecisions(node), ...checkReferences(node)]
-}
+const wrong = ({ speaker }: Bench): string[] => [
+  ...checkDecisions({ speaker }),
+  ...checkReferences({ speaker }),
+]
 
 const through = (...asns: number[]) => [{ type: 'sequence' as const, asns }]
 const hop = (at: number) => ({ nextHop: address(`203.0.113.${at}`) })
