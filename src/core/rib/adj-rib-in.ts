@@ -14,8 +14,8 @@ const PAGE_MASK = PAGE_ROWS - 1
  *
  *   row      PrefixId -> AttributeSetId    4 bytes a prefix, in pages of 1,024 rows; NONE where the
  *                                          source has no path
- *            path identifier               4 bytes a prefix, in pages too; only where the peer sends
- *                                          identifiers
+ *            path identifier               4 bytes a prefix, in pages too; none where the peer
+ *                                          sends none
  *            repeated                      1 bit a row, while the peer restarts
  *
  * A peer with ten routes costs a page or a few of 4 KB each, one with a million 4 bytes a path; a
@@ -223,7 +223,7 @@ export class AdjRibIn {
     return this.#columns.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** False once the session is gone: the paths wait for the sweep and are no candidates any more. */
+  /** False once the session is gone: paths wait for the sweep and are no candidates any more. */
   get live(): boolean {
     return this.#live
   }
