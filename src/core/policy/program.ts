@@ -45,7 +45,9 @@ export class Program {
   readonly #steps: readonly Step[]
   readonly #otherwise: 'accept' | 'reject'
   readonly #outcomes: (readonly Action[])[] = [[]]
-  readonly #numbers = new Map<string, number>([['', UNCHANGED]])
+  readonly #numbers = new Map<string, number>([['[]', UNCHANGED]])
+  /** outcome before a step x steps + step -> outcome after its actions */
+  readonly #followers = new Map<number, number>()
 
   constructor(policy: Policy, text: string) {
     this.text = text
@@ -57,16 +59,21 @@ export class Program {
     this.looksAtPrefix = policy.terms.some(({ match }) => match.prefixes !== undefined)
   }
 
-  /** `REJECTED`, or the number of what is to be done to the attributes. O(terms). */
+  /**
+   * `REJECTED`, or the number of what is to be done to the attributes. O(terms); allocates only for
+   * an outcome that no route has had before.
+   */
   run(route: Readonly<RouteView>): number {
-    let actions: readonly Action[] | undefined
+    let outcome = UNCHANGED
+    let at = -1
     for (const { term, prefixes } of this.#steps) {
+      at++
       if (!matches(term.match, prefixes, route)) continue
       if (term.verdict === 'reject') return REJECTED
-      if (term.actions.length > 0) actions = [...(actions ?? []), ...term.actions]
-      if (term.verdict === 'accept') return this.#outcome(actions)
+      if (term.actions.length > 0) outcome = this.#follow(outcome, at, term.actions)
+      if (term.verdict === 'accept' || outcome === REJECTED) return outcome
     }
-    return this.#otherwise === 'accept' ? this.#outcome(actions) : REJECTED
+    return this.#otherwise === 'accept' ? outcome : REJECTED
   }
 
   /** Attributes as an outcome has them. Allocates unless the outcome is `UNCHANGED`. */
@@ -74,8 +81,16 @@ export class Program {
     return (this.#outcomes[outcome] ?? []).reduce(applyAction, attributes)
   }
 
-  #outcome(actions: readonly Action[] | undefined): number {
-    if (actions === undefined) return UNCHANGED
+  #follow(outcome: number, at: number, actions: readonly Action[]): number {
+    const key = outcome * this.#steps.length + at
+    const known = this.#followers.get(key)
+    if (known !== undefined) return known
+    const next = this.#outcome([...(this.#outcomes[outcome] ?? []), ...actions])
+    this.#followers.set(key, next)
+    return next
+  }
+
+  #outcome(actions: readonly Action[]): number {
     const key = JSON.stringify(actions)
     const known = this.#numbers.get(key)
     if (known !== undefined) return known

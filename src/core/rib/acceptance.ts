@@ -11,7 +11,7 @@ export const EVERY_SET = 1 << 16
 /** A set counts as it is. */
 export const AS_RECEIVED = -2
 
-/** The first of the numbers for a reason: `REFUSED_FIRST - n` is the `n`th of `Acceptor.reasons`. */
+/** Why a set is refused: `REFUSED_FIRST - n` stands for `Acceptor.reasons[n]`. */
 export const REFUSED_FIRST = -3
 
 /** Import rules, as far as the tables ask for them. Equal rules are one object. */

@@ -87,9 +87,9 @@ const ACCEPTED_MARK = 0xff
  * their context, which go with their set. So each distinct string is decoded once, and most, being
  * plain, never.
  *
- * What import rules make of a set is a set too, with a mark behind its record: it is never one that
- * a peer has said, even where the attributes are the same. Loops are looked for in what was said, so
- * an accepted form has none.
+ * What import rules make of a set is a set too, with a mark behind its record: it is never one
+ * that a peer has said, even where the attributes are the same. Loops are looked for in what was
+ * said, so an accepted form has none.
  *
  * References are held by Adj-RIB-In rows, Loc-RIB rows, memos of accepted forms (acceptance.ts) and
  * whoever is working with a set; a set goes with the last. Limits: `INTERNER_ROWS_MAX`,

@@ -6,6 +6,7 @@ import {
   type Action,
   canonicalText,
   ORIGINATED_ONLY,
+  OUTCOMES_MAX,
   type Policy,
   PrefixSet,
   Programs,
@@ -132,6 +133,46 @@ test('policies that mean the same are one program', t => {
   t.not(canonicalText(one), canonicalText(policy([term('accept', one.terms[0]!.actions)])))
   programs.keep(new Set())
   t.not(programs.compile(one), undefined)
+})
+
+test('equal actions are one outcome, whichever terms they come from', t => {
+  const prefer: Action = { type: 'set-local-pref', value: 200 }
+  const worsen: Action = { type: 'set-med', value: 9 }
+  const within = (text: string) => ({ prefixes: [rule(text, 24, 24)] })
+  const program = new Programs().compile(
+    policy([
+      term('next', [prefer], within('10.0.0.0/24')),
+      term('accept', [worsen], within('10.0.0.0/24')),
+      term('accept', [prefer, worsen], within('10.0.1.0/24')),
+      term('accept', [prefer], within('10.0.2.0/24')),
+    ]),
+  )
+  const [one, two, three] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(each =>
+    program.run(route(each)),
+  )
+  t.is(one, two)
+  t.not(one, three)
+  t.is(program.run(route('10.0.0.0/24')), one)
+  t.deepEqual(program.apply(one!, {}), { localPref: 200, med: 9 })
+})
+
+test('outcomes beyond OUTCOMES_MAX are refused, those before them stay what they are', t => {
+  const bits = 13
+  const all = Array.from({ length: 1 << bits }, (_, at) => `10.${at >> 8}.${at & 255}.0/24`)
+  const terms = Array.from({ length: bits }, (_, bit) => {
+    const prefixes = all.filter((_, at) => ((at >> bit) & 1) === 1).map(each => rule(each, 24, 24))
+    return term('next', [{ type: 'add-communities', communities: [bit] }], { prefixes })
+  })
+  const program = new Programs().compile(policy(terms, 'accept'))
+  const outcomes = all.map(each => program.run(route(each)))
+  const taken = outcomes.filter(outcome => outcome !== REJECTED)
+  t.is(new Set(taken).size, taken.length)
+  t.true(taken.length <= OUTCOMES_MAX && taken.length > OUTCOMES_MAX / 2)
+  t.deepEqual(program.apply(outcomes[5]!, {}), { communities: [0, 2] })
+  t.deepEqual(
+    all.map(each => program.run(route(each))),
+    outcomes,
+  )
 })
 
 test('a set of prefix rules takes what some rule takes', t => {
