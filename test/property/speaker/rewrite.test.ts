@@ -67,6 +67,7 @@ const attributesOf = (hops: readonly string[]): fc.Arbitrary<PathAttributes> =>
       ),
       largeCommunities: fc.array(fc.tuple(word, word, word), { minLength: 1, maxLength: 2 }),
       onlyToCustomer: word,
+      partial: fc.constantFrom([8], [32], [8, 35]),
       unknown: fc
         .constantFrom(34, 36, 99)
         .map(code => [{ flags: 0xe0, code, value: Uint8Array.of(1, 2) }]),

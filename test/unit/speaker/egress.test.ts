@@ -58,8 +58,7 @@ const privateAs = test.macro<
   exec(t, _, rules, received, sent) {
     t.deepEqual(pathOut(received, rules), sent)
     // the codec's way, which peers of two octets take, says the same
-    const narrow = { toOffer: { fourOctetAs: false } }
-    t.deepEqual(pathOut(received, rules, narrow)?.[0]?.asns[0], INSIDE)
+    t.deepEqual(pathOut(received, rules, { toOffer: { fourOctetAs: false } }), sent)
   },
   title: (_, what) => `private AS numbers: ${what}`,
 })
@@ -204,6 +203,14 @@ test('GRACEFUL_SHUTDOWN is passed on, for others to act on. RFC 8326', t => {
   const all = ends(65001, 65002)
   all.from.announce({ communities: [0xffff0000] }, P)
   t.deepEqual(told(all)?.communities, [0xffff0000])
+})
+
+test('an attribute that came with the Partial bit leaves with it. RFC 4271 §5', t => {
+  for (const toOffer of [{}, { fourOctetAs: false }]) {
+    const all = ends(65001, 65002, { toOffer })
+    all.from.announce({ communities: [0x10001], onlyToCustomer: 7, partial: [8] }, P)
+    t.deepEqual(told(all)?.partial, [8])
+  }
 })
 
 // ---- OTC

@@ -61,7 +61,8 @@ export interface ExportRules {
   readonly path: PathRules | undefined
   /**
    * RFC 9234 §5: the AS that says "only to customers" where nobody has said it yet, and whether
-   * what is said so is not sent at all
+   * what is said so is not sent at all. Departs from RFC 4271 §5: what is attached on the way has no
+   * Partial bit, as in every other router
    */
   readonly onlyToCustomer: { readonly by: number | undefined; readonly stops: boolean }
   /** the peers know what LLGR_STALE means. RFC 9494 §4.3 */
