@@ -153,7 +153,7 @@ test('equal actions are one outcome, whichever terms they come from', t => {
   t.is(one, two)
   t.not(one, three)
   t.is(program.run(route('10.0.0.0/24')), one)
-  t.deepEqual(program.apply(one!, {}), { localPref: 200, med: 9 })
+  t.deepEqual(program.apply(one ?? REJECTED, {}), { localPref: 200, med: 9 })
 })
 
 test('outcomes beyond OUTCOMES_MAX are refused, those before them stay what they are', t => {
