@@ -13,14 +13,12 @@ import type {
 import type { GracefulRestart } from '../wire/index.ts'
 import type { SpeakerNote } from './notes.ts'
 
-export type { SendPaths } from '../rib/index.ts'
-
-export type { SpeakerNote }
-
 /**
  * What goes into the BGP half and what comes out of it: its configuration, events, effects,
  * snapshot.
  */
+
+export type { SendPaths, SpeakerNote }
 
 /** All that the speaker is told, whole: the difference from what it had is its own business. */
 export interface SpeakerConfig {

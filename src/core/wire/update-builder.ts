@@ -13,8 +13,9 @@ import { MESSAGE_TYPES } from './iana.ts'
  *   IPv4   withdrawn routes, or attributes and NLRI, in the fields of RFC 4271 §4.3
  *   IPv6   MP_UNREACH_NLRI alone, or MP_REACH_NLRI first (RFC 7606 §5.1) and the other attributes
  *
- * IPv4 with an IPv6 next hop is announced as IPv6 is, and withdrawn as IPv4 is: RFC 8950 §3. Where several paths of a prefix are sent, each prefix follows its path identifier, four octets,
- * in all of these: RFC 7911 §3.
+ * IPv4 with an IPv6 next hop is announced as IPv6 is, and withdrawn as IPv4 is: RFC 8950 §3. Where
+ * several paths of a prefix are sent, each prefix follows its path identifier, four octets, in all
+ * of these: RFC 7911 §3.
  *
  * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64
  * KiB, because a buffer for each would cost more than all the rest; one that is kept keeps its

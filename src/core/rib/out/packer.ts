@@ -26,7 +26,7 @@ export interface MessageForm {
  * announcements by attribute set in the order in which the sets came up. A message has one excluded
  * peer for all its rows.
  *
- *   entry   row, excluded peer, path identifier, next entry of its set (the last one's is the first)
+ *   entry   row, excluded peer, path identifier, next entry of its set (of the last: the first)
  *   set     its last entry, NONE while it has none
  */
 export class Packer {

@@ -45,7 +45,7 @@ export class Stream {
     return true
   }
 
-  /** True when what the group says concerns the member, and nothing was said before that it lacks. */
+  /** True when the member is sent what the group says, as all others in step are. */
   get inStep(): boolean {
     return !this.congested && this.complete
   }
