@@ -42,6 +42,13 @@ const session: Required<SessionDocument> = {
     families: ['ipv4', 'ipv6'],
     fourOctetAs: true,
     routeRefresh: false,
+    enhancedRefresh: true,
+    messageMax: 65535,
+    addPathReceive: ['ipv4'],
+    addPathSend: ['ipv6'],
+    extendedNextHop: true,
+    longLived: [{ family: 'ipv4', staleTime: '3600s', forwarding: true }],
+    peerRole: 'customer',
     gracefulRestart: {
       restartTime: '120s',
       families: ['ipv4'],
@@ -50,6 +57,7 @@ const session: Required<SessionDocument> = {
       notification: false,
     },
   },
+  capabilities: { offered: ['multiprotocol: ipv4'], received: ['role: customer'] },
   staleUntil: '2026-11-20T10:26:31.000Z',
   prefixes: [
     { family: 'ipv4', received: 2, accepted: 2, stale: 1, endOfRib: true, best: 1, advertised: 0 },
@@ -65,13 +73,27 @@ const session: Required<SessionDocument> = {
     octetsReceived: 9007199254740991,
     octetsSent: 300,
   },
-  updateFaults: { attributeDiscard: 1, treatAsWithdraw: 0, sessionReset: 2 },
+  updateFaults: {
+    attributeDiscard: 1,
+    treatAsWithdraw: 0,
+    sessionReset: 2,
+    recent: [
+      {
+        at: '2026-11-20T10:18:00.000Z',
+        remedy: 'attribute-discard',
+        why: 'ATOMIC_AGGREGATE cannot be 1 octets long',
+        octets: '40060100',
+        octetsTotal: 4,
+      },
+    ],
+  },
   lastError: {
     direction: 'received',
     code: 6,
     subcode: 0,
     text: 'Cease',
     at: '2026-11-20T10:19:00.000Z',
+    later: { text: 'connection refused', at: '2026-11-20T10:20:00.000Z' },
   },
   hint: 'the kernel dropped TCP segments without a signature',
 }

@@ -22,8 +22,10 @@ import type { SessionCounters, SessionError, SessionOptions } from '../../src/co
 import type {
   AttributesSnapshot,
   ExportOptions,
+  FaultSnapshot,
   ImportRules,
   LimitSnapshot,
+  Listening,
   PathSnapshot,
   PeerConfig,
   PeerRange,
@@ -35,7 +37,7 @@ import type {
   SpeakerSnapshot,
   Transport,
 } from '../../src/core/speaker/index.ts'
-import type { GracefulRestart } from '../../src/core/wire/index.ts'
+import type { GracefulRestart, LongLivedFamily } from '../../src/core/wire/index.ts'
 import type { SpeakerCommand } from '../../src/shell/link/index.ts'
 
 /** An arbitrary for every field, none forgotten. */
@@ -246,8 +248,9 @@ const sessionError = record<SessionError>(
     subcode: fc.nat(255),
     text,
     at: time,
+    later: record<NonNullable<SessionError['later']>>({ text, at: time }),
   },
-  ['code', 'subcode'],
+  ['code', 'subcode', 'later'],
 )
 
 const counters = record<SessionCounters>({
@@ -303,6 +306,26 @@ const sessionSnapshot = record<SessionSnapshot>(
         families: few(family),
         fourOctetAs: fc.boolean(),
         routeRefresh: fc.boolean(),
+        enhancedRefresh: fc.boolean(),
+        messageMax: fc.nat(65535),
+        longLived: few(
+          record<LongLivedFamily>({
+            family,
+            staleSeconds: fc.nat(16777215),
+            forwarding: fc.boolean(),
+          }),
+        ),
+        takesStale: fc.boolean(),
+        addPathReceive: few(family),
+        addPathSend: few(family),
+        extendedNextHop: fc.boolean(),
+        peerRole: fc.constantFrom(
+          'provider',
+          'route-server',
+          'route-server-client',
+          'customer',
+          'peer',
+        ),
         gracefulRestart: record<GracefulRestart>({
           restartSeconds: fc.nat(4095),
           restarting: fc.boolean(),
@@ -311,8 +334,12 @@ const sessionSnapshot = record<SessionSnapshot>(
           forwarding: few(family),
         }),
       },
-      ['gracefulRestart'],
+      ['gracefulRestart', 'peerRole'],
     ),
+    capabilities: record<SessionSnapshot['capabilities']>({
+      offered: few(text),
+      received: few(text),
+    }),
     staleUntil: time,
     counters,
     prefixes: few(
@@ -344,7 +371,20 @@ const sessionSnapshot = record<SessionSnapshot>(
     suspended: record<NonNullable<SessionSnapshot['suspended']>>({ why: text, until: time }, [
       'until',
     ]),
-    faults: record({ discarded: count, withdrawn: count, reset: count }),
+    faults: record<SessionSnapshot['faults']>({
+      discarded: count,
+      withdrawn: count,
+      reset: count,
+      recent: few(
+        record<FaultSnapshot>({
+          at: time,
+          remedy: fc.constantFrom('attribute-discard', 'treat-as-withdraw', 'session-reset'),
+          why: text,
+          octets: fc.uint8Array({ maxLength: 128 }),
+          octetsTotal: small,
+        }),
+      ),
+    }),
     lastError: sessionError,
   },
   ['suspended', 'negotiated', 'staleUntil', 'lastError'],
@@ -356,6 +396,7 @@ export const speakerSnapshot = record<SpeakerSnapshot>({
   at: time,
   routerId: word32,
   localAs: asn,
+  listening: few(record<Listening>({ family, port, error: text }, ['error'])),
   sessions: few(sessionSnapshot),
   tables: few(record({ family, destinations: small, paths: small })),
   routes: few(routeSnapshot),

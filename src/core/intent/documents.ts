@@ -115,6 +115,24 @@ export interface SessionDocument {
     readonly families: readonly string[]
     readonly fourOctetAs: boolean
     readonly routeRefresh: boolean
+    /** the beginning and the end of a refresh are marked. RFC 7313 */
+    readonly enhancedRefresh: boolean
+    /** octets of the longest message. RFC 8654 */
+    readonly messageMax: number
+    /** families in which the peer sends several paths of a prefix. RFC 7911 */
+    readonly addPathReceive: readonly string[]
+    /** families in which it is sent several */
+    readonly addPathSend: readonly string[]
+    /** IPv4 routes may have IPv6 next hops. RFC 8950 */
+    readonly extendedNextHop: boolean
+    /** its families whose routes are kept as a last resort, and how long. RFC 9494 */
+    readonly longLived: readonly {
+      readonly family: string
+      readonly staleTime: string
+      readonly forwarding: boolean
+    }[]
+    /** what the peer is to us, by its own word. RFC 9234 */
+    readonly peerRole?: string
     /** what the peer offers; absent where it offers nothing. RFC 4724, RFC 8538 */
     readonly gracefulRestart?: {
       /** for how long its routes are kept when it goes away */
@@ -128,6 +146,11 @@ export interface SessionDocument {
       /** routes are kept through a NOTIFICATION too */
       readonly notification: boolean
     }
+  }
+  /** what the OPENs of the present connection offered, in words */
+  readonly capabilities: {
+    readonly offered: readonly string[]
+    readonly received: readonly string[]
   }
   /** when routes that the peer has not repeated go; absent while there are none */
   readonly staleUntil?: Instant
@@ -165,11 +188,25 @@ export interface SessionDocument {
     readonly attributeDiscard: number
     readonly treatAsWithdraw: number
     readonly sessionReset: number
+    /** the last ones, the newest last */
+    readonly recent: readonly FaultDocument[]
   }
   /** why the session last ended, or last could not begin */
   readonly lastError?: SessionErrorDocument
   /** what else may be the reason, while it is not Established */
   readonly hint?: string
+}
+
+/** What was wrong with an UPDATE. */
+export interface FaultDocument {
+  readonly at: Instant
+  /** what was done about it. RFC 7606 §2 */
+  readonly remedy: string
+  readonly why: string
+  /** the beginning of the attribute that it is about, or of the UPDATE; hexadecimal */
+  readonly octets: string
+  /** how many there were */
+  readonly octetsTotal: number
 }
 
 /** How a session ended. */
@@ -181,6 +218,8 @@ export interface SessionErrorDocument {
   readonly subcode?: number
   readonly text: string
   readonly at: Instant
+  /** why the last attempt since has failed */
+  readonly later?: { readonly text: string; readonly at: Instant }
 }
 
 /** One destination: its best path, and where it stands in the kernel. */

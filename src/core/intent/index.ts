@@ -12,6 +12,7 @@ export {
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
+export { sessionDocument } from './session-status.ts'
 export {
   agentDocument,
   documentText,
@@ -25,7 +26,6 @@ export {
   routeKey,
   routesSummary,
   type StatusFacts,
-  sessionDocument,
   sessionDocuments,
   stateDocuments,
 } from './status.ts'

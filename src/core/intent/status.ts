@@ -2,7 +2,6 @@ import type { Millis } from '../base/index.ts'
 import { escapeName } from '../calico/index.ts'
 import type { DataplaneSnapshot } from '../dataplane/index.ts'
 import { formatQuad, prefixParts } from '../net/index.ts'
-import type { SessionError } from '../session/index.ts'
 import type {
   AttributesSnapshot,
   PathSnapshot,
@@ -22,10 +21,10 @@ import {
   type RouteDocument,
   type RoutesSummaryDocument,
   type SessionDocument,
-  type SessionErrorDocument,
   STATE_ROOT,
 } from './documents.ts'
 import { instant } from './instant.ts'
+import { errorDocument, sessionDocument } from './session-status.ts'
 import type { Desired } from './types.ts'
 
 /** What is, for operators: snapshots of both halves as the documents under `/martlet/v1/`. Pure. */
@@ -156,83 +155,6 @@ function hintOf(
   ]
   if (kinds.length === 0) return undefined
   return `in the last minute the kernel dropped TCP segments ${kinds.join(', and others ')}`
-}
-
-/** One neighbour, but for what its configuration alone says. */
-export function sessionDocument(
-  session: SessionSnapshot,
-  node: string,
-  epochOffset: number,
-): SessionDocument {
-  const { counters, negotiated, faults, lastError } = session
-  return {
-    node,
-    name: session.name,
-    peerAddress: session.address,
-    peerPort: session.port,
-    peerAsNumber: session.peerAs,
-    localAsNumber: session.localAs,
-    type: session.peerAs === session.localAs ? 'iBGP' : 'eBGP',
-    state: session.state,
-    since: instant(session.since, epochOffset),
-    ...(negotiated === undefined
-      ? {}
-      : {
-          negotiated: {
-            routerId: formatQuad(negotiated.routerId),
-            holdTime: `${negotiated.holdSeconds}s`,
-            // RFC 4271 §10: a third of the hold time
-            keepaliveTime: `${Math.floor(negotiated.holdSeconds / 3)}s`,
-            families: negotiated.families,
-            fourOctetAs: negotiated.fourOctetAs,
-            routeRefresh: negotiated.routeRefresh,
-            ...gracefulRestart(negotiated),
-          },
-        }),
-    ...(session.staleUntil === undefined
-      ? {}
-      : { staleUntil: instant(session.staleUntil, epochOffset) }),
-    prefixes: session.prefixes.map(({ longLivedUntil: until, ...counts }) => ({
-      ...counts,
-      ...(until !== undefined && { longLivedUntil: instant(until, epochOffset) }),
-    })),
-    counters: {
-      established: counters.established,
-      messagesReceived: counters.messagesIn,
-      messagesSent: counters.messagesOut,
-      updatesReceived: counters.updatesIn,
-      updatesSent: counters.updatesOut,
-      notificationsReceived: counters.notificationsIn,
-      notificationsSent: counters.notificationsOut,
-      octetsReceived: counters.octetsIn,
-      octetsSent: counters.octetsOut,
-    },
-    updateFaults: {
-      attributeDiscard: faults.discarded,
-      treatAsWithdraw: faults.withdrawn,
-      sessionReset: faults.reset,
-    },
-    ...(lastError === undefined ? {} : { lastError: errorDocument(lastError, epochOffset) }),
-  }
-}
-
-function gracefulRestart({
-  gracefulRestart: restart,
-}: NonNullable<SessionSnapshot['negotiated']>): Pick<
-  NonNullable<SessionDocument['negotiated']>,
-  'gracefulRestart'
-> {
-  if (restart === undefined) return {}
-  const { restartSeconds, families, forwarding, restarting, notification } = restart
-  return {
-    gracefulRestart: {
-      restartTime: `${restartSeconds}s`,
-      families,
-      forwarding,
-      restarting,
-      notification,
-    },
-  }
 }
 
 /** The routes that have a document each: the first ROUTES_STATUS_MAX of the cluster's pools. */
@@ -375,15 +297,5 @@ export function lastDocument(facts: StatusFacts, now: Millis): LastDocument {
       installed: dataplane?.installed ?? 0,
       failed: dataplane?.failed ?? 0,
     },
-  }
-}
-
-function errorDocument(error: SessionError, epochOffset: number): SessionErrorDocument {
-  return {
-    direction: error.direction,
-    ...(error.code === undefined ? {} : { code: error.code }),
-    ...(error.subcode === undefined ? {} : { subcode: error.subcode }),
-    text: error.text,
-    at: instant(error.at, epochOffset),
   }
 }

@@ -20,13 +20,20 @@ import {
   type PeerId,
   REASONS,
 } from '../rib/index.ts'
-import { asPathText, communityTexts, type PathAttributes } from '../wire/index.ts'
+import {
+  asPathText,
+  communityTexts,
+  describeCapability,
+  type Negotiated,
+  type PathAttributes,
+} from '../wire/index.ts'
 import type { Exports } from './export/groups.ts'
 import type { Limits } from './inbound/limits.ts'
 import type { Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type {
   AttributesSnapshot,
+  Listening,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
@@ -45,6 +52,7 @@ export interface Subject {
   readonly tables: Tables
   readonly exports: Readonly<Record<Family, Exports>>
   readonly limits: Limits
+  readonly listening: readonly Listening[]
 }
 
 /** The whole of it. O(peers + rows of the tables + routes listed). */
@@ -56,6 +64,7 @@ export function takeSnapshot(subject: Subject, version: number, at: Millis): Spe
     at,
     routerId: config.routerId,
     localAs: config.localAs,
+    listening: subject.listening,
     sessions: subject.peers.map(peer => sessionOf(peer, subject)),
     tables: FAMILIES.map(family => {
       const { destinations, paths } = tables.locRibs[family]

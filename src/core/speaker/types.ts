@@ -10,7 +10,7 @@ import type {
   SessionOptions,
   State,
 } from '../session/index.ts'
-import type { GracefulRestart } from '../wire/index.ts'
+import type { Negotiated, Remedy } from '../wire/index.ts'
 import type { SpeakerNote } from './notes.ts'
 
 /**
@@ -210,9 +210,19 @@ export type SpeakerEvent =
   | { readonly type: 'FibCredit'; readonly routes: number }
   /** a peer is to say all again; nothing happens where its session cannot. RFC 2918 */
   | { readonly type: 'Refresh'; readonly peer: string }
+  /** where peers are to connect to, and whether they can: whenever that changes */
+  | { readonly type: 'Listening'; readonly at: readonly Listening[] }
   | { readonly type: 'Tick' }
   /** end all sessions with Cease, Administrative Shutdown; routes in the kernel stay */
   | { readonly type: 'Stop'; readonly text: string }
+
+/** A port that peers are to connect to. */
+export interface Listening {
+  readonly family: Family
+  readonly port: number
+  /** why it cannot be had now; absent while it is open */
+  readonly error?: string
+}
 
 /** What the speaker does to the world. Methods return nothing and may not call back. */
 export interface SpeakerOutput {
@@ -243,6 +253,8 @@ export interface SpeakerSnapshot {
   readonly at: Millis
   readonly routerId: number
   readonly localAs: Asn
+  /** as the edge said last */
+  readonly listening: readonly Listening[]
   readonly sessions: readonly SessionSnapshot[]
   /** destinations and paths, per family */
   readonly tables: readonly {

@@ -12,7 +12,7 @@ import type { Fault, Notification, Remedy } from './message.ts'
 export const MESSAGE_MAX = 4096
 
 /** No message is longer where both sides offered RFC 8654; OPEN and KEEPALIVE do not grow. */
-export const EXTENDED_MESSAGE_MAX = 0xffff
+export const EXTENDED_MESSAGE_MAX = 65_535
 
 /**
  * Octets of data in a NOTIFICATION, so that it fits any session: 4,096 less the header, code and

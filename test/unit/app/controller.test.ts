@@ -87,7 +87,8 @@ const SESSION: SpeakerSnapshot['sessions'][number] = {
   },
   prefixes: [],
   limits: [],
-  faults: { discarded: 0, withdrawn: 0, reset: 0 },
+  capabilities: { offered: [], received: [] },
+  faults: { discarded: 0, withdrawn: 0, reset: 0, recent: [] },
 }
 
 const SPEAKER: SpeakerSnapshot = {
@@ -95,6 +96,7 @@ const SPEAKER: SpeakerSnapshot = {
   at: millis(1),
   routerId: 1,
   localAs: 64512 as Asn,
+  listening: [],
   sessions: [SESSION],
   tables: [],
   routes: [],

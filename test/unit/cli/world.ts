@@ -186,7 +186,14 @@ export const sessionDocument = (changes: Partial<SessionDocument> = {}): Session
     families: ['ipv4'],
     fourOctetAs: true,
     routeRefresh: false,
+    enhancedRefresh: false,
+    messageMax: 4096,
+    addPathReceive: [],
+    addPathSend: [],
+    extendedNextHop: false,
+    longLived: [],
   },
+  capabilities: { offered: [], received: [] },
   prefixes: [
     { family: 'ipv4', received: 2, accepted: 2, stale: 0, endOfRib: true, best: 2, advertised: 1 },
   ],
@@ -201,7 +208,7 @@ export const sessionDocument = (changes: Partial<SessionDocument> = {}): Session
     octetsReceived: 327,
     octetsSent: 240,
   },
-  updateFaults: { attributeDiscard: 0, treatAsWithdraw: 0, sessionReset: 0 },
+  updateFaults: { attributeDiscard: 0, treatAsWithdraw: 0, sessionReset: 0, recent: [] },
   ...changes,
 })
 

@@ -175,7 +175,8 @@ const session = (name: string, state: State): SessionSnapshot => ({
   },
   prefixes: [],
   limits: [],
-  faults: { discarded: 0, withdrawn: 0, reset: 0 },
+  capabilities: { offered: [], received: [] },
+  faults: { discarded: 0, withdrawn: 0, reset: 0, recent: [] },
 })
 
 test('a session says how it is secured, and what the kernel drops while it is not up', t => {
@@ -199,6 +200,7 @@ test('a session says how it is secured, and what the kernel drops while it is no
         at: millis(0),
         routerId: 1,
         localAs: 64512 as Asn,
+        listening: [],
         sessions: [session(signed, state), session(plain, state)],
         tables: [],
         routes: [],

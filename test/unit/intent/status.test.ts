@@ -68,19 +68,42 @@ const session: SessionSnapshot = {
     families: ['ipv4'],
     fourOctetAs: true,
     routeRefresh: false,
+    enhancedRefresh: true,
+    messageMax: 65_535,
+    longLived: [{ family: 'ipv4', staleSeconds: 3600, forwarding: true }],
+    takesStale: true,
+    addPathReceive: ['ipv4'],
+    addPathSend: [],
+    extendedNextHop: true,
+    peerRole: 'customer',
   },
   counters,
   prefixes: [
     { family: 'ipv4', received: 1, accepted: 1, stale: 0, endOfRib: true, best: 1, advertised: 2 },
   ],
   limits: [],
-  faults: { discarded: 1, withdrawn: 2, reset: 3 },
+  capabilities: { offered: ['role: provider'], received: ['role: customer'] },
+  faults: {
+    discarded: 1,
+    withdrawn: 2,
+    reset: 3,
+    recent: [
+      {
+        at: millis(998_000),
+        remedy: 'treat-as-withdraw',
+        why: 'ORIGIN is malformed',
+        octets: Uint8Array.of(0x40, 1, 1, 9),
+        octetsTotal: 4,
+      },
+    ],
+  },
   lastError: {
     direction: 'received',
     code: 6,
     subcode: 2,
     text: 'Cease, Administrative Shutdown: "maintenance"',
     at: millis(999_000),
+    later: { text: 'connection refused', at: millis(1_000_000) },
   },
 }
 
@@ -140,6 +163,7 @@ const speaker = (routes: readonly RouteSnapshot[]): SpeakerSnapshot => ({
   at: millis(1_002_000),
   routerId: 1,
   localAs: 64512 as never,
+  listening: [],
   sessions: [session],
   tables: [{ family: 'ipv4', destinations: 5000, paths: 9000 }],
   routes,
@@ -240,6 +264,13 @@ test('a session says what was negotiated, what it carried and how it last ended'
       families: ['ipv4'],
       fourOctetAs: true,
       routeRefresh: false,
+      enhancedRefresh: true,
+      messageMax: 65_535,
+      longLived: [{ family: 'ipv4', staleTime: '3600s', forwarding: true }],
+      addPathReceive: ['ipv4'],
+      addPathSend: [],
+      extendedNextHop: true,
+      peerRole: 'customer',
     },
     prefixes: [
       {
@@ -263,13 +294,28 @@ test('a session says what was negotiated, what it carried and how it last ended'
       octetsReceived: 7,
       octetsSent: 8,
     },
-    updateFaults: { attributeDiscard: 1, treatAsWithdraw: 2, sessionReset: 3 },
+    capabilities: { offered: ['role: provider'], received: ['role: customer'] },
+    updateFaults: {
+      attributeDiscard: 1,
+      treatAsWithdraw: 2,
+      sessionReset: 3,
+      recent: [
+        {
+          at: '2026-11-20T09:59:58.000Z',
+          remedy: 'treat-as-withdraw',
+          why: 'ORIGIN is malformed',
+          octets: '40010109',
+          octetsTotal: 4,
+        },
+      ],
+    },
     lastError: {
       direction: 'received',
       code: 6,
       subcode: 2,
       text: 'Cease, Administrative Shutdown: "maintenance"',
       at: '2026-11-20T09:59:59.000Z',
+      later: { text: 'connection refused', at: '2026-11-20T10:00:00.000Z' },
     },
   })
 })

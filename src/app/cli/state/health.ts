@@ -63,7 +63,9 @@ export function sessionInfo({
   hint,
 }: Pick<SessionDocument, 'state' | 'lastError' | 'hint'>): string {
   if (state === 'Established') return state
-  return [state, lastError?.text, hint].filter(part => part !== undefined).join(': ')
+  const { text, later } = lastError ?? {}
+  const why = later === undefined ? text : `${text}; since then ${later.text}`
+  return [state, why, hint].filter(part => part !== undefined).join(': ')
 }
 
 /** calicoctl's word for where a session comes from: its name begins with it. */

@@ -75,13 +75,16 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
         ['Established', `${count(session.counters.established, 'time')} since it was configured`],
         ['Last error', session.lastError?.text ?? 'none'],
         ['Told by', toldBy(session, now)],
+        ['Since then', laterText(session, now)],
         ['Hint', session.hint],
       ]),
     ],
     ['Negotiated', negotiatedFacts(session)],
+    ['Capabilities of our OPEN', capabilityLines(session.capabilities.offered)],
+    ['Capabilities of its OPEN', capabilityLines(session.capabilities.received)],
     ['Prefixes', prefixTable(terminal, session, now)],
     ['Messages', messageTable(terminal, session)],
-    ['Faults in UPDATEs', faultFacts(session)],
+    ['Faults in UPDATEs', faultFacts(session, now)],
   ]
   return sections.map(([heading, body]) => `${heading}\n${indent(body ?? '')}`).join('\n\n')
 }
@@ -111,15 +114,47 @@ function negotiatedFacts({ negotiated }: SessionDocument): string {
     ['Hold time', `${negotiated.holdTime}, keepalive every ${negotiated.keepaliveTime}`],
     ['Families', negotiated.families.join(', ')],
     ['Four-octet AS', yes(negotiated.fourOctetAs)],
-    ['Route refresh', yes(negotiated.routeRefresh)],
+    ['Route refresh', refreshText(negotiated)],
+    ['Longest message', `${negotiated.messageMax} octets`],
+    ['Several paths', severalText(negotiated)],
+    ['IPv6 next hops', yes(negotiated.extendedNextHop)],
+    ['It is to us', negotiated.peerRole],
     ['Graceful restart', restartText(negotiated.gracefulRestart)],
+    ['Long-lived', longLivedText(negotiated)],
   ])
 }
 
+type Negotiated = NonNullable<SessionDocument['negotiated']>
+
+/** RFC 2918, RFC 7313 */
+function refreshText({ routeRefresh, enhancedRefresh }: Negotiated): string {
+  if (!routeRefresh) return 'no'
+  return enhancedRefresh ? 'yes, its beginning and end are marked' : 'yes'
+}
+
+/** RFC 7911 */
+function severalText({ addPathReceive, addPathSend }: Negotiated): string {
+  const parts = [
+    ...(addPathReceive.length > 0 ? [`from it: ${addPathReceive.join(', ')}`] : []),
+    ...(addPathSend.length > 0 ? [`to it: ${addPathSend.join(', ')}`] : []),
+  ]
+  return parts.join('; ') || 'no'
+}
+
+/** RFC 9494 */
+const longLivedText = ({ longLived }: Negotiated): string =>
+  longLived.map(({ family, staleTime }) => `${family} for ${staleTime}`).join(', ') || 'no'
+
+const capabilityLines = (capabilities: readonly string[]): string =>
+  capabilities.join('\n') || 'none: there is no connection with an OPEN'
+
+function laterText({ lastError }: SessionDocument, now: Date): string | undefined {
+  const later = lastError?.later
+  return later && `${later.text}, ${moment(later.at, now)}`
+}
+
 /** RFC 4724, RFC 8538: what becomes of the peer's routes when it goes away. */
-function restartText(
-  restart: NonNullable<SessionDocument['negotiated']>['gracefulRestart'],
-): string {
+function restartText(restart: Negotiated['gracefulRestart']): string {
   if (restart === undefined) return 'no'
   const { families, restartTime, notification, restarting } = restart
   const kept =
@@ -173,10 +208,17 @@ function messageTable(terminal: Terminal, { counters }: SessionDocument): string
   )
 }
 
-function faultFacts({ updateFaults }: SessionDocument): string {
-  return facts([
+/** How many there were, then the last ones, the newest first, each with its octets. */
+function faultFacts({ updateFaults }: SessionDocument, now: Date): string {
+  const counts = facts([
     ['attribute discarded', String(updateFaults.attributeDiscard)],
     ['treated as withdrawn', String(updateFaults.treatAsWithdraw)],
     ['session reset', String(updateFaults.sessionReset)],
   ])
+  const recent = updateFaults.recent.toReversed().map(({ at, remedy, why, ...rest }) => {
+    const { octets, octetsTotal } = rest
+    const more = octetsTotal * 2 > octets.length ? `... of ${octetsTotal} octets` : ''
+    return `${moment(at, now)}: ${remedy}: ${why}\n  ${octets}${more}`
+  })
+  return [counts, ...recent].join('\n')
 }

@@ -21,7 +21,7 @@ import type {
 export const RESTART_SECONDS_MAX = 4095
 
 /** Long-Lived Stale Time has 24 bits. RFC 9494 §3.1 */
-export const STALE_SECONDS_MAX = 0xffffff
+export const STALE_SECONDS_MAX = 16_777_215
 
 /** Flags of the graceful restart capability. RFC 4724 §3, RFC 8538 §2 */
 const RESTART_STATE = 0x8000

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file api.proto.
  */
 export const file_api: GenFile = /*@__PURE__*/
-  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQiIgoSUmVmcmVzaFBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiJAoTUmVmcmVzaFBlZXJSZXNwb25zZRINCgVwZWVycxgBIAMoCSKcAwoNQWdlbnREb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEbW9kZRgDIAEoCRISCgpzdGFydGVkX2F0GAQgASgJEhYKCXJvdXRlcl9pZBgFIAEoCUgAiAEBEhYKCWFzX251bWJlchgGIAEoDUgBiAEBEjAKCXByb2Nlc3NlcxgHIAEoCzIdLm1hcnRsZXQudjEuUHJvY2Vzc2VzRG9jdW1lbnQSKAoFc3RvcmUYCCABKAsyGS5tYXJ0bGV0LnYxLlN0b3JlRG9jdW1lbnQSKgoGbGlzdGVuGAkgAygLMhoubWFydGxldC52MS5MaXN0ZW5Eb2N1bWVudBISCgpvcmlnaW5hdGVkGAogAygJEjMKCHNlc3Npb25zGAsgASgLMiEubWFydGxldC52MS5TZXNzaW9uQ291bnRzRG9jdW1lbnQSLQoIcHJvYmxlbXMYDCADKAsyGy5tYXJ0bGV0LnYxLlByb2JsZW1Eb2N1bWVudEIMCgpfcm91dGVyX2lkQgwKCl9hc19udW1iZXIiNwoRUHJvY2Vzc2VzRG9jdW1lbnQSDwoHc3BlYWtlchgBIAEoCRIRCglkYXRhcGxhbmUYAiABKAkiVQoNU3RvcmVEb2N1bWVudBIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBXNpbmNlGAMgASgJEhAKA3doeRgEIAEoCUgAiAEBQgYKBF93aHkiLgoOTGlzdGVuRG9jdW1lbnQSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0iOwoVU2Vzc2lvbkNvdW50c0RvY3VtZW50Eg0KBXRvdGFsGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNIkAKD1Byb2JsZW1Eb2N1bWVudBIOCgZvYmplY3QYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcmVhc29uGAMgASgJItwECg9TZXNzaW9uRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHBlZXJfYWRkcmVzcxgDIAEoCRIRCglwZWVyX3BvcnQYBCABKA0SFgoOcGVlcl9hc19udW1iZXIYBSABKA0SFwoPbG9jYWxfYXNfbnVtYmVyGAYgASgNEgwKBHR5cGUYByABKAkSDQoFc3RhdGUYCCABKAkSDQoFc2luY2UYCSABKAkSMgoKbmVnb3RpYXRlZBgKIAEoCzIeLm1hcnRsZXQudjEuTmVnb3RpYXRlZERvY3VtZW50EjIKCHByZWZpeGVzGAsgAygLMiAubWFydGxldC52MS5QcmVmaXhDb3VudHNEb2N1bWVudBIuCghjb3VudGVycxgMIAEoCzIcLm1hcnRsZXQudjEuQ291bnRlcnNEb2N1bWVudBI3Cg11cGRhdGVfZmF1bHRzGA0gASgLMiAubWFydGxldC52MS5VcGRhdGVGYXVsdHNEb2N1bWVudBI0CgpsYXN0X2Vycm9yGA4gASgLMiAubWFydGxldC52MS5TZXNzaW9uRXJyb3JEb2N1bWVudBIYCgtzdGFsZV91bnRpbBgPIAEoCUgAiAEBEhsKDmF1dGhlbnRpY2F0aW9uGBAgASgJSAGIAQESGQoMdHRsX3NlY3VyaXR5GBEgASgNSAKIAQESEQoEaGludBgSIAEoCUgDiAEBQg4KDF9zdGFsZV91bnRpbEIRCg9fYXV0aGVudGljYXRpb25CDwoNX3R0bF9zZWN1cml0eUIHCgVfaGludCLRAQoSTmVnb3RpYXRlZERvY3VtZW50EhEKCXJvdXRlcl9pZBgBIAEoCRIRCglob2xkX3RpbWUYAiABKAkSFgoOa2VlcGFsaXZlX3RpbWUYAyABKAkSEAoIZmFtaWxpZXMYBCADKAkSFQoNZm91cl9vY3RldF9hcxgFIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAYgASgIEj0KEGdyYWNlZnVsX3Jlc3RhcnQYByABKAsyIy5tYXJ0bGV0LnYxLkdyYWNlZnVsUmVzdGFydERvY3VtZW50In8KF0dyYWNlZnVsUmVzdGFydERvY3VtZW50EhQKDHJlc3RhcnRfdGltZRgBIAEoCRIQCghmYW1pbGllcxgCIAMoCRISCgpmb3J3YXJkaW5nGAMgAygJEhIKCnJlc3RhcnRpbmcYBCABKAgSFAoMbm90aWZpY2F0aW9uGAUgASgIIsMBChRQcmVmaXhDb3VudHNEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgSHQoQbG9uZ19saXZlZF91bnRpbBgHIAEoCUgAiAEBEhAKCGFjY2VwdGVkGAggASgNQhMKEV9sb25nX2xpdmVkX3VudGlsIvMBChBDb3VudGVyc0RvY3VtZW50EhMKC2VzdGFibGlzaGVkGAEgASgBEhkKEW1lc3NhZ2VzX3JlY2VpdmVkGAIgASgBEhUKDW1lc3NhZ2VzX3NlbnQYAyABKAESGAoQdXBkYXRlc19yZWNlaXZlZBgEIAEoARIUCgx1cGRhdGVzX3NlbnQYBSABKAESHgoWbm90aWZpY2F0aW9uc19yZWNlaXZlZBgGIAEoARIaChJub3RpZmljYXRpb25zX3NlbnQYByABKAESFwoPb2N0ZXRzX3JlY2VpdmVkGAggASgBEhMKC29jdGV0c19zZW50GAkgASgBImMKFFVwZGF0ZUZhdWx0c0RvY3VtZW50EhkKEWF0dHJpYnV0ZV9kaXNjYXJkGAEgASgBEhkKEXRyZWF0X2FzX3dpdGhkcmF3GAIgASgBEhUKDXNlc3Npb25fcmVzZXQYAyABKAEigQEKFFNlc3Npb25FcnJvckRvY3VtZW50EhEKCWRpcmVjdGlvbhgBIAEoCRIRCgRjb2RlGAIgASgNSACIAQESFAoHc3ViY29kZRgDIAEoDUgBiAEBEgwKBHRleHQYBCABKAkSCgoCYXQYBSABKAlCBwoFX2NvZGVCCgoIX3N1YmNvZGUigAIKDVJvdXRlRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSDgoGZmFtaWx5GAMgASgJEgwKBGZyb20YBCABKAkSEQoJbmV4dF9ob3BzGAUgAygJEg4KBmtlcm5lbBgGIAEoCRIZCgxrZXJuZWxfZXJyb3IYByABKAlIAIgBARImCgRiZXN0GAggASgLMhgubWFydGxldC52MS5QYXRoRG9jdW1lbnQSEwoLcGF0aHNfdG90YWwYCSABKA0SJwoFcGF0aHMYCiADKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudEIPCg1fa2VybmVsX2Vycm9yIu8CCgxQYXRoRG9jdW1lbnQSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESFAoHcmVmdXNlZBgMIAEoCEgFiAEBEjAKCHJlY2VpdmVkGA0gASgLMh4ubWFydGxldC52MS5BdHRyaWJ1dGVzRG9jdW1lbnRCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZEIKCghfcmVmdXNlZCKwAQoSQXR0cmlidXRlc0RvY3VtZW50EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIn4KFVJvdXRlc1N1bW1hcnlEb2N1bWVudBIMCgRub2RlGAEgASgJEg0KBXRvdGFsGAIgASgNEg4KBmxpc3RlZBgDIAEoDRINCgVsaW1pdBgEIAEoDRIpCgZ0YWJsZXMYBSADKAsyGS5tYXJ0bGV0LnYxLlRhYmxlRG9jdW1lbnQiRAoNVGFibGVEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqYCCg5LZXJuZWxEb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3NwZWFrZXIYAiABKAkSDwoHaW5fc3luYxgDIAEoCBINCgV0YWJsZRgEIAEoDRIQCghwcm90b2NvbBgFIAEoDRIOCgZtZXRyaWMYBiABKA0SMAoGcm91dGVzGAcgASgLMiAubWFydGxldC52MS5LZXJuZWxSb3V0ZXNEb2N1bWVudBIQCghyZXBhaXJlZBgIIAEoARIQCghmYWlsdXJlcxgJIAEoARIWCglsYXN0X3N5bmMYCiABKAlIAIgBARI3CgxsYXN0X2ZhaWx1cmUYCyABKAsyIS5tYXJ0bGV0LnYxLktlcm5lbEZhaWx1cmVEb2N1bWVudEIMCgpfbGFzdF9zeW5jImkKFEtlcm5lbFJvdXRlc0RvY3VtZW50Eg4KBndhbnRlZBgBIAEoDRIRCglpbnN0YWxsZWQYAiABKA0SDwoHcGVuZGluZxgDIAEoDRIOCgZmYWlsZWQYBCABKA0SDQoFc3RhbGUYBSABKA0iQgoVS2VybmVsRmFpbHVyZURvY3VtZW50Eg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoCTK4AgoFQWdlbnQSSAoJR2V0U3RhdHVzEhwubWFydGxldC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ubWFydGxldC52MS5HZXRTdGF0dXNSZXNwb25zZRJICglMaXN0UGVlcnMSHC5tYXJ0bGV0LnYxLkxpc3RQZWVyc1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlEksKCkxpc3RSb3V0ZXMSHS5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXF1ZXN0Gh4ubWFydGxldC52MS5MaXN0Um91dGVzUmVzcG9uc2USTgoLUmVmcmVzaFBlZXISHi5tYXJ0bGV0LnYxLlJlZnJlc2hQZWVyUmVxdWVzdBofLm1hcnRsZXQudjEuUmVmcmVzaFBlZXJSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQiIgoSUmVmcmVzaFBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiJAoTUmVmcmVzaFBlZXJSZXNwb25zZRINCgVwZWVycxgBIAMoCSKcAwoNQWdlbnREb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEbW9kZRgDIAEoCRISCgpzdGFydGVkX2F0GAQgASgJEhYKCXJvdXRlcl9pZBgFIAEoCUgAiAEBEhYKCWFzX251bWJlchgGIAEoDUgBiAEBEjAKCXByb2Nlc3NlcxgHIAEoCzIdLm1hcnRsZXQudjEuUHJvY2Vzc2VzRG9jdW1lbnQSKAoFc3RvcmUYCCABKAsyGS5tYXJ0bGV0LnYxLlN0b3JlRG9jdW1lbnQSKgoGbGlzdGVuGAkgAygLMhoubWFydGxldC52MS5MaXN0ZW5Eb2N1bWVudBISCgpvcmlnaW5hdGVkGAogAygJEjMKCHNlc3Npb25zGAsgASgLMiEubWFydGxldC52MS5TZXNzaW9uQ291bnRzRG9jdW1lbnQSLQoIcHJvYmxlbXMYDCADKAsyGy5tYXJ0bGV0LnYxLlByb2JsZW1Eb2N1bWVudEIMCgpfcm91dGVyX2lkQgwKCl9hc19udW1iZXIiNwoRUHJvY2Vzc2VzRG9jdW1lbnQSDwoHc3BlYWtlchgBIAEoCRIRCglkYXRhcGxhbmUYAiABKAkiVQoNU3RvcmVEb2N1bWVudBIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBXNpbmNlGAMgASgJEhAKA3doeRgEIAEoCUgAiAEBQgYKBF93aHkiLgoOTGlzdGVuRG9jdW1lbnQSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0iOwoVU2Vzc2lvbkNvdW50c0RvY3VtZW50Eg0KBXRvdGFsGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNIkAKD1Byb2JsZW1Eb2N1bWVudBIOCgZvYmplY3QYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcmVhc29uGAMgASgJIpQFCg9TZXNzaW9uRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHBlZXJfYWRkcmVzcxgDIAEoCRIRCglwZWVyX3BvcnQYBCABKA0SFgoOcGVlcl9hc19udW1iZXIYBSABKA0SFwoPbG9jYWxfYXNfbnVtYmVyGAYgASgNEgwKBHR5cGUYByABKAkSDQoFc3RhdGUYCCABKAkSDQoFc2luY2UYCSABKAkSMgoKbmVnb3RpYXRlZBgKIAEoCzIeLm1hcnRsZXQudjEuTmVnb3RpYXRlZERvY3VtZW50EjIKCHByZWZpeGVzGAsgAygLMiAubWFydGxldC52MS5QcmVmaXhDb3VudHNEb2N1bWVudBIuCghjb3VudGVycxgMIAEoCzIcLm1hcnRsZXQudjEuQ291bnRlcnNEb2N1bWVudBI3Cg11cGRhdGVfZmF1bHRzGA0gASgLMiAubWFydGxldC52MS5VcGRhdGVGYXVsdHNEb2N1bWVudBI0CgpsYXN0X2Vycm9yGA4gASgLMiAubWFydGxldC52MS5TZXNzaW9uRXJyb3JEb2N1bWVudBIYCgtzdGFsZV91bnRpbBgPIAEoCUgAiAEBEhsKDmF1dGhlbnRpY2F0aW9uGBAgASgJSAGIAQESGQoMdHRsX3NlY3VyaXR5GBEgASgNSAKIAQESEQoEaGludBgSIAEoCUgDiAEBEjYKDGNhcGFiaWxpdGllcxgVIAEoCzIgLm1hcnRsZXQudjEuQ2FwYWJpbGl0aWVzRG9jdW1lbnRCDgoMX3N0YWxlX3VudGlsQhEKD19hdXRoZW50aWNhdGlvbkIPCg1fdHRsX3NlY3VyaXR5QgcKBV9oaW50IqUDChJOZWdvdGlhdGVkRG9jdW1lbnQSEQoJcm91dGVyX2lkGAEgASgJEhEKCWhvbGRfdGltZRgCIAEoCRIWCg5rZWVwYWxpdmVfdGltZRgDIAEoCRIQCghmYW1pbGllcxgEIAMoCRIVCg1mb3VyX29jdGV0X2FzGAUgASgIEhUKDXJvdXRlX3JlZnJlc2gYBiABKAgSPQoQZ3JhY2VmdWxfcmVzdGFydBgHIAEoCzIjLm1hcnRsZXQudjEuR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSEwoLbWVzc2FnZV9tYXgYCCABKA0SGAoQZW5oYW5jZWRfcmVmcmVzaBgJIAEoCBIxCgpsb25nX2xpdmVkGAogAygLMh0ubWFydGxldC52MS5Mb25nTGl2ZWREb2N1bWVudBIYChBhZGRfcGF0aF9yZWNlaXZlGAsgAygJEhUKDWFkZF9wYXRoX3NlbmQYDCADKAkSGQoRZXh0ZW5kZWRfbmV4dF9ob3AYDSABKAgSFgoJcGVlcl9yb2xlGA4gASgJSACIAQFCDAoKX3BlZXJfcm9sZSJLChFMb25nTGl2ZWREb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEgoKc3RhbGVfdGltZRgCIAEoCRISCgpmb3J3YXJkaW5nGAMgASgIIjkKFENhcGFiaWxpdGllc0RvY3VtZW50Eg8KB29mZmVyZWQYASADKAkSEAoIcmVjZWl2ZWQYAiADKAkifwoXR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSFAoMcmVzdGFydF90aW1lGAEgASgJEhAKCGZhbWlsaWVzGAIgAygJEhIKCmZvcndhcmRpbmcYAyADKAkSEgoKcmVzdGFydGluZxgEIAEoCBIUCgxub3RpZmljYXRpb24YBSABKAgiwwEKFFByZWZpeENvdW50c0RvY3VtZW50Eg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0SDQoFc3RhbGUYBSABKA0SEgoKZW5kX29mX3JpYhgGIAEoCBIdChBsb25nX2xpdmVkX3VudGlsGAcgASgJSACIAQESEAoIYWNjZXB0ZWQYCCABKA1CEwoRX2xvbmdfbGl2ZWRfdW50aWwi8wEKEENvdW50ZXJzRG9jdW1lbnQSEwoLZXN0YWJsaXNoZWQYASABKAESGQoRbWVzc2FnZXNfcmVjZWl2ZWQYAiABKAESFQoNbWVzc2FnZXNfc2VudBgDIAEoARIYChB1cGRhdGVzX3JlY2VpdmVkGAQgASgBEhQKDHVwZGF0ZXNfc2VudBgFIAEoARIeChZub3RpZmljYXRpb25zX3JlY2VpdmVkGAYgASgBEhoKEm5vdGlmaWNhdGlvbnNfc2VudBgHIAEoARIXCg9vY3RldHNfcmVjZWl2ZWQYCCABKAESEwoLb2N0ZXRzX3NlbnQYCSABKAEijgEKFFVwZGF0ZUZhdWx0c0RvY3VtZW50EhkKEWF0dHJpYnV0ZV9kaXNjYXJkGAEgASgBEhkKEXRyZWF0X2FzX3dpdGhkcmF3GAIgASgBEhUKDXNlc3Npb25fcmVzZXQYAyABKAESKQoGcmVjZW50GAQgAygLMhkubWFydGxldC52MS5GYXVsdERvY3VtZW50Il4KDUZhdWx0RG9jdW1lbnQSCgoCYXQYASABKAkSDgoGcmVtZWR5GAIgASgJEgsKA3doeRgDIAEoCRIOCgZvY3RldHMYBCABKAkSFAoMb2N0ZXRzX3RvdGFsGAUgASgNIrABChRTZXNzaW9uRXJyb3JEb2N1bWVudBIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgJEi0KBWxhdGVyGAYgASgLMh4ubWFydGxldC52MS5MYXRlckVycm9yRG9jdW1lbnRCBwoFX2NvZGVCCgoIX3N1YmNvZGUiLgoSTGF0ZXJFcnJvckRvY3VtZW50EgwKBHRleHQYASABKAkSCgoCYXQYAiABKAkigAIKDVJvdXRlRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSDgoGZmFtaWx5GAMgASgJEgwKBGZyb20YBCABKAkSEQoJbmV4dF9ob3BzGAUgAygJEg4KBmtlcm5lbBgGIAEoCRIZCgxrZXJuZWxfZXJyb3IYByABKAlIAIgBARImCgRiZXN0GAggASgLMhgubWFydGxldC52MS5QYXRoRG9jdW1lbnQSEwoLcGF0aHNfdG90YWwYCSABKA0SJwoFcGF0aHMYCiADKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudEIPCg1fa2VybmVsX2Vycm9yIu8CCgxQYXRoRG9jdW1lbnQSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESFAoHcmVmdXNlZBgMIAEoCEgFiAEBEjAKCHJlY2VpdmVkGA0gASgLMh4ubWFydGxldC52MS5BdHRyaWJ1dGVzRG9jdW1lbnRCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZEIKCghfcmVmdXNlZCKwAQoSQXR0cmlidXRlc0RvY3VtZW50EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIn4KFVJvdXRlc1N1bW1hcnlEb2N1bWVudBIMCgRub2RlGAEgASgJEg0KBXRvdGFsGAIgASgNEg4KBmxpc3RlZBgDIAEoDRINCgVsaW1pdBgEIAEoDRIpCgZ0YWJsZXMYBSADKAsyGS5tYXJ0bGV0LnYxLlRhYmxlRG9jdW1lbnQiRAoNVGFibGVEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqYCCg5LZXJuZWxEb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3NwZWFrZXIYAiABKAkSDwoHaW5fc3luYxgDIAEoCBINCgV0YWJsZRgEIAEoDRIQCghwcm90b2NvbBgFIAEoDRIOCgZtZXRyaWMYBiABKA0SMAoGcm91dGVzGAcgASgLMiAubWFydGxldC52MS5LZXJuZWxSb3V0ZXNEb2N1bWVudBIQCghyZXBhaXJlZBgIIAEoARIQCghmYWlsdXJlcxgJIAEoARIWCglsYXN0X3N5bmMYCiABKAlIAIgBARI3CgxsYXN0X2ZhaWx1cmUYCyABKAsyIS5tYXJ0bGV0LnYxLktlcm5lbEZhaWx1cmVEb2N1bWVudEIMCgpfbGFzdF9zeW5jImkKFEtlcm5lbFJvdXRlc0RvY3VtZW50Eg4KBndhbnRlZBgBIAEoDRIRCglpbnN0YWxsZWQYAiABKA0SDwoHcGVuZGluZxgDIAEoDRIOCgZmYWlsZWQYBCABKA0SDQoFc3RhbGUYBSABKA0iQgoVS2VybmVsRmFpbHVyZURvY3VtZW50Eg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoCTK4AgoFQWdlbnQSSAoJR2V0U3RhdHVzEhwubWFydGxldC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ubWFydGxldC52MS5HZXRTdGF0dXNSZXNwb25zZRJICglMaXN0UGVlcnMSHC5tYXJ0bGV0LnYxLkxpc3RQZWVyc1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlEksKCkxpc3RSb3V0ZXMSHS5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXF1ZXN0Gh4ubWFydGxldC52MS5MaXN0Um91dGVzUmVzcG9uc2USTgoLUmVmcmVzaFBlZXISHi5tYXJ0bGV0LnYxLlJlZnJlc2hQZWVyUmVxdWVzdBofLm1hcnRsZXQudjEuUmVmcmVzaFBlZXJSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message martlet.v1.GetStatusRequest
@@ -484,6 +484,11 @@ export type SessionDocument = Message<"martlet.v1.SessionDocument"> & {
    * @generated from field: optional string hint = 18;
    */
   hint?: string | undefined;
+
+  /**
+   * @generated from field: martlet.v1.CapabilitiesDocument capabilities = 21;
+   */
+  capabilities?: CapabilitiesDocument | undefined;
 };
 
 /**
@@ -531,6 +536,41 @@ export type NegotiatedDocument = Message<"martlet.v1.NegotiatedDocument"> & {
    * @generated from field: martlet.v1.GracefulRestartDocument graceful_restart = 7;
    */
   gracefulRestart?: GracefulRestartDocument | undefined;
+
+  /**
+   * @generated from field: uint32 message_max = 8;
+   */
+  messageMax: number;
+
+  /**
+   * @generated from field: bool enhanced_refresh = 9;
+   */
+  enhancedRefresh: boolean;
+
+  /**
+   * @generated from field: repeated martlet.v1.LongLivedDocument long_lived = 10;
+   */
+  longLived: LongLivedDocument[];
+
+  /**
+   * @generated from field: repeated string add_path_receive = 11;
+   */
+  addPathReceive: string[];
+
+  /**
+   * @generated from field: repeated string add_path_send = 12;
+   */
+  addPathSend: string[];
+
+  /**
+   * @generated from field: bool extended_next_hop = 13;
+   */
+  extendedNextHop: boolean;
+
+  /**
+   * @generated from field: optional string peer_role = 14;
+   */
+  peerRole?: string | undefined;
 };
 
 /**
@@ -539,6 +579,57 @@ export type NegotiatedDocument = Message<"martlet.v1.NegotiatedDocument"> & {
  */
 export const NegotiatedDocumentSchema: GenMessage<NegotiatedDocument> = /*@__PURE__*/
   messageDesc(file_api, 15);
+
+/**
+ * @generated from message martlet.v1.LongLivedDocument
+ */
+export type LongLivedDocument = Message<"martlet.v1.LongLivedDocument"> & {
+  /**
+   * @generated from field: string family = 1;
+   */
+  family: string;
+
+  /**
+   * @generated from field: string stale_time = 2;
+   */
+  staleTime: string;
+
+  /**
+   * @generated from field: bool forwarding = 3;
+   */
+  forwarding: boolean;
+};
+
+/**
+ * Describes the message martlet.v1.LongLivedDocument.
+ * Use `create(LongLivedDocumentSchema)` to create a new message.
+ */
+export const LongLivedDocumentSchema: GenMessage<LongLivedDocument> = /*@__PURE__*/
+  messageDesc(file_api, 16);
+
+/**
+ * What both OPENs offered, in words.
+ *
+ * @generated from message martlet.v1.CapabilitiesDocument
+ */
+export type CapabilitiesDocument = Message<"martlet.v1.CapabilitiesDocument"> & {
+  /**
+   * @generated from field: repeated string offered = 1;
+   */
+  offered: string[];
+
+  /**
+   * @generated from field: repeated string received = 2;
+   */
+  received: string[];
+};
+
+/**
+ * Describes the message martlet.v1.CapabilitiesDocument.
+ * Use `create(CapabilitiesDocumentSchema)` to create a new message.
+ */
+export const CapabilitiesDocumentSchema: GenMessage<CapabilitiesDocument> = /*@__PURE__*/
+  messageDesc(file_api, 17);
 
 /**
  * @generated from message martlet.v1.GracefulRestartDocument
@@ -575,7 +666,7 @@ export type GracefulRestartDocument = Message<"martlet.v1.GracefulRestartDocumen
  * Use `create(GracefulRestartDocumentSchema)` to create a new message.
  */
 export const GracefulRestartDocumentSchema: GenMessage<GracefulRestartDocument> = /*@__PURE__*/
-  messageDesc(file_api, 16);
+  messageDesc(file_api, 18);
 
 /**
  * @generated from message martlet.v1.PrefixCountsDocument
@@ -629,7 +720,7 @@ export type PrefixCountsDocument = Message<"martlet.v1.PrefixCountsDocument"> & 
  * Use `create(PrefixCountsDocumentSchema)` to create a new message.
  */
 export const PrefixCountsDocumentSchema: GenMessage<PrefixCountsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 17);
+  messageDesc(file_api, 19);
 
 /**
  * Doubles: exact to 2^53, and plain numbers in JSON.
@@ -688,7 +779,7 @@ export type CountersDocument = Message<"martlet.v1.CountersDocument"> & {
  * Use `create(CountersDocumentSchema)` to create a new message.
  */
 export const CountersDocumentSchema: GenMessage<CountersDocument> = /*@__PURE__*/
-  messageDesc(file_api, 18);
+  messageDesc(file_api, 20);
 
 /**
  * @generated from message martlet.v1.UpdateFaultsDocument
@@ -708,6 +799,13 @@ export type UpdateFaultsDocument = Message<"martlet.v1.UpdateFaultsDocument"> & 
    * @generated from field: double session_reset = 3;
    */
   sessionReset: number;
+
+  /**
+   * the last ones, the newest last
+   *
+   * @generated from field: repeated martlet.v1.FaultDocument recent = 4;
+   */
+  recent: FaultDocument[];
 };
 
 /**
@@ -715,7 +813,48 @@ export type UpdateFaultsDocument = Message<"martlet.v1.UpdateFaultsDocument"> & 
  * Use `create(UpdateFaultsDocumentSchema)` to create a new message.
  */
 export const UpdateFaultsDocumentSchema: GenMessage<UpdateFaultsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 19);
+  messageDesc(file_api, 21);
+
+/**
+ * @generated from message martlet.v1.FaultDocument
+ */
+export type FaultDocument = Message<"martlet.v1.FaultDocument"> & {
+  /**
+   * @generated from field: string at = 1;
+   */
+  at: string;
+
+  /**
+   * attribute-discard, treat-as-withdraw, session-reset
+   *
+   * @generated from field: string remedy = 2;
+   */
+  remedy: string;
+
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+
+  /**
+   * the beginning, hexadecimal
+   *
+   * @generated from field: string octets = 4;
+   */
+  octets: string;
+
+  /**
+   * @generated from field: uint32 octets_total = 5;
+   */
+  octetsTotal: number;
+};
+
+/**
+ * Describes the message martlet.v1.FaultDocument.
+ * Use `create(FaultDocumentSchema)` to create a new message.
+ */
+export const FaultDocumentSchema: GenMessage<FaultDocument> = /*@__PURE__*/
+  messageDesc(file_api, 22);
 
 /**
  * @generated from message martlet.v1.SessionErrorDocument
@@ -747,6 +886,13 @@ export type SessionErrorDocument = Message<"martlet.v1.SessionErrorDocument"> & 
    * @generated from field: string at = 5;
    */
   at: string;
+
+  /**
+   * why the last attempt since has failed
+   *
+   * @generated from field: martlet.v1.LaterErrorDocument later = 6;
+   */
+  later?: LaterErrorDocument | undefined;
 };
 
 /**
@@ -754,7 +900,29 @@ export type SessionErrorDocument = Message<"martlet.v1.SessionErrorDocument"> & 
  * Use `create(SessionErrorDocumentSchema)` to create a new message.
  */
 export const SessionErrorDocumentSchema: GenMessage<SessionErrorDocument> = /*@__PURE__*/
-  messageDesc(file_api, 20);
+  messageDesc(file_api, 23);
+
+/**
+ * @generated from message martlet.v1.LaterErrorDocument
+ */
+export type LaterErrorDocument = Message<"martlet.v1.LaterErrorDocument"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: string at = 2;
+   */
+  at: string;
+};
+
+/**
+ * Describes the message martlet.v1.LaterErrorDocument.
+ * Use `create(LaterErrorDocumentSchema)` to create a new message.
+ */
+export const LaterErrorDocumentSchema: GenMessage<LaterErrorDocument> = /*@__PURE__*/
+  messageDesc(file_api, 24);
 
 /**
  * @generated from message martlet.v1.RouteDocument
@@ -824,7 +992,7 @@ export type RouteDocument = Message<"martlet.v1.RouteDocument"> & {
  * Use `create(RouteDocumentSchema)` to create a new message.
  */
 export const RouteDocumentSchema: GenMessage<RouteDocument> = /*@__PURE__*/
-  messageDesc(file_api, 21);
+  messageDesc(file_api, 25);
 
 /**
  * @generated from message martlet.v1.PathDocument
@@ -907,7 +1075,7 @@ export type PathDocument = Message<"martlet.v1.PathDocument"> & {
  * Use `create(PathDocumentSchema)` to create a new message.
  */
 export const PathDocumentSchema: GenMessage<PathDocument> = /*@__PURE__*/
-  messageDesc(file_api, 22);
+  messageDesc(file_api, 26);
 
 /**
  * @generated from message martlet.v1.AttributesDocument
@@ -949,7 +1117,7 @@ export type AttributesDocument = Message<"martlet.v1.AttributesDocument"> & {
  * Use `create(AttributesDocumentSchema)` to create a new message.
  */
 export const AttributesDocumentSchema: GenMessage<AttributesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 23);
+  messageDesc(file_api, 27);
 
 /**
  * @generated from message martlet.v1.RoutesSummaryDocument
@@ -986,7 +1154,7 @@ export type RoutesSummaryDocument = Message<"martlet.v1.RoutesSummaryDocument"> 
  * Use `create(RoutesSummaryDocumentSchema)` to create a new message.
  */
 export const RoutesSummaryDocumentSchema: GenMessage<RoutesSummaryDocument> = /*@__PURE__*/
-  messageDesc(file_api, 24);
+  messageDesc(file_api, 28);
 
 /**
  * @generated from message martlet.v1.TableDocument
@@ -1013,7 +1181,7 @@ export type TableDocument = Message<"martlet.v1.TableDocument"> & {
  * Use `create(TableDocumentSchema)` to create a new message.
  */
 export const TableDocumentSchema: GenMessage<TableDocument> = /*@__PURE__*/
-  messageDesc(file_api, 25);
+  messageDesc(file_api, 29);
 
 /**
  * @generated from message martlet.v1.KernelDocument
@@ -1082,7 +1250,7 @@ export type KernelDocument = Message<"martlet.v1.KernelDocument"> & {
  * Use `create(KernelDocumentSchema)` to create a new message.
  */
 export const KernelDocumentSchema: GenMessage<KernelDocument> = /*@__PURE__*/
-  messageDesc(file_api, 26);
+  messageDesc(file_api, 30);
 
 /**
  * @generated from message martlet.v1.KernelRoutesDocument
@@ -1119,7 +1287,7 @@ export type KernelRoutesDocument = Message<"martlet.v1.KernelRoutesDocument"> & 
  * Use `create(KernelRoutesDocumentSchema)` to create a new message.
  */
 export const KernelRoutesDocumentSchema: GenMessage<KernelRoutesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 27);
+  messageDesc(file_api, 31);
 
 /**
  * @generated from message martlet.v1.KernelFailureDocument
@@ -1146,7 +1314,7 @@ export type KernelFailureDocument = Message<"martlet.v1.KernelFailureDocument"> 
  * Use `create(KernelFailureDocumentSchema)` to create a new message.
  */
 export const KernelFailureDocumentSchema: GenMessage<KernelFailureDocument> = /*@__PURE__*/
-  messageDesc(file_api, 28);
+  messageDesc(file_api, 32);
 
 /**
  * @generated from service martlet.v1.Agent

@@ -26,7 +26,8 @@ import { address, asn, family, optional, prefix, required, same, time, word } fr
 
 /** A neighbour, and the neighbours of a range, as the controller describes them to the speaker. */
 
-const ROLES: readonly Role[] = [
+/** Every role. RFC 9234 §4.1 */
+export const ROLES: readonly Role[] = [
   'provider',
   'route-server',
   'route-server-client',

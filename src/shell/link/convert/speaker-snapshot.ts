@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { SessionError, State } from '../../../core/session/index.ts'
 import type {
   AttributesSnapshot,
+  FaultSnapshot,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
@@ -10,6 +11,7 @@ import type {
 import type {
   AttributesSnapshot as AttributesMessage,
   SessionError as ErrorMessage,
+  Fault as FaultMessage,
   NegotiatedSnapshot,
   PathSnapshot as PathMessage,
   RouteSnapshot as RouteMessage,
@@ -18,6 +20,7 @@ import type {
   SpeakerSnapshot as SnapshotMessage,
   SpeakerSnapshotSchema,
 } from '../generated/link_pb.ts'
+import { ROLES } from './peer.ts'
 import {
   address,
   asn,
@@ -51,6 +54,7 @@ export function toSpeakerSnapshot(
     at: snapshot.at,
     routerId: snapshot.routerId,
     localAs: snapshot.localAs,
+    listening: snapshot.listening.map(at => ({ ...at })),
     sessions: snapshot.sessions.map(toSession),
     tables: snapshot.tables.map(table => ({ ...table })),
     routes: snapshot.routes.map(toRoute),
@@ -65,6 +69,11 @@ export function fromSpeakerSnapshot(message: SnapshotMessage): SpeakerSnapshot {
     at: time(message.at),
     routerId: message.routerId,
     localAs: asnOrNone(message.localAs),
+    listening: message.listening.map(at => ({
+      family: family(at.family),
+      port: at.port,
+      ...optional('error', at.error, same),
+    })),
     sessions: message.sessions.map(fromSession),
     tables: message.tables.map(table => ({
       family: family(table.family),
@@ -98,6 +107,9 @@ function toSession(session: SessionSnapshot) {
     ...optional('negotiated', session.negotiated, ({ gracefulRestart, ...negotiated }) => ({
       ...negotiated,
       families: [...negotiated.families],
+      longLived: negotiated.longLived.map(row => ({ ...row })),
+      addPathReceive: [...negotiated.addPathReceive],
+      addPathSend: [...negotiated.addPathSend],
       ...optional('gracefulRestart', gracefulRestart, restart => ({
         ...restart,
         families: [...restart.families],
@@ -109,13 +121,15 @@ function toSession(session: SessionSnapshot) {
     prefixes: session.prefixes.map(counts => ({ ...counts })),
     limits: session.limits.map(limit => ({ ...limit })),
     ...optional('suspended', session.suspended, suspended => ({ ...suspended })),
-    faults: { ...session.faults },
+    offered: [...session.capabilities.offered],
+    received: [...session.capabilities.received],
+    faults: { ...session.faults, recent: session.faults.recent.map(fault => ({ ...fault })) },
     ...optional('lastError', session.lastError, error => ({ ...error })),
   }
 }
 
 function fromSession(message: SessionMessage): SessionSnapshot {
-  const { discarded, withdrawn, reset } = required(message.faults, 'faults')
+  const { discarded, withdrawn, reset, recent } = required(message.faults, 'faults')
   return {
     name: message.name,
     address: address(message.address),
@@ -150,7 +164,8 @@ function fromSession(message: SessionMessage): SessionSnapshot {
       why,
       ...optional('until', until, time),
     })),
-    faults: { discarded, withdrawn, reset },
+    capabilities: { offered: [...message.offered], received: [...message.received] },
+    faults: { discarded, withdrawn, reset, recent: recent.map(fromFault) },
     ...optional('lastError', message.lastError, fromError),
   }
 }
@@ -162,6 +177,18 @@ function fromNegotiated(message: NegotiatedSnapshot): NonNullable<SessionSnapsho
     families: message.families.map(family),
     fourOctetAs: message.fourOctetAs,
     routeRefresh: message.routeRefresh,
+    enhancedRefresh: message.enhancedRefresh,
+    messageMax: message.messageMax,
+    longLived: message.longLived.map(row => ({
+      family: family(row.family),
+      staleSeconds: row.staleSeconds,
+      forwarding: row.forwarding,
+    })),
+    takesStale: message.takesStale,
+    addPathReceive: message.addPathReceive.map(family),
+    addPathSend: message.addPathSend.map(family),
+    extendedNextHop: message.extendedNextHop,
+    ...optional('peerRole', message.peerRole, role => word(ROLES, role)),
     ...optional('gracefulRestart', message.gracefulRestart, restart => ({
       restartSeconds: restart.restartSeconds,
       restarting: restart.restarting,
@@ -194,6 +221,18 @@ function fromError(message: ErrorMessage): SessionError {
     ...optional('subcode', message.subcode, same),
     text: message.text,
     at: time(message.at),
+    ...optional('later', message.later, ({ text, at }) => ({ text, at: time(at) })),
+  }
+}
+
+function fromFault(message: FaultMessage): FaultSnapshot {
+  return {
+    at: time(message.at),
+    remedy: word(['attribute-discard', 'treat-as-withdraw', 'session-reset'], message.remedy),
+    why: message.why,
+    // what was read is a view of a buffer that is used again
+    octets: Uint8Array.from(message.octets),
+    octetsTotal: message.octetsTotal,
   }
 }
 

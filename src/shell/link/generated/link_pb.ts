@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0ijgIKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SAASMgoHcmVmcmVzaBgFIAEoCzIfLm1hcnRsZXQubGluay52MS5SZWZyZXNoUmVxdWVzdEgAQgYKBGJvZHkiiAIKDFNwZWFrZXJSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjQKCHNuYXBzaG90GAIgASgLMiAubWFydGxldC5saW5rLnYxLlNwZWFrZXJTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIABIuCgZsb29rdXAYBCABKAsyHC5tYXJ0bGV0LmxpbmsudjEuTG9va3VwUmVwbHlIABIwCgdyZWZyZXNoGAUgASgLMh0ubWFydGxldC5saW5rLnYxLlJlZnJlc2hSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiHgoOUmVmcmVzaFJlcXVlc3QSDAoEcGVlchgBIAEoCSIoCgxSZWZyZXNoUmVwbHkSEAoDd2h5GAEgASgJSACIAQFCBgoEX3doeSJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIsMCCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDRIqCgZyYW5nZXMYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuUGVlclJhbmdlEiIKFW11bHRpcGF0aF9hY3Jvc3NfYXNlcxgKIAEoCEgBiAEBQg0KC19jbHVzdGVyX2lkQhgKFl9tdWx0aXBhdGhfYWNyb3NzX2FzZXMiawoJUGVlclJhbmdlEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBlZXJzX21heBgDIAEoDRItCgh0ZW1wbGF0ZRgEIAEoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnIpYGCgpQZWVyQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SGgoNbG9jYWxfYWRkcmVzcxgGIAEoCUgAiAEBEg8KB3Bhc3NpdmUYByABKAgSDwoHaG9sZF9tcxgIIAEoARIYChBjb25uZWN0X3JldHJ5X21zGAkgASgBEhAKCGZhbWlsaWVzGAogAygJEh4KFnJvdXRlX3JlZmxlY3Rvcl9jbGllbnQYCyABKAgSEAoIbmV4dF9ob3AYDCABKAkSDgoGZXhwb3J0GA0gASgJEhoKDW5leHRfaG9wX2lwdjQYDiABKAlIAYgBARIaCg1uZXh0X2hvcF9pcHY2GA8gASgJSAKIAQESFwoKcmVzdGFydF9tcxgQIAEoAUgDiAEBEi0KCXRyYW5zcG9ydBgRIAEoCzIaLm1hcnRsZXQubGluay52MS5UcmFuc3BvcnQSFQoIcGFzc3dvcmQYEiABKAlIBIgBARIwCgdvcHRpb25zGBMgASgLMh8ubWFydGxldC5saW5rLnYxLlNlc3Npb25PcHRpb25zEi4KCnNlbmRfcGF0aHMYFCABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU2VuZFBhdGhzEjIKDGltcG9ydF9ydWxlcxgVIAEoCzIcLm1hcnRsZXQubGluay52MS5JbXBvcnRSdWxlcxIyCgxleHBvcnRfcnVsZXMYFiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRXhwb3J0UnVsZXMSLQoGbGltaXRzGBcgASgLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0cxIZCgxrZWVwYWxpdmVfbXMYGCABKAFIBYgBAUIQCg5fbG9jYWxfYWRkcmVzc0IQCg5fbmV4dF9ob3BfaXB2NEIQCg5fbmV4dF9ob3BfaXB2NkINCgtfcmVzdGFydF9tc0ILCglfcGFzc3dvcmRCDwoNX2tlZXBhbGl2ZV9tcyLgAgoOU2Vzc2lvbk9wdGlvbnMSKgoIYWRkX3BhdGgYASABKAsyGC5tYXJ0bGV0LmxpbmsudjEuQWRkUGF0aBIeChFleHRlbmRlZF9tZXNzYWdlcxgCIAEoCEgAiAEBEh4KEWV4dGVuZGVkX25leHRfaG9wGAMgASgISAGIAQESEQoEcm9sZRgEIAEoCUgCiAEBEhoKDXJvbGVfcmVxdWlyZWQYBSABKAhIA4gBARIaCg1sb25nX2xpdmVkX21zGAYgASgBSASIAQESEAoIcmVxdWlyZWQYByADKAkSGgoNZGVsYXlfb3Blbl9tcxgIIAEoAUgFiAEBQhQKEl9leHRlbmRlZF9tZXNzYWdlc0IUChJfZXh0ZW5kZWRfbmV4dF9ob3BCBwoFX3JvbGVCEAoOX3JvbGVfcmVxdWlyZWRCEAoOX2xvbmdfbGl2ZWRfbXNCEAoOX2RlbGF5X29wZW5fbXMiKAoHQWRkUGF0aBIPCgdyZWNlaXZlGAEgASgIEgwKBHNlbmQYAiABKAgiKAoJU2VuZFBhdGhzEg0KBXdoaWNoGAEgASgJEgwKBG1vc3QYAiABKA0ixgEKC0ltcG9ydFJ1bGVzEhkKDGFsbG93X293bl9hcxgBIAEoDUgAiAEBEhsKDnJlZnVzZV9hc19zZXRzGAIgASgISAGIAQESHQoQcHJlcGVuZF9sb2NhbF9hcxgDIAEoCEgCiAEBEicKBnBvbGljeRgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Qb2xpY3lCDwoNX2FsbG93X293bl9hc0IRCg9fcmVmdXNlX2FzX3NldHNCEwoRX3ByZXBlbmRfbG9jYWxfYXMiuQEKC0V4cG9ydFJ1bGVzEhkKDHNob3dfcmVhbF9hcxgBIAEoCEgAiAEBEhgKC292ZXJyaWRlX2FzGAIgASgISAGIAQESFwoKcHJpdmF0ZV9hcxgDIAEoCUgCiAEBEhoKDXNoYXJlZF9zdWJuZXQYBCABKAlIA4gBAUIPCg1fc2hvd19yZWFsX2FzQg4KDF9vdmVycmlkZV9hc0INCgtfcHJpdmF0ZV9hc0IQCg5fc2hhcmVkX3N1Ym5ldCKfAQoMUHJlZml4TGltaXRzEi4KCHJlY2VpdmVkGAEgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei4KCGFjY2VwdGVkGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei8KCWFubm91bmNlZBgDIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdCJbCgtQcmVmaXhMaW1pdBIMCgRtb3N0GAEgASgNEhQKDHdhcm5fcGVyY2VudBgCIAEoDRIOCgZhY3Rpb24YAyABKAkSGAoQcmVzdGFydF9hZnRlcl9tcxgEIAEoASJBCgZQb2xpY3kSJAoFdGVybXMYASADKAsyFS5tYXJ0bGV0LmxpbmsudjEuVGVybRIRCglvdGhlcndpc2UYAiABKAkikQEKBFRlcm0SEwoGc291cmNlGAEgASgJSACIAQESLgoIcHJlZml4ZXMYAiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSKAoHYWN0aW9ucxgDIAMoCzIXLm1hcnRsZXQubGluay52MS5BY3Rpb24SDwoHdmVyZGljdBgEIAEoCUIJCgdfc291cmNlIjkKC1ByZWZpeFJ1bGVzEioKBXJ1bGVzGAEgAygLMhsubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGUiRAoKUHJlZml4UnVsZRIOCgZwcmVmaXgYASABKAkSEgoKbGVuZ3RoX21pbhgCIAEoDRISCgpsZW5ndGhfbWF4GAMgASgNIt8BCgZBY3Rpb24SGAoOc2V0X2xvY2FsX3ByZWYYASABKA1IABIRCgdzZXRfbWVkGAIgASgNSAASNwoPYWRkX2NvbW11bml0aWVzGAMgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASOgoScmVtb3ZlX2NvbW11bml0aWVzGAQgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASKwoHcHJlcGVuZBgFIAEoCzIYLm1hcnRsZXQubGluay52MS5QcmVwZW5kSABCBgoEYm9keSIiCgtDb21tdW5pdGllcxITCgtjb21tdW5pdGllcxgBIAMoDSIlCgdQcmVwZW5kEgsKA2FzbhgBIAEoDRINCgVjb3VudBgCIAEoDSKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCL9AQoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0iRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIocECg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBEi4KBmxpbWl0cxgOIAMoCzIeLm1hcnRsZXQubGluay52MS5MaW1pdFNuYXBzaG90Ei0KCXN1c3BlbmRlZBgPIAEoCzIaLm1hcnRsZXQubGluay52MS5TdXNwZW5kZWRCDgoMX3N0YWxlX3VudGlsInsKDUxpbWl0U25hcHNob3QSDQoFd2hpY2gYASABKAkSDgoGZmFtaWx5GAIgASgJEg0KBWNvdW50GAMgASgNEgwKBG1vc3QYBCABKA0SDgoGYWN0aW9uGAUgASgJEhAKCHN0YW5kaW5nGAYgASgJEgwKBGxlZnQYByABKAEiNgoJU3VzcGVuZGVkEgsKA3doeRgBIAEoCRISCgV1bnRpbBgCIAEoAUgAiAEBQggKBl91bnRpbCK5AQoSTmVnb3RpYXRlZFNuYXBzaG90EhEKCXJvdXRlcl9pZBgBIAEoDRIUCgxob2xkX3NlY29uZHMYAiABKA0SEAoIZmFtaWxpZXMYAyADKAkSFQoNZm91cl9vY3RldF9hcxgEIAEoCBIVCg1yb3V0ZV9yZWZyZXNoGAUgASgIEjoKEGdyYWNlZnVsX3Jlc3RhcnQYBiABKAsyIC5tYXJ0bGV0LmxpbmsudjEuR3JhY2VmdWxSZXN0YXJ0InoKD0dyYWNlZnVsUmVzdGFydBIXCg9yZXN0YXJ0X3NlY29uZHMYASABKA0SEgoKcmVzdGFydGluZxgCIAEoCBIUCgxub3RpZmljYXRpb24YAyABKAgSEAoIZmFtaWxpZXMYBCADKAkSEgoKZm9yd2FyZGluZxgFIAMoCSLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEiuwEKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgSHQoQbG9uZ19saXZlZF91bnRpbBgHIAEoAUgAiAEBEhAKCGFjY2VwdGVkGAggASgNQhMKEV9sb25nX2xpdmVkX3VudGlsIkIKC0ZhdWx0Q291bnRzEhEKCWRpc2NhcmRlZBgBIAEoARIRCgl3aXRoZHJhd24YAiABKAESDQoFcmVzZXQYAyABKAEieQoMU2Vzc2lvbkVycm9yEhEKCWRpcmVjdGlvbhgBIAEoCRIRCgRjb2RlGAIgASgNSACIAQESFAoHc3ViY29kZRgDIAEoDUgBiAEBEgwKBHRleHQYBCABKAkSCgoCYXQYBSABKAFCBwoFX2NvZGVCCgoIX3N1YmNvZGUiTQoNUm91dGVTbmFwc2hvdBIOCgZwcmVmaXgYASABKAkSLAoFcGF0aHMYAiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUGF0aFNuYXBzaG90IuMCCgxQYXRoU25hcHNob3QSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESDwoHcmVmdXNlZBgMIAEoCBI1CghyZWNlaXZlZBgNIAEoCzIjLm1hcnRsZXQubGluay52MS5BdHRyaWJ1dGVzU25hcHNob3RCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZCKwAQoSQXR0cmlidXRlc1NuYXBzaG90EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIqQBChBEYXRhcGxhbmVSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASKQoGaW50ZW50GAIgASgLMhcubWFydGxldC5saW5rLnYxLkludGVudEgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAQgYKBGJvZHkiqgEKDkRhdGFwbGFuZVJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNgoIc25hcHNob3QYAiABKAsyIi5tYXJ0bGV0LmxpbmsudjEuRGF0YXBsYW5lU25hcHNob3RIABIvCgl1bmNoYW5nZWQYAyABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVW5jaGFuZ2VkSABCBgoEYm9keSJCCgZJbnRlbnQSEgoKYmxhY2tob2xlcxgBIAMoCRIPCgd3YXRjaGVkGAIgAygJEhMKC3dhdGNoZWRfbWF4GAMgASgNIoQDChFEYXRhcGxhbmVTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEg0KBXRhYmxlGAMgASgNEhAKCHByb3RvY29sGAQgASgNEg4KBm1ldHJpYxgFIAEoDRIPCgdzcGVha2VyGAYgASgJEg8KB2luX3N5bmMYByABKAgSDgoGd2FudGVkGAggASgNEhEKCWluc3RhbGxlZBgJIAEoDRIPCgdwZW5kaW5nGAogASgNEg4KBmZhaWxlZBgLIAEoDRINCgVzdGFsZRgMIAEoDRIQCghyZXBhaXJlZBgNIAEoARIQCghmYWlsdXJlcxgOIAEoARIWCglsYXN0X3N5bmMYDyABKAFIAIgBARI0CgxsYXN0X2ZhaWx1cmUYECABKAsyHi5tYXJ0bGV0LmxpbmsudjEuS2VybmVsRmFpbHVyZRIsCgZyb3V0ZXMYESADKAsyHC5tYXJ0bGV0LmxpbmsudjEuS2VybmVsUm91dGVCDAoKX2xhc3Rfc3luYyI6Cg1LZXJuZWxGYWlsdXJlEg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoASJKCgtLZXJuZWxSb3V0ZRIOCgZwcmVmaXgYASABKAkSDQoFc3RhdGUYAiABKAkSEgoFZXJyb3IYAyABKAlIAIgBAUIICgZfZXJyb3JiBnByb3RvMw");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0ijgIKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SAASMgoHcmVmcmVzaBgFIAEoCzIfLm1hcnRsZXQubGluay52MS5SZWZyZXNoUmVxdWVzdEgAQgYKBGJvZHkiiAIKDFNwZWFrZXJSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjQKCHNuYXBzaG90GAIgASgLMiAubWFydGxldC5saW5rLnYxLlNwZWFrZXJTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIABIuCgZsb29rdXAYBCABKAsyHC5tYXJ0bGV0LmxpbmsudjEuTG9va3VwUmVwbHlIABIwCgdyZWZyZXNoGAUgASgLMh0ubWFydGxldC5saW5rLnYxLlJlZnJlc2hSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiHgoOUmVmcmVzaFJlcXVlc3QSDAoEcGVlchgBIAEoCSIoCgxSZWZyZXNoUmVwbHkSEAoDd2h5GAEgASgJSACIAQFCBgoEX3doeSJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIsMCCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDRIqCgZyYW5nZXMYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuUGVlclJhbmdlEiIKFW11bHRpcGF0aF9hY3Jvc3NfYXNlcxgKIAEoCEgBiAEBQg0KC19jbHVzdGVyX2lkQhgKFl9tdWx0aXBhdGhfYWNyb3NzX2FzZXMiawoJUGVlclJhbmdlEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBlZXJzX21heBgDIAEoDRItCgh0ZW1wbGF0ZRgEIAEoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnIpYGCgpQZWVyQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SGgoNbG9jYWxfYWRkcmVzcxgGIAEoCUgAiAEBEg8KB3Bhc3NpdmUYByABKAgSDwoHaG9sZF9tcxgIIAEoARIYChBjb25uZWN0X3JldHJ5X21zGAkgASgBEhAKCGZhbWlsaWVzGAogAygJEh4KFnJvdXRlX3JlZmxlY3Rvcl9jbGllbnQYCyABKAgSEAoIbmV4dF9ob3AYDCABKAkSDgoGZXhwb3J0GA0gASgJEhoKDW5leHRfaG9wX2lwdjQYDiABKAlIAYgBARIaCg1uZXh0X2hvcF9pcHY2GA8gASgJSAKIAQESFwoKcmVzdGFydF9tcxgQIAEoAUgDiAEBEi0KCXRyYW5zcG9ydBgRIAEoCzIaLm1hcnRsZXQubGluay52MS5UcmFuc3BvcnQSFQoIcGFzc3dvcmQYEiABKAlIBIgBARIwCgdvcHRpb25zGBMgASgLMh8ubWFydGxldC5saW5rLnYxLlNlc3Npb25PcHRpb25zEi4KCnNlbmRfcGF0aHMYFCABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU2VuZFBhdGhzEjIKDGltcG9ydF9ydWxlcxgVIAEoCzIcLm1hcnRsZXQubGluay52MS5JbXBvcnRSdWxlcxIyCgxleHBvcnRfcnVsZXMYFiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRXhwb3J0UnVsZXMSLQoGbGltaXRzGBcgASgLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0cxIZCgxrZWVwYWxpdmVfbXMYGCABKAFIBYgBAUIQCg5fbG9jYWxfYWRkcmVzc0IQCg5fbmV4dF9ob3BfaXB2NEIQCg5fbmV4dF9ob3BfaXB2NkINCgtfcmVzdGFydF9tc0ILCglfcGFzc3dvcmRCDwoNX2tlZXBhbGl2ZV9tcyLgAgoOU2Vzc2lvbk9wdGlvbnMSKgoIYWRkX3BhdGgYASABKAsyGC5tYXJ0bGV0LmxpbmsudjEuQWRkUGF0aBIeChFleHRlbmRlZF9tZXNzYWdlcxgCIAEoCEgAiAEBEh4KEWV4dGVuZGVkX25leHRfaG9wGAMgASgISAGIAQESEQoEcm9sZRgEIAEoCUgCiAEBEhoKDXJvbGVfcmVxdWlyZWQYBSABKAhIA4gBARIaCg1sb25nX2xpdmVkX21zGAYgASgBSASIAQESEAoIcmVxdWlyZWQYByADKAkSGgoNZGVsYXlfb3Blbl9tcxgIIAEoAUgFiAEBQhQKEl9leHRlbmRlZF9tZXNzYWdlc0IUChJfZXh0ZW5kZWRfbmV4dF9ob3BCBwoFX3JvbGVCEAoOX3JvbGVfcmVxdWlyZWRCEAoOX2xvbmdfbGl2ZWRfbXNCEAoOX2RlbGF5X29wZW5fbXMiKAoHQWRkUGF0aBIPCgdyZWNlaXZlGAEgASgIEgwKBHNlbmQYAiABKAgiKAoJU2VuZFBhdGhzEg0KBXdoaWNoGAEgASgJEgwKBG1vc3QYAiABKA0ixgEKC0ltcG9ydFJ1bGVzEhkKDGFsbG93X293bl9hcxgBIAEoDUgAiAEBEhsKDnJlZnVzZV9hc19zZXRzGAIgASgISAGIAQESHQoQcHJlcGVuZF9sb2NhbF9hcxgDIAEoCEgCiAEBEicKBnBvbGljeRgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Qb2xpY3lCDwoNX2FsbG93X293bl9hc0IRCg9fcmVmdXNlX2FzX3NldHNCEwoRX3ByZXBlbmRfbG9jYWxfYXMiuQEKC0V4cG9ydFJ1bGVzEhkKDHNob3dfcmVhbF9hcxgBIAEoCEgAiAEBEhgKC292ZXJyaWRlX2FzGAIgASgISAGIAQESFwoKcHJpdmF0ZV9hcxgDIAEoCUgCiAEBEhoKDXNoYXJlZF9zdWJuZXQYBCABKAlIA4gBAUIPCg1fc2hvd19yZWFsX2FzQg4KDF9vdmVycmlkZV9hc0INCgtfcHJpdmF0ZV9hc0IQCg5fc2hhcmVkX3N1Ym5ldCKfAQoMUHJlZml4TGltaXRzEi4KCHJlY2VpdmVkGAEgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei4KCGFjY2VwdGVkGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei8KCWFubm91bmNlZBgDIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdCJbCgtQcmVmaXhMaW1pdBIMCgRtb3N0GAEgASgNEhQKDHdhcm5fcGVyY2VudBgCIAEoDRIOCgZhY3Rpb24YAyABKAkSGAoQcmVzdGFydF9hZnRlcl9tcxgEIAEoASJBCgZQb2xpY3kSJAoFdGVybXMYASADKAsyFS5tYXJ0bGV0LmxpbmsudjEuVGVybRIRCglvdGhlcndpc2UYAiABKAkikQEKBFRlcm0SEwoGc291cmNlGAEgASgJSACIAQESLgoIcHJlZml4ZXMYAiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSKAoHYWN0aW9ucxgDIAMoCzIXLm1hcnRsZXQubGluay52MS5BY3Rpb24SDwoHdmVyZGljdBgEIAEoCUIJCgdfc291cmNlIjkKC1ByZWZpeFJ1bGVzEioKBXJ1bGVzGAEgAygLMhsubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGUiRAoKUHJlZml4UnVsZRIOCgZwcmVmaXgYASABKAkSEgoKbGVuZ3RoX21pbhgCIAEoDRISCgpsZW5ndGhfbWF4GAMgASgNIt8BCgZBY3Rpb24SGAoOc2V0X2xvY2FsX3ByZWYYASABKA1IABIRCgdzZXRfbWVkGAIgASgNSAASNwoPYWRkX2NvbW11bml0aWVzGAMgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASOgoScmVtb3ZlX2NvbW11bml0aWVzGAQgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASKwoHcHJlcGVuZBgFIAEoCzIYLm1hcnRsZXQubGluay52MS5QcmVwZW5kSABCBgoEYm9keSIiCgtDb21tdW5pdGllcxITCgtjb21tdW5pdGllcxgBIAMoDSIlCgdQcmVwZW5kEgsKA2FzbhgBIAEoDRINCgVjb3VudBgCIAEoDSKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCKsAgoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0SLQoJbGlzdGVuaW5nGAkgAygLMhoubWFydGxldC5saW5rLnYxLkxpc3RlbmluZyJHCglMaXN0ZW5pbmcSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0SEgoFZXJyb3IYAyABKAlIAIgBAUIICgZfZXJyb3IiRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqoECg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBEi4KBmxpbWl0cxgOIAMoCzIeLm1hcnRsZXQubGluay52MS5MaW1pdFNuYXBzaG90Ei0KCXN1c3BlbmRlZBgPIAEoCzIaLm1hcnRsZXQubGluay52MS5TdXNwZW5kZWQSDwoHb2ZmZXJlZBgQIAMoCRIQCghyZWNlaXZlZBgRIAMoCUIOCgxfc3RhbGVfdW50aWwiewoNTGltaXRTbmFwc2hvdBINCgV3aGljaBgBIAEoCRIOCgZmYW1pbHkYAiABKAkSDQoFY291bnQYAyABKA0SDAoEbW9zdBgEIAEoDRIOCgZhY3Rpb24YBSABKAkSEAoIc3RhbmRpbmcYBiABKAkSDAoEbGVmdBgHIAEoASI2CglTdXNwZW5kZWQSCwoDd2h5GAEgASgJEhIKBXVudGlsGAIgASgBSACIAQFCCAoGX3VudGlsIp8DChJOZWdvdGlhdGVkU25hcHNob3QSEQoJcm91dGVyX2lkGAEgASgNEhQKDGhvbGRfc2Vjb25kcxgCIAEoDRIQCghmYW1pbGllcxgDIAMoCRIVCg1mb3VyX29jdGV0X2FzGAQgASgIEhUKDXJvdXRlX3JlZnJlc2gYBSABKAgSOgoQZ3JhY2VmdWxfcmVzdGFydBgGIAEoCzIgLm1hcnRsZXQubGluay52MS5HcmFjZWZ1bFJlc3RhcnQSEwoLbWVzc2FnZV9tYXgYByABKA0SGAoQZW5oYW5jZWRfcmVmcmVzaBgIIAEoCBIuCgpsb25nX2xpdmVkGAkgAygLMhoubWFydGxldC5saW5rLnYxLkxvbmdMaXZlZBITCgt0YWtlc19zdGFsZRgKIAEoCBIYChBhZGRfcGF0aF9yZWNlaXZlGAsgAygJEhUKDWFkZF9wYXRoX3NlbmQYDCADKAkSGQoRZXh0ZW5kZWRfbmV4dF9ob3AYDSABKAgSFgoJcGVlcl9yb2xlGA4gASgJSACIAQFCDAoKX3BlZXJfcm9sZSJGCglMb25nTGl2ZWQSDgoGZmFtaWx5GAEgASgJEhUKDXN0YWxlX3NlY29uZHMYAiABKA0SEgoKZm9yd2FyZGluZxgDIAEoCCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBIrsBCgxQcmVmaXhDb3VudHMSDgoGZmFtaWx5GAEgASgJEhAKCHJlY2VpdmVkGAIgASgNEgwKBGJlc3QYAyABKA0SEgoKYWR2ZXJ0aXNlZBgEIAEoDRINCgVzdGFsZRgFIAEoDRISCgplbmRfb2ZfcmliGAYgASgIEh0KEGxvbmdfbGl2ZWRfdW50aWwYByABKAFIAIgBARIQCghhY2NlcHRlZBgIIAEoDUITChFfbG9uZ19saXZlZF91bnRpbCJqCgtGYXVsdENvdW50cxIRCglkaXNjYXJkZWQYASABKAESEQoJd2l0aGRyYXduGAIgASgBEg0KBXJlc2V0GAMgASgBEiYKBnJlY2VudBgEIAMoCzIWLm1hcnRsZXQubGluay52MS5GYXVsdCJWCgVGYXVsdBIKCgJhdBgBIAEoARIOCgZyZW1lZHkYAiABKAkSCwoDd2h5GAMgASgJEg4KBm9jdGV0cxgEIAEoDBIUCgxvY3RldHNfdG90YWwYBSABKA0ipQEKDFNlc3Npb25FcnJvchIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgBEioKBWxhdGVyGAYgASgLMhsubWFydGxldC5saW5rLnYxLkxhdGVyRXJyb3JCBwoFX2NvZGVCCgoIX3N1YmNvZGUiJgoKTGF0ZXJFcnJvchIMCgR0ZXh0GAEgASgJEgoKAmF0GAIgASgBIk0KDVJvdXRlU25hcHNob3QSDgoGcHJlZml4GAEgASgJEiwKBXBhdGhzGAIgAygLMh0ubWFydGxldC5saW5rLnYxLlBhdGhTbmFwc2hvdCLjAgoMUGF0aFNuYXBzaG90EgwKBGZyb20YASABKAkSDAoEYmVzdBgCIAEoCBIRCgltdWx0aXBhdGgYAyABKAgSEwoGcmVhc29uGAQgASgJSACIAQESFQoIbmV4dF9ob3AYBSABKAlIAYgBARIPCgdhc19wYXRoGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIXCgpsb2NhbF9wcmVmGAggASgNSAKIAQESEAoDbWVkGAkgASgNSAOIAQESEwoLY29tbXVuaXRpZXMYCiADKAkSFAoHcGF0aF9pZBgLIAEoDUgEiAEBEg8KB3JlZnVzZWQYDCABKAgSNQoIcmVjZWl2ZWQYDSABKAsyIy5tYXJ0bGV0LmxpbmsudjEuQXR0cmlidXRlc1NuYXBzaG90QgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWRCCgoIX3BhdGhfaWQisAEKEkF0dHJpYnV0ZXNTbmFwc2hvdBIVCghuZXh0X2hvcBgBIAEoCUgAiAEBEg8KB2FzX3BhdGgYAiABKAkSDgoGb3JpZ2luGAMgASgJEhcKCmxvY2FsX3ByZWYYBCABKA1IAYgBARIQCgNtZWQYBSABKA1IAogBARITCgtjb21tdW5pdGllcxgGIAMoCUILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZCKkAQoQRGF0YXBsYW5lUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmludGVudBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5JbnRlbnRIABI0CghzbmFwc2hvdBgDIAEoCzIgLm1hcnRsZXQubGluay52MS5TbmFwc2hvdFJlcXVlc3RIAEIGCgRib2R5IqoBCg5EYXRhcGxhbmVSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjYKCHNuYXBzaG90GAIgASgLMiIubWFydGxldC5saW5rLnYxLkRhdGFwbGFuZVNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAQgYKBGJvZHkiQgoGSW50ZW50EhIKCmJsYWNraG9sZXMYASADKAkSDwoHd2F0Y2hlZBgCIAMoCRITCgt3YXRjaGVkX21heBgDIAEoDSKEAwoRRGF0YXBsYW5lU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARINCgV0YWJsZRgDIAEoDRIQCghwcm90b2NvbBgEIAEoDRIOCgZtZXRyaWMYBSABKA0SDwoHc3BlYWtlchgGIAEoCRIPCgdpbl9zeW5jGAcgASgIEg4KBndhbnRlZBgIIAEoDRIRCglpbnN0YWxsZWQYCSABKA0SDwoHcGVuZGluZxgKIAEoDRIOCgZmYWlsZWQYCyABKA0SDQoFc3RhbGUYDCABKA0SEAoIcmVwYWlyZWQYDSABKAESEAoIZmFpbHVyZXMYDiABKAESFgoJbGFzdF9zeW5jGA8gASgBSACIAQESNAoMbGFzdF9mYWlsdXJlGBAgASgLMh4ubWFydGxldC5saW5rLnYxLktlcm5lbEZhaWx1cmUSLAoGcm91dGVzGBEgAygLMhwubWFydGxldC5saW5rLnYxLktlcm5lbFJvdXRlQgwKCl9sYXN0X3N5bmMiOgoNS2VybmVsRmFpbHVyZRIOCgZwcmVmaXgYASABKAkSDQoFZXJyb3IYAiABKAkSCgoCYXQYAyABKAEiSgoLS2VybmVsUm91dGUSDgoGcHJlZml4GAEgASgJEg0KBXN0YXRlGAIgASgJEhIKBWVycm9yGAMgASgJSACIAQFCCAoGX2Vycm9yYgZwcm90bzM");
 
 /**
  * The first message of either side.
@@ -1381,6 +1381,11 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
    * @generated from field: uint32 routes_total = 8;
    */
   routesTotal: number;
+
+  /**
+   * @generated from field: repeated martlet.link.v1.Listening listening = 9;
+   */
+  listening: Listening[];
 };
 
 /**
@@ -1389,6 +1394,37 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
  */
 export const SpeakerSnapshotSchema: GenMessage<SpeakerSnapshot> = /*@__PURE__*/
   messageDesc(file_link, 40);
+
+/**
+ * A port that peers are to connect to.
+ *
+ * @generated from message martlet.link.v1.Listening
+ */
+export type Listening = Message<"martlet.link.v1.Listening"> & {
+  /**
+   * @generated from field: string family = 1;
+   */
+  family: string;
+
+  /**
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * why it cannot be had now; absent while it is open
+   *
+   * @generated from field: optional string error = 3;
+   */
+  error?: string | undefined;
+};
+
+/**
+ * Describes the message martlet.link.v1.Listening.
+ * Use `create(ListeningSchema)` to create a new message.
+ */
+export const ListeningSchema: GenMessage<Listening> = /*@__PURE__*/
+  messageDesc(file_link, 41);
 
 /**
  * @generated from message martlet.link.v1.TableSnapshot
@@ -1415,7 +1451,7 @@ export type TableSnapshot = Message<"martlet.link.v1.TableSnapshot"> & {
  * Use `create(TableSnapshotSchema)` to create a new message.
  */
 export const TableSnapshotSchema: GenMessage<TableSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 41);
+  messageDesc(file_link, 42);
 
 /**
  * @generated from message martlet.link.v1.SessionSnapshot
@@ -1499,6 +1535,18 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
    * @generated from field: martlet.link.v1.Suspended suspended = 15;
    */
   suspended?: Suspended | undefined;
+
+  /**
+   * what both OPENs offered, in words
+   *
+   * @generated from field: repeated string offered = 16;
+   */
+  offered: string[];
+
+  /**
+   * @generated from field: repeated string received = 17;
+   */
+  received: string[];
 };
 
 /**
@@ -1506,7 +1554,7 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
  * Use `create(SessionSnapshotSchema)` to create a new message.
  */
 export const SessionSnapshotSchema: GenMessage<SessionSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 42);
+  messageDesc(file_link, 43);
 
 /**
  * @generated from message martlet.link.v1.LimitSnapshot
@@ -1561,7 +1609,7 @@ export type LimitSnapshot = Message<"martlet.link.v1.LimitSnapshot"> & {
  * Use `create(LimitSnapshotSchema)` to create a new message.
  */
 export const LimitSnapshotSchema: GenMessage<LimitSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 43);
+  messageDesc(file_link, 44);
 
 /**
  * @generated from message martlet.link.v1.Suspended
@@ -1585,7 +1633,7 @@ export type Suspended = Message<"martlet.link.v1.Suspended"> & {
  * Use `create(SuspendedSchema)` to create a new message.
  */
 export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
-  messageDesc(file_link, 44);
+  messageDesc(file_link, 45);
 
 /**
  * @generated from message martlet.link.v1.NegotiatedSnapshot
@@ -1622,6 +1670,46 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
    * @generated from field: martlet.link.v1.GracefulRestart graceful_restart = 6;
    */
   gracefulRestart?: GracefulRestart | undefined;
+
+  /**
+   * @generated from field: uint32 message_max = 7;
+   */
+  messageMax: number;
+
+  /**
+   * @generated from field: bool enhanced_refresh = 8;
+   */
+  enhancedRefresh: boolean;
+
+  /**
+   * @generated from field: repeated martlet.link.v1.LongLived long_lived = 9;
+   */
+  longLived: LongLived[];
+
+  /**
+   * @generated from field: bool takes_stale = 10;
+   */
+  takesStale: boolean;
+
+  /**
+   * @generated from field: repeated string add_path_receive = 11;
+   */
+  addPathReceive: string[];
+
+  /**
+   * @generated from field: repeated string add_path_send = 12;
+   */
+  addPathSend: string[];
+
+  /**
+   * @generated from field: bool extended_next_hop = 13;
+   */
+  extendedNextHop: boolean;
+
+  /**
+   * @generated from field: optional string peer_role = 14;
+   */
+  peerRole?: string | undefined;
 };
 
 /**
@@ -1629,7 +1717,34 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  * Use `create(NegotiatedSnapshotSchema)` to create a new message.
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 45);
+  messageDesc(file_link, 46);
+
+/**
+ * @generated from message martlet.link.v1.LongLived
+ */
+export type LongLived = Message<"martlet.link.v1.LongLived"> & {
+  /**
+   * @generated from field: string family = 1;
+   */
+  family: string;
+
+  /**
+   * @generated from field: uint32 stale_seconds = 2;
+   */
+  staleSeconds: number;
+
+  /**
+   * @generated from field: bool forwarding = 3;
+   */
+  forwarding: boolean;
+};
+
+/**
+ * Describes the message martlet.link.v1.LongLived.
+ * Use `create(LongLivedSchema)` to create a new message.
+ */
+export const LongLivedSchema: GenMessage<LongLived> = /*@__PURE__*/
+  messageDesc(file_link, 47);
 
 /**
  * @generated from message martlet.link.v1.GracefulRestart
@@ -1666,7 +1781,7 @@ export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
  * Use `create(GracefulRestartSchema)` to create a new message.
  */
 export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
-  messageDesc(file_link, 46);
+  messageDesc(file_link, 48);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -1725,7 +1840,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 47);
+  messageDesc(file_link, 49);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -1785,7 +1900,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 48);
+  messageDesc(file_link, 50);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1805,6 +1920,11 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
    * @generated from field: double reset = 3;
    */
   reset: number;
+
+  /**
+   * @generated from field: repeated martlet.link.v1.Fault recent = 4;
+   */
+  recent: Fault[];
 };
 
 /**
@@ -1812,7 +1932,48 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 49);
+  messageDesc(file_link, 51);
+
+/**
+ * What was wrong with an UPDATE.
+ *
+ * @generated from message martlet.link.v1.Fault
+ */
+export type Fault = Message<"martlet.link.v1.Fault"> & {
+  /**
+   * @generated from field: double at = 1;
+   */
+  at: number;
+
+  /**
+   * attribute-discard, treat-as-withdraw, session-reset
+   *
+   * @generated from field: string remedy = 2;
+   */
+  remedy: string;
+
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+
+  /**
+   * @generated from field: bytes octets = 4;
+   */
+  octets: Uint8Array;
+
+  /**
+   * @generated from field: uint32 octets_total = 5;
+   */
+  octetsTotal: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.Fault.
+ * Use `create(FaultSchema)` to create a new message.
+ */
+export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
+  messageDesc(file_link, 52);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -1844,6 +2005,13 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
    * @generated from field: double at = 5;
    */
   at: number;
+
+  /**
+   * why the last attempt since has failed
+   *
+   * @generated from field: martlet.link.v1.LaterError later = 6;
+   */
+  later?: LaterError | undefined;
 };
 
 /**
@@ -1851,7 +2019,29 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 50);
+  messageDesc(file_link, 53);
+
+/**
+ * @generated from message martlet.link.v1.LaterError
+ */
+export type LaterError = Message<"martlet.link.v1.LaterError"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: double at = 2;
+   */
+  at: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.LaterError.
+ * Use `create(LaterErrorSchema)` to create a new message.
+ */
+export const LaterErrorSchema: GenMessage<LaterError> = /*@__PURE__*/
+  messageDesc(file_link, 54);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -1873,7 +2063,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 51);
+  messageDesc(file_link, 55);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -1958,7 +2148,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 52);
+  messageDesc(file_link, 56);
 
 /**
  * @generated from message martlet.link.v1.AttributesSnapshot
@@ -2002,7 +2192,7 @@ export type AttributesSnapshot = Message<"martlet.link.v1.AttributesSnapshot"> &
  * Use `create(AttributesSnapshotSchema)` to create a new message.
  */
 export const AttributesSnapshotSchema: GenMessage<AttributesSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 53);
+  messageDesc(file_link, 57);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -2037,7 +2227,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 54);
+  messageDesc(file_link, 58);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -2072,7 +2262,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 55);
+  messageDesc(file_link, 59);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -2101,7 +2291,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 56);
+  messageDesc(file_link, 60);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -2200,7 +2390,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 57);
+  messageDesc(file_link, 61);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -2227,7 +2417,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 58);
+  messageDesc(file_link, 62);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -2256,5 +2446,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 59);
+  messageDesc(file_link, 63);
 
