@@ -216,3 +216,29 @@ test(
   ['b', 'c', 'd'].map((right): Edge => ({ left: 'a', right, client: true })),
   { network: NETWORK, peer: peer => ({ ...peer, hold: seconds(6) }) },
 )
+
+/** All paths, both ways. RFC 7911 */
+const allPaths: Tuning = {
+  network: NETWORK,
+  peer: peer => ({
+    ...peer,
+    options: { ...peer.options, addPath: { receive: true, send: true } },
+    sendPaths: { which: 'all', most: 8 },
+  }),
+  speaker: config => ({ ...config, multipathMax: 8 }),
+}
+
+test(
+  weathers,
+  'a triangle that sends all paths',
+  row([1, 2, 3], 20),
+  mesh(['a', 'b', 'c']),
+  allPaths,
+)
+test(
+  weathers,
+  'a reflector and clients that originate the same, with all paths',
+  row([1, 1, 1, 1], 10).map(place => ({ ...place, originated: prefixesOf(0, 10) })),
+  ['b', 'c', 'd'].map((right): Edge => ({ left: 'a', right, client: true })),
+  allPaths,
+)
