@@ -61,6 +61,7 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     log,
     bind: options.bind,
     accepted: socket => connections.accept(socket),
+    changed: () => deliver({ type: 'Listening', at: listeners.state }),
   })
   const configurer = new Configurer(deliver, { connections, listeners })
   const server = await serveSpeaker({
@@ -140,19 +141,28 @@ class Configurer {
   configure({ speaker, listen }: SpeakerCommand): void {
     if (speaker !== undefined) this.#tell(speaker)
     // this node is not to speak BGP any more: its sessions end and its routes go
-    else if (this.#last !== undefined) this.#tell({ ...this.#last, peers: [], originated: [] })
-    this.#sockets.listeners.set(listen)
+    else if (this.#last !== undefined) {
+      const { ranges: _ranges, ...last } = this.#last
+      this.#tell({ ...last, peers: [], originated: [] })
+    }
+    const { listeners } = this.#sockets
+    listeners.set(listen)
+    this.#deliver({ type: 'Listening', at: listeners.state })
   }
 
   #tell(config: SpeakerConfig): void {
     this.#last = config
     // first: a session may connect at once, and a peer may be faster
-    const allowed = new AllowedPeers(
-      config.peers.map(peer => ({
+    const allowed = new AllowedPeers([
+      ...config.peers.map(peer => ({
         remote: hostPrefix(peer.address),
         transport: securedTransport(peer),
       })),
-    )
+      ...(config.ranges ?? []).map(({ prefix, template }) => ({
+        remote: prefix,
+        transport: securedTransport(template),
+      })),
+    ])
     this.#sockets.connections.allow(allowed)
     this.#sockets.listeners.allow(allowed)
     this.#deliver({ type: 'Configure', config })

@@ -33,6 +33,7 @@ import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
 import { Tables } from './tables.ts'
 import type {
+  Listening,
   RouteSnapshot,
   SpeakerConfig,
   SpeakerEvent,
@@ -40,9 +41,7 @@ import type {
   SpeakerSnapshot,
 } from './types.ts'
 
-/**
- * How long, by default, the FIB waits for configured peers before what is not wanted may be swept.
- */
+/** How long, by default, the FIB waits for peers before what is not wanted may be swept. */
 export const FIB_DEFERRAL = seconds(120)
 
 /** What a speaker is made with. */
@@ -82,6 +81,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   #patience: Millis
   #waitsUntil = NEVER
   #config: SpeakerConfig | undefined
+  #listening: readonly Listening[] = []
   #stopped = false
   #version = 0
 
@@ -192,6 +192,9 @@ export class Speaker implements Engine<SpeakerEvent> {
         if (peer !== undefined) askForRefresh(peer)
         return
       }
+      case 'Listening':
+        this.#listening = event.at
+        return
       case 'Tick':
         if (now >= this.#waitsUntil) this.#waitNoLonger(now)
         if (neighbours.tick(now)) this.#version++
@@ -265,7 +268,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     const configured = config.peers.flatMap(({ name }) => this.#neighbours.named(name) ?? [])
     const peers = [...configured, ...visitors]
     const shared = { tables: this.#tables, exports: this.#exports, limits: this.#limits }
-    return { config, peers, byId, ...shared }
+    return { config, peers, byId, listening: this.#listening, ...shared }
   }
 
   // ---- configuration

@@ -10,6 +10,7 @@ export {
   type ListenAddress,
   Listeners,
   type ListenersOptions,
+  type ListenState,
   listenHere,
 } from './listeners.ts'
 export { examineRuntime, RUNTIME_WHOLE, type Runtime } from './runtime.ts'

@@ -23,6 +23,14 @@ export interface ListenersOptions {
   /** opens a listener: `listenHere`, or the supervisor by a message */
   bind(at: ListenAddress): Promise<Server>
   accepted(socket: Socket): void
+  /** `state` has changed. Not called from inside a call. */
+  changed?(): void
+}
+
+/** A port that was asked for. */
+export interface ListenState extends ListenAddress {
+  /** why it cannot be had now; absent while it is open */
+  readonly error?: string
 }
 
 /** After a failure, and how it grows. */
@@ -55,6 +63,11 @@ export class Listeners {
         this.#open.set(keyOf(at), new Port(at, this.#options, this.#peers))
   }
 
+  /** The ports that were asked for, in that order, but for those of which nobody knows yet. */
+  get state(): readonly ListenState[] {
+    return [...this.#open.values()].flatMap(({ state }) => state ?? [])
+  }
+
   /**
    * Says who may connect, and with which password: keys change on the sockets that are open, and
    * those that are opened later get them before anybody is accepted. Accepted connections stay.
@@ -79,6 +92,8 @@ class Port {
   #peers: AllowedPeers
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  /** absent until the first answer */
+  #state: ListenState | undefined
   #retryMs = RETRY_MIN_MS
 
   constructor(at: ListenAddress, options: ListenersOptions, peers: AllowedPeers) {
@@ -86,6 +101,10 @@ class Port {
     this.#options = options
     this.#peers = peers
     this.#try()
+  }
+
+  get state(): ListenState | undefined {
+    return this.#state
   }
 
   allow(peers: AllowedPeers): void {
@@ -120,6 +139,7 @@ class Port {
     this.#keys.keep(this.#peers)
     server.on('connection', socket => this.#accepted(socket))
     server.on('error', error => this.#failed(error))
+    this.#become(this.#at)
     this.#options.log.info('LISTENING', `listening on ${family} port ${port}`, { family, port })
   }
 
@@ -139,6 +159,7 @@ class Port {
     if (this.#closed) return
     const { family, port } = this.#at
     const why = explain(error)
+    this.#become({ ...this.#at, error: why })
     this.#options.log.error(
       'LISTEN_FAILED',
       `cannot listen on ${family} port ${port}: ${why}; peers cannot connect to this node until ` +
@@ -147,6 +168,11 @@ class Port {
     )
     this.#timer = setTimeout(() => this.#try(), this.#retryMs)
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS)
+  }
+
+  #become(state: ListenState): void {
+    this.#state = state
+    this.#options.changed?.()
   }
 }
 
