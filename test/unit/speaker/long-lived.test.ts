@@ -1,7 +1,7 @@
 import test from 'ava'
 import { type Millis, millis, seconds } from '../../../src/core/base/index.ts'
 import { type Family, type Prefix, prefix } from '../../../src/core/net/index.ts'
-import { LONG_LIVED_MAX } from '../../../src/core/speaker/index.ts'
+import { LONG_LIVED_MAX, STALE_MAX } from '../../../src/core/speaker/index.ts'
 import { encodeKeepalive } from '../../../src/core/wire/index.ts'
 import { Bench, type Offer, type Scripted } from './bench.ts'
 
@@ -258,7 +258,23 @@ test('each family has its own time, and goes by itself', t => {
   t.deepEqual(bench.speaker.lookup(six), [])
 })
 
-test('a peer that returns while its routes are marked is heard after that', t => {
+test('RFC 9494 §4.2: a restart within that time does not prolong it', t => {
+  const { bench, a, b, c } = helping()
+  a.down()
+  pass(bench, RESTART, b, c)
+  pass(bench, seconds(970), b, c)
+  a.up(BACK)
+  a.announce({}, P)
+  a.down()
+  b.news()
+  pass(bench, millis(29_999), b, c)
+  t.deepEqual(b.news(), [])
+  pass(bench, millis(1), b, c)
+  t.deepEqual(b.brief().sort(), [`-${P}`, `-${Q}`])
+})
+
+/** A helper in the middle of marking 250 routes and two more; `goOn` lets it end that. */
+function marking() {
   const { bench, a, b, c } = helping()
   const many = Array.from({ length: 250 }, (_, at) => prefix(`10.9.${at}.0/24`))
   a.announce({}, ...many)
@@ -269,13 +285,91 @@ test('a peer that returns while its routes are marked is heard after that', t =>
   bench.settle = () => {}
   bench.pass(millis(1))
   bench.speaker.work(10, bench.now)
+  const goOn = (): void => {
+    bench.settle = settle
+    bench.settle()
+  }
+  return { bench, a, b, c, many, goOn }
+}
+
+test('RFC 7911: of a peer that sends several paths of a prefix each is marked, and swept', t => {
+  const bench = new Bench()
+  const options = { longLived: seconds(1000), addPath: { receive: true, send: false } }
+  const a = bench.peer('a', 65001, { options })
+  bench.configure()
+  const addPath = { send: true }
+  a.up({ ...OFFER, addPath })
+  const paths = () => bench.speaker.lookup(P)[0]?.paths ?? []
+  const stale = (): readonly (readonly [number | undefined, boolean])[] =>
+    paths().map(({ pathId, communities }) => [pathId, communities.includes('llgr-stale')])
+  for (const each of [7, 8, 9]) a.announcePath(each, { med: each }, P)
+  a.down()
+  pass(bench, RESTART)
+  t.deepEqual(stale(), [
+    [7, true],
+    [8, true],
+    [9, true],
+  ])
+  a.up({ ...BACK, addPath })
+  a.announcePath(8, { med: 8 }, P)
+  t.is(ipv4(bench)?.stale, 2)
+  a.endOfRib()
+  t.deepEqual(stale(), [[8, false]])
+  t.is(bench.speaker.tables.sets.size, 1)
+  a.down()
+  pass(bench, RESTART)
+  a.up(BACK)
+  t.deepEqual(stale(), [], 'without identifiers what is repeated would be another path')
+})
+
+test('a peer that returns while its routes are marked is heard after that', t => {
+  const { bench, a, many, goOn } = marking()
   a.up(BACK)
   a.announce({}, P, ...many.slice(0, 100))
   a.endOfRib()
-  bench.settle = settle
-  bench.settle()
+  goOn()
   t.like(ipv4(bench), { received: 101, stale: 0 })
   t.false(marked(bench, many[0]!))
+})
+
+test('a peer that comes and goes while its routes are marked loses none', t => {
+  const { bench, a, goOn } = marking()
+  a.up(BACK)
+  a.down()
+  const kept = bench.notes.findLast(({ code }) => code === 'ROUTES_KEPT')
+  t.like(kept, { routes: 252 })
+  goOn()
+  t.like(ipv4(bench), { received: 252, stale: 252 })
+  t.true(marked(bench, P))
+})
+
+test('a peer that says nothing while its routes are marked has said all in the end', t => {
+  const { bench, a, b, c, goOn } = marking()
+  a.up(BACK)
+  pass(bench, STALE_MAX, a, b, c)
+  goOn()
+  t.is(ipv4(bench)?.received, 0)
+  a.announce({}, P)
+  t.is(path(bench, P)?.from, 'a')
+})
+
+test('a peer that is lost while it is swept has the rest marked', t => {
+  const { bench, a } = helping({ ...BACK, restart: { restartSeconds: 0 } })
+  const many = Array.from({ length: 250 }, (_, at) => prefix(`10.9.${at}.0/24`))
+  a.announce({}, ...many)
+  a.down()
+  a.up({ ...BACK, restart: { restartSeconds: 0 } })
+  a.announce({}, P, Q)
+  const { settle } = bench
+  bench.settle = () => {}
+  a.endOfRib()
+  bench.speaker.work(10, bench.now)
+  bench.speaker.work(10, bench.now)
+  a.down()
+  bench.settle = settle
+  bench.settle()
+  t.like(ipv4(bench), { received: 2, stale: 2 })
+  t.true(marked(bench, P))
 })
 
 test('marked routes that are lost again while they are marked go with the peer', t => {

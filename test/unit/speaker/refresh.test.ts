@@ -78,6 +78,21 @@ test('RFC 7313 §4: UPDATEs and marks count in the order in which they came', t 
   t.like(received(bench), { received: 3, stale: 0 })
 })
 
+test('RFC 7313 §4: a refresh waits for the sweep of the one before it', t => {
+  const { bench, a, b } = said()
+  const { settle } = bench
+  bench.settle = () => {}
+  for (let times = 0; times < 2; times++) {
+    a.refresh(BEGINS)
+    a.announce({}, P)
+    a.refresh(ENDS)
+  }
+  bench.settle = settle
+  bench.settle()
+  t.deepEqual(b.brief(), [`-${Q}`])
+  t.like(received(bench), { received: 1, stale: 0 })
+})
+
 test('RFC 7313 §4: a family is refreshed by itself', t => {
   const { bench, a, b } = said()
   a.refresh(BEGINS, 'ipv6')
@@ -147,6 +162,17 @@ test('RFC 7313 §4: a refresh that does not end is over after STALE_MAX', t => {
   t.deepEqual(b.brief(), [`-${Q}`])
   a.refresh(ENDS)
   t.is(received(bench)?.received, 1)
+})
+
+test('RFC 7313 §4: it is over in time also where no other timer runs', t => {
+  const bench = new Bench()
+  const a = bench.peer('a', 65001, { hold: millis(0) })
+  bench.configure()
+  a.up(ENHANCED)
+  a.announce({}, P)
+  bench.pass(seconds(1000))
+  a.refresh(BEGINS)
+  t.is(bench.speaker.deadline(), millis(bench.now + STALE_MAX))
 })
 
 test('a peer that is lost in the middle of a refresh keeps what it had no time to repeat', t => {
