@@ -251,7 +251,7 @@ test('one peer in full, by address or by name, with who ended it and why', async
   const up = await run(['peers', 'Global_10_240_0_1'], { agent })
   t.regex(up.printed, /Hold time +90s, keepalive every 30s/)
   t.regex(up.printed, /Route refresh +no/)
-  t.regex(up.printed, /ipv4 +2 +0 +yes +2 +1/)
+  t.regex(up.printed, /ipv4 +2 +2 +0 +yes +2 +1/)
   t.regex(up.printed, /octets +327 +240/)
   t.regex(up.printed, /Last error +none/)
   const missing = await run(['peers', '10.9.9.9'], { agent })
