@@ -26,35 +26,13 @@ function lineOf(note: SpeakerNote): Line {
       return { level: 'info', text: 'the session is Established', fields: { peer: note.peer } }
     case 'SESSION_DOWN':
       return { level: 'warn', text: describe(note.error), fields: { peer: note.peer } }
-    case 'ROUTES_KEPT': {
-      const { peer, routes, keep } = note
-      const text = 'the peer may be restarting: its routes are kept'
-      return { level: 'info', text, fields: { peer, routes, keepMs: keep } }
-    }
-    case 'ROUTES_LONG_LIVED': {
-      const { peer, family, routes, keep } = note
-      const text = 'the peer did not come back in time: its routes stay, as a last resort'
-      return { level: 'warn', text, fields: { peer, family, routes, keepMs: keep } }
-    }
-    case 'PEER_RESTARTED': {
-      const { peer, family, swept } = note
-      const text = 'the peer is back and has said all; what it did not repeat goes'
-      return { level: 'info', text, fields: { peer, family, swept } }
-    }
-    case 'PEER_REFRESHED': {
-      const { peer, family, swept } = note
-      const text = 'the peer has said all again; what it did not repeat goes'
-      return { level: 'info', text, fields: { peer, family, swept } }
-    }
-    case 'REFRESH_IGNORED': {
-      const { peer, family, why } = note
-      return { level: 'warn', text: why, fields: { peer, family } }
-    }
-    case 'STALE_ROUTES_EXPIRED': {
-      const { peer, routes } = note
-      const text = 'routes that the peer did not repeat in time go'
-      return { level: 'warn', text, fields: { peer, routes } }
-    }
+    case 'ROUTES_KEPT':
+    case 'ROUTES_LONG_LIVED':
+    case 'PEER_RESTARTED':
+    case 'PEER_REFRESHED':
+    case 'REFRESH_IGNORED':
+    case 'STALE_ROUTES_EXPIRED':
+      return lineOfKept(note)
     case 'PREFIX_LIMIT_NEAR':
     case 'PREFIX_LIMIT_PASSED': {
       const { peer, which, family, count, most, action } = note
@@ -93,6 +71,53 @@ function lineOf(note: SpeakerNote): Line {
     }
     case 'TABLE_FULL':
       return { level: 'error', text: note.why, fields: { limit: note.limit } }
+    default:
+      return note satisfies never
+  }
+}
+
+type KeptCode =
+  | 'ROUTES_KEPT'
+  | 'ROUTES_LONG_LIVED'
+  | 'PEER_RESTARTED'
+  | 'PEER_REFRESHED'
+  | 'REFRESH_IGNORED'
+  | 'STALE_ROUTES_EXPIRED'
+
+type KeptNote = Extract<SpeakerNote, { readonly code: KeptCode }>
+
+/** What is kept of peers that are away, or say all again. */
+function lineOfKept(note: KeptNote): Line {
+  switch (note.code) {
+    case 'ROUTES_KEPT': {
+      const { peer, routes, keep } = note
+      const text = 'the peer may be restarting: its routes are kept'
+      return { level: 'info', text, fields: { peer, routes, keepMs: keep } }
+    }
+    case 'ROUTES_LONG_LIVED': {
+      const { peer, family, routes, keep } = note
+      const text = 'the peer did not come back in time: its routes stay, as a last resort'
+      return { level: 'warn', text, fields: { peer, family, routes, keepMs: keep } }
+    }
+    case 'PEER_RESTARTED': {
+      const { peer, family, swept } = note
+      const text = 'the peer is back and has said all; what it did not repeat goes'
+      return { level: 'info', text, fields: { peer, family, swept } }
+    }
+    case 'PEER_REFRESHED': {
+      const { peer, family, swept } = note
+      const text = 'the peer has said all again; what it did not repeat goes'
+      return { level: 'info', text, fields: { peer, family, swept } }
+    }
+    case 'REFRESH_IGNORED': {
+      const { peer, family, why } = note
+      return { level: 'warn', text: why, fields: { peer, family } }
+    }
+    case 'STALE_ROUTES_EXPIRED': {
+      const { peer, routes } = note
+      const text = 'routes that the peer did not repeat in time go'
+      return { level: 'warn', text, fields: { peer, routes } }
+    }
     default:
       return note satisfies never
   }

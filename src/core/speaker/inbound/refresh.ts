@@ -10,7 +10,7 @@ import type { Exports } from '../export/groups.ts'
 import type { Neighbours } from '../neighbours/neighbours.ts'
 import type { Peer } from '../peer.ts'
 
-/** Tables that are said again: the peer's wishes, its marks, and our own wish. RFC 2918, RFC 7313 */
+/** Tables that are said again: the peer's wish, its marks, and our own wish. RFC 2918, RFC 7313 */
 
 /** A peer's word that it begins to say a family again, or has ended. RFC 7313 §3.2 */
 export interface RefreshMark {

@@ -67,7 +67,7 @@ export class Sweeper {
     else sweep.again = true
   }
 
-  /** All paths of a family are stale, and get LLGR_STALE; or go, where they say so. RFC 9494 §4.2 */
+  /** All paths of a family are stale and get LLGR_STALE, or go if they say so. RFC 9494 §4.2 */
   mark(peer: Peer, family: Family): void {
     const sweep = peer.sweeping.get(family)
     if (sweep === undefined) this.#begin(peer, family, 'mark', true)
