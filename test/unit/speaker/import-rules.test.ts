@@ -310,3 +310,38 @@ test('two peers with opposite policies leave nothing behind', t => {
   t.is(bench.speaker.tables.sets.size, 0)
   t.deepEqual(wrong(bench), [])
 })
+
+test('RFC 7911: each path of a prefix is accepted, or refused, by itself', t => {
+  const bench = new Bench()
+  const a = bench.peer('a', 65001, {
+    options: { addPath: { receive: true, send: false } },
+    importRules: { refuseAsSets: true },
+  })
+  const b = bench.peer('b', 65002)
+  bench.configure()
+  a.up({ addPath: { send: true } })
+  b.up()
+  b.news()
+  a.announcePath(1, { asPath: [{ type: 'set', asns: [65001] }] }, P)
+  a.announcePath(2, { asPath: path(65001, 65003) }, P)
+  t.deepEqual(countsOf(bench), { received: 2, accepted: 1 })
+  t.deepEqual(
+    pathsOf(bench).map(({ pathId, refused }) => [pathId, refused]),
+    [
+      [2, undefined],
+      [1, true],
+    ],
+  )
+  t.deepEqual(toldOf(b)?.asPath, path(LOCAL_AS, 65001, 65003))
+  change({ bench, a }, undefined)
+  t.deepEqual(countsOf(bench), { received: 2, accepted: 2 })
+  t.is(pathsOf(bench)[0]?.pathId, 1)
+  t.deepEqual(wrong(bench), [])
+})
+
+test('a prefix of which every path is refused is found by its name', t => {
+  const { bench, a } = listening({ policy: rejectP })
+  a.announce({}, P)
+  t.like(bench.speaker.lookup(P)[0], { prefix: P, paths: [{ refused: true, best: false }] })
+  t.is(bench.speaker.snapshot(bench.now).sessions[0]?.prefixes[0]?.accepted, 0)
+})
