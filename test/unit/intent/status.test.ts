@@ -11,6 +11,8 @@ import {
   lastKey,
   ROUTES_STATUS_MAX,
   type RouteDocument,
+  routeDocument,
+  routeDocuments,
   routeKey,
   type StatusFacts,
   sessionDocument,
@@ -382,4 +384,20 @@ test('the last-known copy has its time, the sessions and the counts', t => {
   t.is(last.sessions[0]?.state, 'Established')
   t.is(last.sessions[0]?.lastError?.direction, 'received')
   t.is(last.agent.mode, 'running')
+})
+
+test('a route whose paths are all refused has no state of its own, but a name that answers', t => {
+  const attributes = { asPath: '65001', origin: 'IGP', communities: [] } as const
+  const refused = {
+    ...path,
+    best: false,
+    refused: true,
+    reason: 'import policy refuses it',
+  } as const
+  const given = { prefix: prefix('10.9.0.0/24'), paths: [{ ...refused, received: attributes }] }
+  const answer = routeDocument(given, { node: 'worker-0', kernel: 'absent' })
+  t.like(answer, { from: 'Mesh_10_240_0_21', nextHops: [], pathsTotal: 1 })
+  t.like(answer?.best, { best: false, refused: true, received: attributes })
+  t.deepEqual(routeDocuments(status({ speaker: speaker([given]) })), [])
+  t.is(routeDocument({ ...given, paths: [] }, { node: 'worker-0', kernel: 'absent' }), undefined)
 })
