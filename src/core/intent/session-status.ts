@@ -23,31 +23,7 @@ export function sessionDocument(
     type: session.peerAs === session.localAs ? 'iBGP' : 'eBGP',
     state: session.state,
     since: instant(session.since, epochOffset),
-    ...(negotiated === undefined
-      ? {}
-      : {
-          negotiated: {
-            routerId: formatQuad(negotiated.routerId),
-            holdTime: `${negotiated.holdSeconds}s`,
-            // RFC 4271 §10: a third of the hold time
-            keepaliveTime: `${Math.floor(negotiated.holdSeconds / 3)}s`,
-            families: negotiated.families,
-            fourOctetAs: negotiated.fourOctetAs,
-            routeRefresh: negotiated.routeRefresh,
-            enhancedRefresh: negotiated.enhancedRefresh,
-            messageMax: negotiated.messageMax,
-            addPathReceive: negotiated.addPathReceive,
-            addPathSend: negotiated.addPathSend,
-            extendedNextHop: negotiated.extendedNextHop,
-            longLived: negotiated.longLived.map(({ family, staleSeconds, forwarding }) => ({
-              family,
-              staleTime: `${staleSeconds}s`,
-              forwarding,
-            })),
-            ...(negotiated.peerRole === undefined ? {} : { peerRole: negotiated.peerRole }),
-            ...gracefulRestart(negotiated),
-          },
-        }),
+    ...(negotiated && { negotiated: negotiatedDocument(negotiated) }),
     capabilities: session.capabilities,
     ...(session.staleUntil === undefined
       ? {}
@@ -56,6 +32,9 @@ export function sessionDocument(
       ...counts,
       ...(until !== undefined && { longLivedUntil: instant(until, epochOffset) }),
     })),
+    ...(session.range !== undefined && { range: session.range }),
+    limits: session.limits,
+    ...(session.suspended && { suspended: suspended(session.suspended, epochOffset) }),
     counters: {
       established: counters.established,
       messagesReceived: counters.messagesIn,
@@ -77,12 +56,38 @@ export function sessionDocument(
   }
 }
 
-function gracefulRestart({
-  gracefulRestart: restart,
-}: NonNullable<SessionSnapshot['negotiated']>): Pick<
-  NonNullable<SessionDocument['negotiated']>,
-  'gracefulRestart'
-> {
+type NegotiatedDocument = NonNullable<SessionDocument['negotiated']>
+
+function negotiatedDocument(
+  negotiated: NonNullable<SessionSnapshot['negotiated']>,
+): NegotiatedDocument {
+  const { routerId, holdSeconds } = negotiated
+  return {
+    routerId: formatQuad(routerId),
+    holdTime: `${holdSeconds}s`,
+    // RFC 4271 §10: a third of the hold time
+    keepaliveTime: `${Math.floor(holdSeconds / 3)}s`,
+    families: negotiated.families,
+    fourOctetAs: negotiated.fourOctetAs,
+    routeRefresh: negotiated.routeRefresh,
+    enhancedRefresh: negotiated.enhancedRefresh,
+    messageMax: negotiated.messageMax,
+    addPathReceive: negotiated.addPathReceive,
+    addPathSend: negotiated.addPathSend,
+    extendedNextHop: negotiated.extendedNextHop,
+    longLived: negotiated.longLived.map(({ family, staleSeconds, forwarding }) => ({
+      family,
+      staleTime: `${staleSeconds}s`,
+      forwarding,
+    })),
+    ...(negotiated.peerRole && { peerRole: negotiated.peerRole }),
+    ...gracefulRestart(negotiated.gracefulRestart),
+  }
+}
+
+function gracefulRestart(
+  restart: NonNullable<SessionSnapshot['negotiated']>['gracefulRestart'],
+): Pick<NegotiatedDocument, 'gracefulRestart'> {
   if (restart === undefined) return {}
   const { restartSeconds, families, forwarding, restarting, notification } = restart
   return {
@@ -95,6 +100,14 @@ function gracefulRestart({
     },
   }
 }
+
+const suspended = (
+  { why, until }: NonNullable<SessionSnapshot['suspended']>,
+  epochOffset: number,
+): NonNullable<SessionDocument['suspended']> => ({
+  why,
+  ...(until !== undefined && { until: instant(until, epochOffset) }),
+})
 
 /** How a session ended. */
 export function errorDocument(error: SessionError, epochOffset: number): SessionErrorDocument {

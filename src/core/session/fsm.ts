@@ -356,8 +356,8 @@ export class Fsm {
       this.#refuse(message, now)
       return
     }
-    // RFC 2918 §4: of a family that was not agreed on it is ignored, and so is a subtype that is not
-    // known (RFC 7313 §5); the octet means nothing unless that was negotiated
+    // RFC 2918 §4: of a family that was not agreed on it is ignored. So is a subtype that nobody
+    // knows (RFC 7313 §5); the octet means nothing unless that was negotiated
     const family = familyOfAfiSafi(message.afi, message.safi)
     const subtype = enhancedRefresh ? message.subtype : REFRESH_SUBTYPE.REQUEST
     if (family === undefined || !families.includes(family)) return

@@ -1,8 +1,6 @@
 import { FLAG, UPDATE_ERROR } from '../iana.ts'
 import { type AttributeSpec, listOf } from './spec.ts'
 
-type LargeCommunity = readonly [number, number, number]
-
 /**
  * LARGE_COMMUNITY: three numbers of four octets: global administrator, local data 1 and 2. RFC 8092
  * §3: what is repeated is there once, read or sent.
@@ -29,6 +27,8 @@ export const LARGE_COMMUNITY: AttributeSpec<'largeCommunities'> = {
     }
   },
 }
+
+type LargeCommunity = readonly [number, number, number]
 
 function once(communities: readonly LargeCommunity[]): readonly LargeCommunity[] {
   if (communities.length < 2) return communities
