@@ -1,7 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import test from 'ava'
 import { Prng } from '../../src/core/base/index.ts'
-import { decodeNotification, describeNotification } from '../../src/core/wire/index.ts'
+import {
+  decodeCapabilities,
+  decodeNotification,
+  decodeRouteRefresh,
+  describeCapability,
+  describeNotification,
+} from '../../src/core/wire/index.ts'
 import { EXTERNAL, judge } from '../vectors/codec.ts'
 import { bytesOf, hexOf, loadVectors } from '../vectors/vectors.ts'
 
@@ -57,6 +63,8 @@ function examine(bytes: Uint8Array): void {
       if (typeof verdict === 'object' && 'remedy' in verdict)
         describeNotification(verdict.notification)
     }
+  decodeRouteRefresh(bytes.subarray(19), true)
+  decodeCapabilities(bytes.subarray(19)).map(describeCapability)
   const notified = decodeNotification(bytes.subarray(19))
   if (!('remedy' in notified)) describeNotification(notified)
 }

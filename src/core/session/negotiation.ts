@@ -1,6 +1,8 @@
 import { type Asn, type Family, toAsn } from '../net/index.ts'
 import {
   type Capability,
+  decodeCapabilities,
+  describeCapability,
   describeNotification,
   ERROR_CODES,
   EXTENDED_MESSAGE_MAX,
@@ -270,16 +272,20 @@ function requiredFault(config: SessionConfig, offered: readonly Capability[]): F
 export function explain(received: Notification, config: SessionConfig): string {
   const line = describeNotification(received)
   const ours = received.code === ERROR_CODES.OPEN_MESSAGE ? OBJECTED[received.subcode] : undefined
-  return ours === undefined ? line : `${line}: ${ours(config)}`
+  return ours === undefined ? line : `${line}: ${ours(config, received.data)}`
 }
 
-const OBJECTED: Readonly<Record<number, (config: SessionConfig) => string>> = {
+const OBJECTED: Readonly<Record<number, (config: SessionConfig, data: Uint8Array) => string>> = {
   [OPEN_ERROR.BAD_PEER_AS]: config => `the peer does not expect AS ${config.localAs}`,
   [OPEN_ERROR.BAD_BGP_IDENTIFIER]: () => 'the peer does not accept our BGP Identifier',
   [OPEN_ERROR.UNACCEPTABLE_HOLD_TIME]: config =>
     `the peer does not accept a hold time of ${Math.floor(config.hold / 1000)} s`,
-  [OPEN_ERROR.UNSUPPORTED_CAPABILITY]: config =>
-    `the peer wants more than ${config.families.join(', ')}`,
+  [OPEN_ERROR.UNSUPPORTED_CAPABILITY]: (config, data) => {
+    const wanted = decodeCapabilities(data).map(describeCapability).join('; ')
+    return wanted === ''
+      ? `the peer wants more than ${config.families.join(', ')}`
+      : `the peer wants ${wanted}`
+  },
   [OPEN_ERROR.ROLE_MISMATCH]: config =>
     `the peer does not expect ${optionsOf(config).role ?? 'a peer without a role'}`,
 }

@@ -57,7 +57,13 @@ export {
 } from './notification.ts'
 export { namedCapability, RESTART_SECONDS_MAX, STALE_SECONDS_MAX } from './open/capabilities.ts'
 export { describeCapability } from './open/describe.ts'
-export { BGP_VERSION, decodeOpen, encodeCapabilities, encodeOpen } from './open/open.ts'
+export {
+  BGP_VERSION,
+  decodeCapabilities,
+  decodeOpen,
+  encodeCapabilities,
+  encodeOpen,
+} from './open/open.ts'
 export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
 export {
   locateReach,

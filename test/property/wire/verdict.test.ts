@@ -1,13 +1,23 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { decodeAttributes, locateReach, reachAt, unreachAt } from '../../../src/core/wire/index.ts'
+import {
+  decodeAttributes,
+  decodeRouteRefresh,
+  locateReach,
+  reachAt,
+  unreachAt,
+} from '../../../src/core/wire/index.ts'
 import { EXTERNAL, judge } from '../../vectors/codec.ts'
 import { loadVectors } from '../../vectors/vectors.ts'
 
 /** Whatever a peer sends, there is a verdict: a value, a fault with its remedy, or more to come. */
 
 const VECTORS = loadVectors(['open.vec', 'small.vec', 'update.vec', 'captures.vec', 'faults.vec'])
-const INTERNAL = { fourOctetAs: false, ebgp: false }
+const CONTEXTS = [
+  EXTERNAL,
+  { fourOctetAs: false, ebgp: false },
+  { fourOctetAs: true, ebgp: false, extendedNextHop: true },
+]
 
 test('every single flip of a bit of every vector has a verdict', t => {
   let flips = 0
@@ -15,9 +25,10 @@ test('every single flip of a bit of every vector has a verdict', t => {
     for (let bit = 0; bit < raw.length * 8; bit++, flips++) {
       const flipped = raw.slice()
       flipped[bit >>> 3]! ^= 1 << (bit & 7)
-      for (const context of [EXTERNAL, INTERNAL]) judged(flipped, context)
+      for (const context of CONTEXTS) judged(flipped, context)
+      decodeRouteRefresh(flipped.subarray(19), true)
     }
-  t.true(flips > 40_000, `${flips} bits`)
+  t.true(flips > 70_000, `${flips} bits`)
 })
 
 test('every cut of every vector, with one bit flipped, has a verdict', t => {

@@ -4,12 +4,14 @@ import type { SessionConfig, SessionOptions } from '../../../src/core/session/in
 import {
   type Capability,
   decodeOpen,
+  encodeNotification,
   encodeOpen,
   encodeRouteRefresh,
   type Negotiated,
+  notification,
   type Role,
 } from '../../../src/core/wire/index.ts'
-import { hexOf } from '../../vectors/vectors.ts'
+import { bytesOf, hexOf } from '../../vectors/vectors.ts'
 import { asn, CONFIG } from './network.ts'
 import { CAPABILITIES, farewell, OWN, PEER, reach, START } from './scripted.ts'
 
@@ -380,6 +382,30 @@ test('RFC 5492 §3: what is required and there, is no fault', t => {
   ])
   t.is(session.state, 'Established')
 })
+
+const wanted = test.macro((t, data: string, text: string) => {
+  const { session } = reach('OpenSent')
+  session.received(OWN, encodeNotification(notification(2, 7, bytesOf(data))), START)
+  t.is(session.lastError?.text, `OPEN Message Error, Unsupported Capability: ${text}`)
+})
+test(
+  'RFC 5492 §5: what the peer wants is named',
+  wanted,
+  '010400020001 4600'.replace(' ', ''),
+  'the peer wants multiprotocol: ipv6; enhanced-route-refresh',
+)
+test(
+  'RFC 5492 §5: a peer that does not say what it wants',
+  wanted,
+  '',
+  'the peer wants more than ipv4, ipv6',
+)
+test(
+  'RFC 5492 §5: a peer whose list breaks off',
+  wanted,
+  '02000104',
+  'the peer wants route-refresh',
+)
 
 test('the capabilities of both sides are kept for who asks', t => {
   const { session } = meet({ role: 'provider' }, [{ type: 'role', role: 3 }])

@@ -82,6 +82,13 @@ export function encodeCapabilities(capabilities: readonly Capability[]): Uint8Ar
   return to.bytes()
 }
 
+/** The capabilities in the data of a NOTIFICATION of 2/7, as far as they can be read. */
+export function decodeCapabilities(data: Uint8Array): readonly Capability[] {
+  const capabilities: Capability[] = []
+  readCapabilities(new Reader(data), capabilities)
+  return capabilities
+}
+
 function decodeParameters(from: Reader): Capability[] | Fault {
   let octets = from.u8()
   let extended = false
@@ -107,13 +114,13 @@ function decodeParameters(from: Reader): Capability[] | Fault {
         OPEN_ERROR.UNSUPPORTED_OPTIONAL_PARAMETER,
         `optional parameter ${type} is not supported`,
       )
-    const fault = decodeCapabilities(new Reader(value), capabilities)
+    const fault = readCapabilities(new Reader(value), capabilities)
     if (fault !== undefined) return fault
   }
   return capabilities
 }
 
-function decodeCapabilities(from: Reader, into: Capability[]): Fault | undefined {
+function readCapabilities(from: Reader, into: Capability[]): Fault | undefined {
   while (from.remaining > 0) {
     const code = from.u8()
     const value = from.view(from.u8())
