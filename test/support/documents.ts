@@ -17,7 +17,7 @@ const agent: Required<AgentDocument> = {
   asNumber: 64512,
   processes: { speaker: 'up', dataplane: 'down' },
   store: { kind: 'etcd', state: 'lost', since: '2026-11-20T10:21:00.000Z', why: 'no answer' },
-  listen: [{ family: 'ipv4', port: 179 }],
+  listen: [{ family: 'ipv4', port: 179, state: 'refused', error: 'the address is in use' }],
   originated: ['10.200.0.0/24'],
   sessions: { total: 1, established: 1 },
   problems: [{ object: 'bgppeers/tor', field: 'spec.peerIP', reason: 'is not an address' }],
@@ -57,6 +57,19 @@ const session: Required<SessionDocument> = {
       notification: false,
     },
   },
+  range: 'leaves',
+  limits: [
+    {
+      which: 'received',
+      family: 'ipv4',
+      count: 2,
+      most: 2,
+      action: 'block',
+      standing: 'passed',
+      left: 9007199254740991,
+    },
+  ],
+  suspended: { why: 'more than 2 ipv4 prefixes received', until: '2026-11-20T10:26:31.000Z' },
   capabilities: { offered: ['multiprotocol: ipv4'], received: ['role: customer'] },
   staleUntil: '2026-11-20T10:26:31.000Z',
   prefixes: [

@@ -357,6 +357,7 @@ const sessionSnapshot = record<SessionSnapshot>(
         ['longLivedUntil'],
       ),
     ),
+    range: text,
     limits: few(
       record<LimitSnapshot>({
         which: fc.constantFrom('received', 'accepted', 'announced'),
@@ -387,7 +388,7 @@ const sessionSnapshot = record<SessionSnapshot>(
     }),
     lastError: sessionError,
   },
-  ['suspended', 'negotiated', 'staleUntil', 'lastError'],
+  ['range', 'suspended', 'negotiated', 'staleUntil', 'lastError'],
 )
 
 /** What a speaker may hold. */

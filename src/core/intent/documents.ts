@@ -74,11 +74,22 @@ export interface AgentDocument {
     /** why it is lost */
     readonly why?: string
   }
-  readonly listen: readonly { readonly family: 'ipv4' | 'ipv6'; readonly port: number }[]
+  /** where peers are to connect to */
+  readonly listen: readonly ListenDocument[]
   /** prefixes that this node announces as its own */
   readonly originated: readonly string[]
   readonly sessions: { readonly total: number; readonly established: number }
   readonly problems: readonly ProblemDocument[]
+}
+
+/** A port that peers are to connect to. */
+export interface ListenDocument {
+  readonly family: 'ipv4' | 'ipv6'
+  readonly port: number
+  /** `refused`: it cannot be had; `unknown` while the BGP half has not said */
+  readonly state: 'open' | 'refused' | 'unknown'
+  /** why it cannot be had */
+  readonly error?: string
 }
 
 /** Something in the store or in a file that cannot be meant. */
@@ -171,6 +182,12 @@ export interface SessionDocument {
     readonly best: number
     readonly advertised: number
   }[]
+  /** the range of the node's configuration that it came from; absent where a resource names it */
+  readonly range?: string
+  /** where it stands with its limits, while Established */
+  readonly limits: readonly LimitDocument[]
+  /** there is no session because of a limit, and until when; without: until it is changed */
+  readonly suspended?: { readonly why: string; readonly until?: Instant }
   /** since the peer was configured */
   readonly counters: {
     readonly established: number
@@ -207,6 +224,21 @@ export interface FaultDocument {
   readonly octets: string
   /** how many there were */
   readonly octetsTotal: number
+}
+
+/** How many prefixes of a family are too many. */
+export interface LimitDocument {
+  /** received, accepted, announced */
+  readonly which: string
+  readonly family: string
+  readonly count: number
+  readonly most: number
+  /** beyond that: warn, block, restart, disable */
+  readonly action: string
+  /** within, near, passed */
+  readonly standing: string
+  /** routes left out by `block` since the peer was last asked for all */
+  readonly left: number
 }
 
 /** How a session ended. */

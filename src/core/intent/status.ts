@@ -16,6 +16,7 @@ import {
   type Instant,
   type KernelDocument,
   type LastDocument,
+  type ListenDocument,
   type PathDocument,
   ROUTES_STATUS_MAX,
   type RouteDocument,
@@ -110,7 +111,7 @@ export function agentDocument(facts: StatusFacts): AgentDocument {
       since: at(store.since),
       ...(store.why === undefined ? {} : { why: store.why }),
     },
-    listen: desired?.listen ?? [],
+    listen: (desired?.listen ?? []).map(at => listenDocument(at, speaker)),
     originated: desired?.speaker?.originated ?? [],
     sessions: {
       total: sessions.length,
@@ -120,12 +121,24 @@ export function agentDocument(facts: StatusFacts): AgentDocument {
   }
 }
 
+/** What is wanted, as far as the BGP half has it. */
+function listenDocument(
+  { family, port }: Desired['listen'][number],
+  speaker: SpeakerSnapshot | undefined,
+): ListenDocument {
+  const found = speaker?.listening.find(each => each.family === family && each.port === port)
+  const state = found === undefined ? 'unknown' : found.error === undefined ? 'open' : 'refused'
+  return { family, port, state, ...(found?.error !== undefined && { error: found.error }) }
+}
+
 /** Every neighbour, with how its session is secured. O(sessions). */
 export function sessionDocuments(facts: StatusFacts): readonly SessionDocument[] {
   const { node, epochOffset, desired, speaker, signatures } = facts
   const peers = new Map(desired?.speaker?.peers.map(peer => [peer.name, peer]))
+  const ranges = new Map(desired?.speaker?.ranges?.map(({ name, template }) => [name, template]))
   return (speaker?.sessions ?? []).map(session => {
-    const { password, transport } = peers.get(session.name) ?? {}
+    const configured = peers.get(session.name) ?? ranges.get(session.range ?? '')
+    const { password, transport } = configured ?? {}
     const { ttlSecurity } = transport ?? {}
     const hint = hintOf(session, password !== undefined, signatures)
     return {

@@ -119,6 +119,7 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
       best: tables.locRibs[family].bestCount(peer.id),
       advertised: exports[family].advertised(peer.id),
     })),
+    ...(peer.range !== undefined && { range: peer.range }),
     limits: peer.standings.map(({ which, family, limit, near, passed }) => ({
       which,
       family,

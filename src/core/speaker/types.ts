@@ -112,7 +112,9 @@ export interface ImportRules {
   readonly policy?: Policy
 }
 
-/** What is done to the AS path of what a peer is sent, beyond RFC 4271 §5.1.2. External peers only. */
+/**
+ * What is done to the AS path of what a peer is sent, beyond RFC 4271 §5.1.2. External peers only.
+ */
 export interface ExportOptions {
   /** our real AS stands behind `localAs`, where they differ */
   readonly showRealAs?: boolean
@@ -121,8 +123,8 @@ export interface ExportOptions {
   /** private AS numbers (RFC 6996) leave the path, or become ours */
   readonly privateAs?: 'remove' | 'replace'
   /**
-   * the subnet that we share with the peer: a next hop inside it may stay as it is. RFC 4271 §5.1.3,
-   * "third party" next hops
+   * the subnet that we share with the peer: a next hop inside it may stay as it is. RFC 4271
+   * §5.1.3, "third party" next hops
    */
   readonly sharedSubnet?: Prefix
 }
@@ -303,6 +305,8 @@ export interface SessionSnapshot {
     readonly best: number
     readonly advertised: number
   }[]
+  /** the range that it came from; absent where it is configured by itself */
+  readonly range?: string
   /** where it stands with its limits, while its session is up */
   readonly limits: readonly LimitSnapshot[]
   /** there is no session, and until when; absent where only its configuration can change that */

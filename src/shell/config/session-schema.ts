@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { seconds } from '../../core/base/index.ts'
 import type { SessionSettings } from '../../core/intent/index.ts'
+import { SEND_PATHS_MAX } from '../../core/rib/index.ts'
 import type { PrefixLimit, SendPaths } from '../../core/speaker/index.ts'
 
 /**
@@ -38,7 +39,7 @@ const addPath = z
       .enum(['all', 'best', 'multipath'])
       .optional()
       .describe('send several: all of them, the best ones, or those that are used together'),
-    most: whole(1, 255).optional().describe('most paths of one prefix that are sent'),
+    most: whole(1, SEND_PATHS_MAX).optional().describe('most paths of one prefix that are sent'),
   })
   .refine(({ send, most }) => send !== undefined || most === undefined, {
     path: ['most'],

@@ -2,6 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import test from 'ava'
 import { parse } from 'yaml'
+import { annotationOf, parseConfig, parseResources } from '../../../src/shell/config/index.ts'
 
 const read = (path: string): string => readFileSync(path, 'utf8')
 
@@ -109,6 +110,24 @@ test('configuration.md shows every key of martlet.yaml with its default', t => {
     t.not(at(path), undefined, `${path} is shown`)
     if (value !== undefined) t.deepEqual(at(path), value, path)
   }
+})
+
+test('the examples of configuration.md are valid, and mean what is beside them', t => {
+  const [, , transit = '', ranges = '', router = ''] = codeOf('docs/configuration.md', 'yaml')
+  for (const example of [transit, router]) {
+    const { resources, problems } = parseResources(example, 'configuration.md')
+    t.deepEqual(problems, [])
+    t.true(resources.length > 0)
+  }
+  const peer = parseResources(transit, 'configuration.md').resources[0]?.resource
+  const settings = peer && annotationOf(peer)?.settings.settings
+  const { properties } = JSON.parse(read('config/martlet.schema.json'))
+  const keys = Object.keys(properties.bgp.properties.ranges.items.properties.session.properties)
+  t.true(keys.length >= 15, `${keys.length} keys`)
+  for (const key of keys) t.regex(transit, new RegExp(`^ +${key}: `, 'm'))
+  t.is(Object.keys(settings ?? {}).length, keys.length, 'each of them is meant')
+  const { facts } = parseConfig(ranges, 'configuration.md')
+  t.like(facts.ranges?.[0], { name: 'leaves', peersMax: 40, ttlSecurity: 1 })
 })
 
 test('the examples of state.md are JSON', t => {

@@ -161,7 +161,7 @@ export const agentDocument = (changes: Partial<AgentDocument> = {}): AgentDocume
   asNumber: 64512,
   processes: { speaker: 'up', dataplane: 'up' },
   store: { kind: 'etcd', state: 'fresh', since: '2026-11-20T10:12:20.000Z' },
-  listen: [{ family: 'ipv4', port: 179 }],
+  listen: [{ family: 'ipv4', port: 179, state: 'open' }],
   originated: ['10.200.0.0/24'],
   sessions: { total: 1, established: 1 },
   problems: [],
@@ -194,6 +194,7 @@ export const sessionDocument = (changes: Partial<SessionDocument> = {}): Session
     longLived: [],
   },
   capabilities: { offered: [], received: [] },
+  limits: [],
   prefixes: [
     { family: 'ipv4', received: 2, accepted: 2, stale: 0, endOfRib: true, best: 2, advertised: 1 },
   ],

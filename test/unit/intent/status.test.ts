@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { millis } from '../../../src/core/base/index.ts'
 import type { DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
 import {
+  agentDocument,
   desired,
   documentText,
   instant,
@@ -16,6 +17,7 @@ import {
   routeKey,
   type StatusFacts,
   sessionDocument,
+  sessionDocuments,
   stateDocuments,
 } from '../../../src/core/intent/index.ts'
 import { address, parseQuad, prefix } from '../../../src/core/net/index.ts'
@@ -241,11 +243,67 @@ test('the agent says who it is and how it is', t => {
     asNumber: 64512,
     processes: { speaker: 'up', dataplane: 'up' },
     store: { kind: 'etcd', state: 'fresh', since: '2026-11-20T10:00:00.100Z' },
-    listen: [{ family: 'ipv4', port: 179 }],
+    listen: [{ family: 'ipv4', port: 179, state: 'unknown' }],
     originated: ['10.200.0.0/24'],
     sessions: { total: 1, established: 1 },
     problems: [],
   })
+})
+
+test('a port that peers are to connect to says whether it can be had', t => {
+  const listenOf = (...listening: SpeakerSnapshot['listening']) => {
+    const { speaker, ...rest } = status()
+    return agentDocument({ ...rest, speaker: { ...speaker!, listening } }).listen
+  }
+  const port = { family: 'ipv4', port: 179 } as const
+  t.deepEqual(listenOf(port), [{ ...port, state: 'open' }])
+  const error = 'the address is in use'
+  t.deepEqual(listenOf({ ...port, error }), [{ ...port, state: 'refused', error }])
+  t.deepEqual(listenOf({ ...port, port: 180 }), [{ ...port, state: 'unknown' }])
+})
+
+test('limits, and what they have done to a session, are told', t => {
+  const limit = {
+    which: 'received',
+    family: 'ipv4',
+    count: 3,
+    most: 3,
+    action: 'block',
+    standing: 'passed',
+    left: 4,
+  } as const
+  const { speaker, ...rest } = status()
+  const [session] = speaker?.sessions ?? []
+  const told = (changes: Partial<SessionSnapshot>) =>
+    sessionDocuments({
+      ...rest,
+      speaker: { ...speaker!, sessions: [{ ...session!, ...changes }] },
+    })[0]
+  t.deepEqual(told({ limits: [limit] })?.limits, [limit])
+  t.is(told({})?.suspended, undefined)
+  t.deepEqual(told({ suspended: { why: 'too much' } })?.suspended, { why: 'too much' })
+  t.deepEqual(told({ suspended: { why: 'too much', until: session!.since } })?.suspended, {
+    why: 'too much',
+    until: '2026-11-20T10:00:01.000Z',
+  })
+})
+
+test('one from a range is secured as the range is', t => {
+  const { speaker, desired: wanted, ...rest } = status()
+  const [session] = speaker?.sessions ?? []
+  const [peer] = wanted?.speaker?.peers ?? []
+  const template = {
+    ...peer!,
+    password: 'secret',
+    transport: { ttl: 64, ttlSecurity: 1, trafficClass: 0 },
+  }
+  const ranges = [{ name: 'leaves', prefix: prefix('10.0.0.0/8'), peersMax: 1, template }]
+  const [document] = sessionDocuments({
+    ...rest,
+    desired: { ...wanted!, speaker: { ...wanted!.speaker!, ranges } },
+    speaker: { ...speaker!, sessions: [{ ...session!, name: 'leaves_10_0_0_1', range: 'leaves' }] },
+  })
+  t.like(document, { range: 'leaves', authentication: 'TCP MD5', ttlSecurity: 1 })
 })
 
 test('a session says what was negotiated, what it carried and how it last ended', t => {
@@ -274,6 +332,7 @@ test('a session says what was negotiated, what it carried and how it last ended'
       extendedNextHop: true,
       peerRole: 'customer',
     },
+    limits: [],
     prefixes: [
       {
         family: 'ipv4',

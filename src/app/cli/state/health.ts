@@ -18,6 +18,9 @@ export function troubles(state: NodeState): string[] {
     found.push(`the store does not answer: ${agent.store.why ?? 'no reason known'}`)
   for (const half of ['speaker', 'dataplane'] as const)
     if (agent.processes[half] === 'down') found.push(`the ${half} process does not answer`)
+  for (const { family, port, state, error } of agent.listen)
+    if (state === 'refused')
+      found.push(`peers cannot connect to ${family} port ${port}: ${error ?? 'no reason known'}`)
   for (const session of state.sessions)
     if (session.state !== 'Established') found.push(`${session.name}: ${sessionInfo(session)}`)
   for (const problem of agent.problems) {
@@ -60,9 +63,14 @@ export function sessionMood(state: string): Mood {
 export function sessionInfo({
   state,
   lastError,
+  suspended,
   hint,
-}: Pick<SessionDocument, 'state' | 'lastError' | 'hint'>): string {
+}: Pick<SessionDocument, 'state' | 'lastError' | 'suspended' | 'hint'>): string {
   if (state === 'Established') return state
+  if (suspended !== undefined) {
+    const { why, until } = suspended
+    return `${state}: ${why}; no session until ${until ?? 'the limit is changed'}`
+  }
   const { text, later } = lastError ?? {}
   const why = later === undefined ? text : `${text}; since then ${later.text}`
   return [state, why, hint].filter(part => part !== undefined).join(': ')

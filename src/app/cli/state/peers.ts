@@ -73,6 +73,8 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
         ['AS', `${session.peerAsNumber}, ours ${session.localAsNumber}: ${session.type}`],
         ['Secured by', securityText(session)],
         ['Established', `${count(session.counters.established, 'time')} since it was configured`],
+        ['Range', session.range],
+        ['Suspended', suspensionText(session, now)],
         ['Last error', session.lastError?.text ?? 'none'],
         ['Told by', toldBy(session, now)],
         ['Since then', laterText(session, now)],
@@ -83,10 +85,19 @@ export function describeSession(terminal: Terminal, session: SessionDocument, no
     ['Capabilities of our OPEN', capabilityLines(session.capabilities.offered)],
     ['Capabilities of its OPEN', capabilityLines(session.capabilities.received)],
     ['Prefixes', prefixTable(terminal, session, now)],
+    ...(session.limits?.length > 0 ? [['Limits', limitTable(terminal, session)]] : []),
     ['Messages', messageTable(terminal, session)],
     ['Faults in UPDATEs', faultFacts(session, now)],
   ]
   return sections.map(([heading, body]) => `${heading}\n${indent(body ?? '')}`).join('\n\n')
+}
+
+/** Why there is no session, and for how long. */
+function suspensionText({ suspended }: SessionDocument, now: Date): string | undefined {
+  if (suspended === undefined) return undefined
+  const { why, until } = suspended
+  const end = until === undefined ? 'the limit is changed' : deadline(until, now)
+  return `${why}, until ${end}`
 }
 
 /** How strangers are kept out. */
@@ -187,6 +198,25 @@ function prefixTable(terminal: Terminal, { prefixes }: SessionDocument, now: Dat
       { heading: 'ADVERTISED', text: row => String(row.advertised) },
     ],
     prefixes,
+  )
+}
+
+function limitTable(terminal: Terminal, { limits }: SessionDocument): string {
+  return table(
+    terminal,
+    [
+      { heading: 'LIMIT', text: row => `${row.family} ${row.which}` },
+      { heading: 'COUNT', text: row => String(row.count) },
+      { heading: 'MOST', text: row => String(row.most) },
+      { heading: 'BEYOND', text: row => row.action },
+      { heading: 'LEFT OUT', text: row => String(row.left) },
+      {
+        heading: 'STANDING',
+        text: row => row.standing,
+        mood: row => (row.standing === 'within' ? 'good' : 'bad'),
+      },
+    ],
+    limits,
   )
 }
 

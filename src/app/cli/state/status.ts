@@ -38,7 +38,9 @@ function agentFact({ agent, last }: NodeState, now: Date): string {
 function bgpFact({ agent }: NodeState): string | undefined {
   if (agent === undefined) return undefined
   if (agent.asNumber === undefined) return 'not speaking'
-  const listen = agent.listen.map(({ family, port }) => `${family} port ${port}`).join(', ')
+  // an agent of an earlier version does not say whether it can
+  const open = agent.listen.filter(({ state }) => state !== 'refused')
+  const listen = open.map(({ family, port }) => `${family} port ${port}`).join(', ')
   return `AS ${agent.asNumber}, router id ${agent.routerId}, listening on ${listen || 'nothing'}`
 }
 

@@ -18,8 +18,8 @@ import type { Bound } from './bounded.ts'
  * How many prefixes a peer may say, have accepted, or be sent: RFC 4271 §6.7, RFC 4486 §4. Where it
  * sends several paths of a prefix (RFC 7911), each of them counts.
  *
- * Counted are routes that are there, so a peer that says a route twice has said it once. What stands
- * where is looked at after each UPDATE and after each slice of work, in O(1).
+ * Counted are routes that are there, so a peer that says a route twice has said it once. How many
+ * there are is looked at after each UPDATE and after each slice of work, in O(1).
  */
 
 /** Which of the limits of a peer. */

@@ -119,6 +119,7 @@ function toSession(session: SessionSnapshot) {
     ...optional('staleUntil', session.staleUntil, same),
     counters: { ...session.counters },
     prefixes: session.prefixes.map(counts => ({ ...counts })),
+    ...optional('range', session.range, same),
     limits: session.limits.map(limit => ({ ...limit })),
     ...optional('suspended', session.suspended, suspended => ({ ...suspended })),
     offered: [...session.capabilities.offered],
@@ -151,6 +152,7 @@ function fromSession(message: SessionMessage): SessionSnapshot {
       best: counts.best,
       advertised: counts.advertised,
     })),
+    ...optional('range', message.range, same),
     limits: message.limits.map(limit => ({
       which: word(['received', 'accepted', 'announced'], limit.which),
       family: family(limit.family),
