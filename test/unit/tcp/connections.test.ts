@@ -253,14 +253,19 @@ test('a port in use is tried again until it is free, and closed when no longer w
   const lines: string[] = []
   const log = { ...SILENT, error: (_code: string, text: string) => lines.push(text) }
   const accepted: Socket[] = []
+  const states: unknown[] = []
   const listeners = new Listeners({
     log,
     bind: listenHere,
     accepted: socket => accepted.push(socket),
+    changed: () => states.push(listeners.state),
   })
   listeners.set([{ family: 'ipv6', port }])
+  t.deepEqual(listeners.state, [], 'nobody knows yet')
   await until(() => lines.length >= 1, 'the failure is told')
   t.regex(lines[0]!, /address in use.*ss -ltnp/s)
+  t.like(states[0], { 0: { family: 'ipv6', port } })
+  t.regex(listeners.state[0]?.error ?? '', /address in use/)
   await new Promise(resolve => blocker.close(resolve))
   const client = await until(async () => {
     const socket = connect(port, '::1')
@@ -272,7 +277,10 @@ test('a port in use is tried again until it is free, and closed when no longer w
     return done ? socket : undefined
   }, 'the port is open')
   await until(() => accepted[0], 'the connection was accepted')
+  t.deepEqual(listeners.state, [{ family: 'ipv6', port }])
+  t.deepEqual(states.at(-1), listeners.state)
   listeners.set([])
+  t.deepEqual(listeners.state, [])
   client.destroy()
   accepted[0]?.destroy()
   const again = await listenHere({ family: 'ipv6', port })
