@@ -27,10 +27,7 @@ export function offer(config: SessionConfig, standing: RestartStanding): Open {
     role && config.localAs !== config.peerAs && { type: 'role', role: ROLE_NUMBERS[role] },
     gracefulRestart(config, standing),
     { type: 'four-octet-as', asn: config.localAs },
-    addPath && {
-      type: 'add-path',
-      families: families.map(family => ({ ...afiSafi(family), ...addPath })),
-    },
+    addPath && several(families, addPath),
     { type: 'enhanced-route-refresh' },
     longLived(config, standing),
   ]
@@ -87,6 +84,16 @@ function gracefulRestart(
     restartSeconds: Math.min(Math.floor((restart ?? 0) / 1000), RESTART_SECONDS_MAX),
     families: kept.map(family => ({ ...afiSafi(family), forwarding })),
   }
+}
+
+/** RFC 7911 §4: there is no value for neither direction. */
+function several(
+  families: readonly Family[],
+  { receive, send }: { readonly receive: boolean; readonly send: boolean },
+): Capability | undefined {
+  if (!receive && !send) return undefined
+  const rows = families.map(family => ({ ...afiSafi(family), receive, send }))
+  return { type: 'add-path', families: rows }
 }
 
 /** RFC 9494 §3.1 */
