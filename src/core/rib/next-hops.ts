@@ -105,8 +105,8 @@ export class NextHops {
   }
 
   /**
-   * The row of the next hop at `bytes[at]`, 4, 16 or 32 octets, or 2 more with the number of a link;
-   * with one more reference.
+   * The row of the next hop at `bytes[at]`, with one more reference: 4, 16 or 32 octets, or 2 more
+   * with the number of a link.
    */
   hold(bytes: Uint8Array, at: number, octets: number): NextHopId {
     const key = keyOf(bytes, at, octets)

@@ -18,7 +18,7 @@ import { Programs } from '../policy/index.ts'
 import { scopedText } from '../rib/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
-import { Exports } from './export/groups.ts'
+import { type Exports, exportsOf } from './export/groups.ts'
 import { notesOnExport, rulesFor } from './export/membership.ts'
 import type { ExportRules } from './export/rules.ts'
 import { ImportRules } from './inbound/acceptance.ts'
@@ -88,10 +88,7 @@ export class Speaker implements Engine<SpeakerEvent> {
   constructor(output: SpeakerOutput, options: SpeakerOptions) {
     this.#output = output
     this.#tables = new Tables(options.chance)
-    this.#exports = {
-      ipv4: new Exports('ipv4', this.#tables),
-      ipv6: new Exports('ipv6', this.#tables),
-    }
+    this.#exports = exportsOf(this.#tables, address => this.#neighbours.at(address)?.id)
     this.#importRules = new ImportRules(this.#tables, this.#programs)
     this.#fib = new FibFeed(this.#tables, output.fib)
     this.#patience = options.fibPatience ?? millis(0)

@@ -117,7 +117,10 @@ const rulesOf = (family: Family): fc.Arbitrary<ExportRules> =>
           // an IPv6 one is offered for IPv4 routes only where it was agreed on
           own: own && (own === family || extended) ? ours[own] : undefined,
           extended: extended && family === 'ipv4',
-          shared: external && shared ? { subnet: SUBNET[shared], peer: PEER[shared] } : undefined,
+          shared:
+            external && shared
+              ? { subnet: SUBNET[shared], peer: PEER[shared], alone: false }
+              : undefined,
         },
         path: external ? path : undefined,
         onlyToCustomer: { by: external ? by : undefined, stops: false },
@@ -132,23 +135,31 @@ const agrees = test.macro<[Family, readonly string[]]>({
   exec: (t, family: Family, hops: readonly string[]) => {
     let sent = 0
     fc.assert(
-      fc.property(attributesOf(hops), rulesOf(family), source, (attributes, rules, kind) => {
-        const tables = new Tables(new Prng(1))
-        const peer = tables.peers.take()
-        if (peer === undefined) return false
-        tables.peers.kind[peer] = kind
-        tables.peers.routerId[peer] = 0x0a0a0a0a
-        const { linkLocalNextHop: _linkLocal, ...global } = attributes
-        const wide = attributes.nextHop?.includes(':') === true
-        const set = tables.sets.intern(wide ? attributes : global)
-        const silent = { doesNotFit: () => {}, nextHopMissing: () => {} }
-        const exporter = new RulesExporter(rules, tables, silent)
-        // an outcome that the program never gave changes nothing, and is not done on octets
-        const decoded = exporter.make(set, peer, PEERS_MAX)
-        const octets = exporter.make(set, peer, 0)
-        if (octets >= 0) sent++
-        return octets === decoded
-      }),
+      fc.property(
+        attributesOf(hops),
+        rulesOf(family),
+        source,
+        fc.nat(1),
+        (attributes, rules, kind, through) => {
+          const tables = new Tables(new Prng(1))
+          const peer = tables.peers.take()
+          if (peer === undefined) return false
+          tables.peers.kind[peer] = kind
+          tables.peers.routerId[peer] = 0x0a0a0a0a
+          const { linkLocalNextHop: _linkLocal, ...global } = attributes
+          const wide = attributes.nextHop?.includes(':') === true
+          const set = tables.sets.intern(wide ? attributes : global)
+          const silent = { doesNotFit: () => {}, nextHopMissing: () => {}, peerAt: () => undefined }
+          // the form of what goes through another peer
+          const variant = rules.kind === PEER_KINDS.EXTERNAL ? through : 0
+          const exporter = new RulesExporter(rules, tables, silent)
+          // an outcome that the program never gave changes nothing, and is not done on octets
+          const decoded = exporter.make(set, peer, PEERS_MAX + variant)
+          const octets = exporter.make(set, peer, variant)
+          if (octets >= 0) sent++
+          return octets === decoded
+        },
+      ),
       { numRuns: 3000 },
     )
     t.true(sent > 1000)

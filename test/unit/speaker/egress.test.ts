@@ -167,16 +167,52 @@ test(
   'our own',
 )
 
-test('peers of one subnet are told the same next hop, but for the peer that it is', t => {
+/** A bench of a source and two others that share a subnet with us, all up. */
+function neighbours() {
   const bench = new Bench()
   const source = bench.peer('source', 65001, SHARED)
-  const peers = [bench.peer('a', 65002, SHARED), bench.peer('b', 65003, SHARED)]
+  const [a, b] = [bench.peer('a', 65002, SHARED), bench.peer('b', 65003, SHARED)]
   bench.configure()
   for (const peer of bench.peers) peer.up()
-  for (const peer of peers) peer.news()
-  source.announce({ nextHop: peers[0]!.config.address }, P)
-  const hops = peers.map(to => told({ bench, from: source, to })?.nextHop)
-  t.deepEqual(hops, [LOCAL, peers[0]!.config.address])
+  for (const peer of bench.peers) peer.news()
+  return { bench, source, a, b }
+}
+
+test('peers of one subnet share a group, and what is encoded for it', t => {
+  const { bench, source, a, b } = neighbours()
+  t.is(bench.speaker.exports.ipv4.groups, 1)
+  for (const peer of [a, b]) peer.updates.length = 0
+  source.announce({}, P)
+  t.is(told({ bench, from: source, to: a })?.nextHop, source.config.address)
+  t.is(a.updates.length, 1)
+  t.is(a.updates[0], b.updates[0])
+})
+
+test('what goes through another peer is announced with our own next hop', t => {
+  const { bench, source, a, b } = neighbours()
+  source.announce({ nextHop: a.config.address }, P)
+  for (const to of [a, b]) t.is(told({ bench, from: source, to })?.nextHop, LOCAL)
+  // the same attributes from that peer itself: nobody is told of itself
+  a.announce({ asPath: source.attributes().asPath ?? [] }, prefix('10.2.0.0/16'))
+  t.is(told({ bench, from: a, to: b })?.nextHop, a.config.address)
+  t.is(told({ bench, from: a, to: source })?.nextHop, a.config.address)
+  t.deepEqual(a.news(), [])
+})
+
+test('a peer that comes where others were told of it is not told of itself', t => {
+  const { bench, source, a, b } = neighbours()
+  const late = address('192.0.2.4')
+  source.announce({ nextHop: late }, P)
+  t.is(told({ bench, from: source, to: a })?.nextHop, late)
+  const c = bench.peer('c', 65004, SHARED)
+  t.is(c.config.address, late)
+  bench.configure()
+  c.up()
+  t.is(told({ bench, from: source, to: c })?.nextHop, LOCAL)
+  t.is(bench.speaker.exports.ipv4.groups, 2)
+  // and what comes later is right for all
+  b.announce({ nextHop: late }, prefix('10.2.0.0/16'))
+  for (const to of [a, c]) t.is(told({ bench, from: b, to })?.nextHop, LOCAL)
 })
 
 test('a link-local next hop means nothing to a peer elsewhere, whatever is to be kept', t => {

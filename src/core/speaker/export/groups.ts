@@ -1,4 +1,4 @@
-import type { Family, PrefixId } from '../../net/index.ts'
+import type { Address, Family, PrefixId } from '../../net/index.ts'
 import {
   type AttributeSetId,
   CHANGES,
@@ -27,11 +27,22 @@ interface Place {
   next: UpdateGroup | undefined
 }
 
+/** The groups of both families. */
+export const exportsOf = (
+  tables: Tables,
+  peerAt: (address: Address) => PeerId | undefined,
+): Readonly<Record<Family, Exports>> => ({
+  ipv4: new Exports('ipv4', tables, peerAt),
+  ipv6: new Exports('ipv6', tables, peerAt),
+})
+
 /** All groups of one family. */
 export class Exports {
   readonly #family: Family
   readonly #tables: Tables
+  readonly #peerAt: (address: Address) => PeerId | undefined
   readonly #byRules = new Map<string, UpdateGroup>()
+  readonly #exporters = new WeakMap<UpdateGroup, RulesExporter>()
   readonly #places = new Map<PeerId, Place>()
   readonly #moving = new Set<Place>()
   /** groups that the last member has left */
@@ -42,9 +53,15 @@ export class Exports {
   /** whose turn is next when the budget ends before the members do */
   #turn = 0
 
-  constructor(family: Family, tables: Tables) {
+  /** @param peerAt  the peer that has an address, its session up or not */
+  constructor(
+    family: Family,
+    tables: Tables,
+    peerAt: (address: Address) => PeerId | undefined = () => undefined,
+  ) {
     this.#family = family
     this.#tables = tables
+    this.#peerAt = peerAt
     tables.onFreed(set => this.#forget(set))
   }
 
@@ -60,7 +77,7 @@ export class Exports {
 
   /** A peer whose session is up is sent the table. */
   join(member: Member, rules: ExportRules, listener: ExportListener): void {
-    const group = this.#groupOf(rules)
+    const group = this.#groupFor(rules)
     group.join(member)
     this.#places.set(member.peer, { member, listener, group, next: undefined })
   }
@@ -69,7 +86,7 @@ export class Exports {
   move(peer: PeerId, rules: ExportRules): void {
     const place = this.#places.get(peer)
     if (place === undefined) return
-    const group = this.#groupOf(rules)
+    const group = this.#groupFor(rules)
     place.next = group === place.group ? undefined : group
     if (place.next === undefined) this.#moving.delete(place)
     else this.#moving.add(place)
@@ -179,6 +196,16 @@ export class Exports {
     return this.#places.get(peer)?.group.stream(peer)
   }
 
+  /** The group of a peer with these rules: one of its own where others were told its address. */
+  #groupFor(rules: ExportRules): UpdateGroup {
+    const group = this.#groupOf(rules)
+    const { shared } = rules.nextHop
+    if (shared === undefined || this.#exporters.get(group)?.mayTell(shared.peer) !== false)
+      return group
+    const nextHop = { ...rules.nextHop, shared: { ...shared, alone: true } }
+    return this.#groupOf({ ...rules, nextHop })
+  }
+
   #groupOf(rules: ExportRules): UpdateGroup {
     const text = rulesText(rules)
     const known = this.#byRules.get(text)
@@ -195,11 +222,13 @@ export class Exports {
           tell(place.listener)
     }
     const exporter = new RulesExporter(rules, this.#tables, {
+      peerAt: this.#peerAt,
       doesNotFit: (row, source) => each(source, listener => listener.doesNotFit(row, source)),
       nextHopMissing: source => each(source, listener => listener.nextHopMissing(source)),
     })
     const group: UpdateGroup = new UpdateGroup(tables, exporter, rules)
     group.endOfRibHeld = this.#endOfRibHeld
+    this.#exporters.set(group, exporter)
     this.#byRules.set(text, group)
     this.#several = this.#several || group.several
     return group

@@ -69,13 +69,14 @@ function pathRulesFor(
 }
 
 /**
- * The subnet shared with an external peer, where it is one: the peer's address is in it, and nothing
- * else is asked for.
+ * The subnet shared with an external peer, where it is one: the peer's address is in it, nothing
+ * else is asked for, and what others announced is sent at all.
  */
 function sharedWith({ config, external }: Peer): NextHopChoice['shared'] {
   const { address, nextHop, exportRules: { sharedSubnet: subnet } = {} } = config
-  if (!external || nextHop !== 'auto' || subnet === undefined) return undefined
-  return containsAddress(subnet, address) ? { subnet, peer: address } : undefined
+  if (!external || nextHop !== 'auto' || config.export !== 'all' || subnet === undefined)
+    return undefined
+  return containsAddress(subnet, address) ? { subnet, peer: address, alone: false } : undefined
 }
 
 /** Notes about what a peer cannot be sent: once a session each. */

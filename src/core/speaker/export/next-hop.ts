@@ -7,7 +7,7 @@ import {
   type Prefix,
   prefixParts,
 } from '../../net/index.ts'
-import { nextHopOctets } from '../../rib/index.ts'
+import { nextHopOctets, type PeerId } from '../../rib/index.ts'
 import type { PathAttributes } from '../../wire/index.ts'
 
 /** Which next hop a route is announced with. RFC 4271 §5.1.3, RFC 8950. */
@@ -22,19 +22,68 @@ export interface NextHopChoice {
   readonly own: Address | undefined
   /** IPv4 routes may have IPv6 next hops. RFC 8950 §4 */
   readonly extended: boolean
-  /**
-   * The subnet that we share with an external peer, and the peer's address in it: "third party"
-   * next hops stay. The address makes each such peer a group of its own, because a next hop may be
-   * right for all peers of a subnet but one: itself.
-   */
-  readonly shared: { readonly subnet: Prefix; readonly peer: Address } | undefined
+  /** the subnet that we share with external peers: "third party" next hops in it stay */
+  readonly shared: SharedSubnet | undefined
 }
 
-/** A subnet as octets, and the one address in it that does not stay. */
+/** A subnet that we share with an external peer. */
+export interface SharedSubnet {
+  readonly subnet: Prefix
+  /** the peer's address in it: no rule of its group */
+  readonly peer: Address
+  /** it is in no group with others of the subnet: see `ThirdParties` */
+  readonly alone: boolean
+}
+
+/** A choice as it is compared: peers that differ in their address alone are alike. */
+export function comparable(choice: Omit<NextHopChoice, 'family'>): object {
+  const { shared, ...rest } = choice
+  return { ...rest, shared: shared?.alone ? shared : shared?.subnet }
+}
+
+/** Third-party next hops that a group remembers. */
+const PASSED_ON_MAX = 4_096
+
+/**
+ * Third-party next hops as one group sees them. Such a next hop may be right for all peers of a
+ * subnet but for one, itself: RFC 4271 §5.1.3 forbids to tell a peer its own address.
+ *
+ * So what goes through a peer and is not from it is announced with our own next hop. Where a peer
+ * comes that others have been told is a next hop, it goes into a group of its own.
+ */
+export class ThirdParties {
+  readonly #peerAt: (address: Address) => PeerId | undefined
+  readonly #passedOn = new Set<Address>()
+
+  constructor(peerAt: (address: Address) => PeerId | undefined) {
+    this.#peerAt = peerAt
+  }
+
+  /** True where `nextHop` is a peer, and not the one that the path is from. O(1) */
+  isAnother(nextHop: Address, from: PeerId): boolean {
+    const peer = this.#peerAt(nextHop)
+    return peer !== undefined && peer !== from
+  }
+
+  /** The group is told of `nextHop`; false where it must not be, as it could not be remembered. */
+  passOn(nextHop: Address): boolean {
+    // it is the peer that the path is from, and is not told of it
+    if (this.#peerAt(nextHop) !== undefined || this.#passedOn.has(nextHop)) return true
+    if (this.#passedOn.size >= PASSED_ON_MAX) return false
+    this.#passedOn.add(nextHop)
+    return true
+  }
+
+  /** False where a peer at `address` would be told of itself. */
+  mayTell(address: Address): boolean {
+    return !this.#passedOn.has(address)
+  }
+}
+
+/** A subnet as octets. */
 interface Shared {
   readonly network: Uint8Array
   readonly length: number
-  readonly peer: Uint8Array
 }
 
 /** The choice, made for octets and for decoded attributes. */
@@ -50,7 +99,7 @@ export class NextHopRule {
     this.#choice = choice
     if (shared === undefined) return
     const { bytes, length } = prefixParts(shared.subnet)
-    this.#shared = { network: bytes, length, peer: addressBytes(shared.peer) }
+    this.#shared = { network: bytes, length }
   }
 
   /** True where a next hop of 4 octets is replaced by none but another of 4, or stays. */
@@ -78,22 +127,17 @@ export class NextHopRule {
   }
 }
 
-/**
- * RFC 4271 §5.1.3, 2: an address that we and the peer share a subnet with, but not the peer's own.
- */
+/** RFC 4271 §5.1.3, 2: an address that we and the peer share a subnet with. */
 function isThirdParty(
-  { network, length, peer }: Shared,
+  { network, length }: Shared,
   bytes: Uint8Array,
   at: number,
   octets: number,
 ): boolean {
   if (network.length !== octets) return false
-  let isPeer = true
-  for (let each = 0; each < octets; each++) {
-    const octet = bytes[at + each]!
-    if (octet !== peer[each]) isPeer = false
-    const bits = Math.min(8, Math.max(0, length - 8 * each))
-    if (((octet ^ network[each]!) & (0xff00 >>> bits) & 0xff) !== 0) return false
+  for (let each = 0; 8 * each < length; each++) {
+    const bits = Math.min(8, length - 8 * each)
+    if (((bytes[at + each]! ^ network[each]!) & (0xff00 >>> bits) & 0xff) !== 0) return false
   }
-  return !isPeer
+  return true
 }

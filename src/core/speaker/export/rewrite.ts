@@ -113,7 +113,7 @@ function insertBetween(last: number, next: number, rules: Rewriting, to: Writer)
 
 const SEQUENCE = 2
 
-/** Puts our numbers in front of a path that is empty, or one sequence with room; judges the rest. */
+/** Puts our numbers in front of a path that is empty, or one sequence with room; judges others. */
 function rewritePath(
   record: Uint8Array,
   value: number,

@@ -1,5 +1,12 @@
 import { Writer } from '../../base/index.ts'
-import { type Address, type Family, familyOf, NO_PREFIX, type PrefixId } from '../../net/index.ts'
+import {
+  type Address,
+  containsAddress,
+  type Family,
+  familyOf,
+  NO_PREFIX,
+  type PrefixId,
+} from '../../net/index.ts'
 import {
   ACCEPT_ALL,
   ORIGINATED_ONLY,
@@ -15,7 +22,9 @@ import {
   FACTS,
   LOCAL_PEER,
   LOCAL_PREF_DEFAULT,
+  type NextHopId,
   NO_OUT_SET,
+  NONE,
   nextHopOctets,
   type OutSetId,
   PEER_KINDS,
@@ -34,7 +43,7 @@ import {
 import type { Tables } from '../tables.ts'
 import type { PeerConfig } from '../types.ts'
 import { outsidePath, type PathRules, prepended } from './as-path.ts'
-import { type NextHopChoice, NextHopRule } from './next-hop.ts'
+import { comparable, type NextHopChoice, NextHopRule, ThirdParties } from './next-hop.ts'
 import { type Rewriting, rewrite } from './rewrite.ts'
 
 /**
@@ -61,8 +70,8 @@ export interface ExportRules {
   readonly path: PathRules | undefined
   /**
    * RFC 9234 §5: the AS that says "only to customers" where nobody has said it yet, and whether
-   * what is said so is not sent at all. Departs from RFC 4271 §5: what is attached on the way has no
-   * Partial bit, as in every other router
+   * what is said so is not sent at all. Departs from RFC 4271 §5: what is attached on the way has
+   * no Partial bit, as in every other router
    */
   readonly onlyToCustomer: { readonly by: number | undefined; readonly stops: boolean }
   /** the peers know what LLGR_STALE means. RFC 9494 §4.3 */
@@ -75,8 +84,8 @@ export const exportPolicy = (config: PeerConfig): Policy =>
   config.export === 'all' ? ACCEPT_ALL : ORIGINATED_ONLY
 
 /** Rules as text: equal texts, equal bytes. */
-export function rulesText({ program, ...rules }: ExportRules): string {
-  return `${JSON.stringify(Object.entries(rules))}\n${program.text}`
+export function rulesText({ program, nextHop, ...rules }: ExportRules): string {
+  return `${JSON.stringify([...Object.entries(rules), comparable(nextHop)])}\n${program.text}`
 }
 
 /** What a rule could not send, for the operator. */
@@ -84,6 +93,12 @@ export interface ExportListener {
   /** `row` is the first of the routes that have these attributes */
   doesNotFit(row: PrefixId, source: PeerId): void
   nextHopMissing(source: PeerId): void
+}
+
+/** What an exporter asks and tells those who have it. */
+export interface ExportSurroundings extends ExportListener {
+  /** the peer that has an address, its session up or not */
+  peerAt(address: Address): PeerId | undefined
 }
 
 /** Attributes of what this node originates. RFC 4271 §5.1.1, §5.1.2 */
@@ -107,10 +122,13 @@ const PREFIX_OCTETS: Readonly<Record<Family, number>> = { ipv4: 5, ipv6: 17 }
 export class RulesExporter implements Exporter {
   readonly #rules: ExportRules
   readonly #tables: Tables
-  readonly #listener: ExportListener
+  readonly #surroundings: ExportSurroundings
   readonly #writer = new Writer(RECORD_OCTETS_MAX)
   readonly #view: RouteView
   readonly #nextHop: NextHopRule
+  /** where third-party next hops may stay: what is done where one may not */
+  readonly #ownNextHop: NextHopRule
+  readonly #thirdParties: ThirdParties
   /** facts that keep a route from these peers */
   readonly #stops: number
   /** the route that is being exported */
@@ -118,12 +136,14 @@ export class RulesExporter implements Exporter {
   /** outcome of what is learned and of what is originated, where no term looks at the prefix */
   readonly #outcomes: readonly [number, number] | undefined
 
-  constructor(rules: ExportRules, tables: Tables, listener: ExportListener) {
+  constructor(rules: ExportRules, tables: Tables, surroundings: ExportSurroundings) {
     this.#rules = rules
     this.#tables = tables
-    this.#listener = listener
+    this.#surroundings = surroundings
     const { family, program } = rules
     this.#nextHop = new NextHopRule({ ...rules.nextHop, family })
+    this.#ownNextHop = new NextHopRule({ ...rules.nextHop, family, shared: undefined })
+    this.#thirdParties = new ThirdParties(address => surroundings.peerAt(address))
     this.#stops = stops(rules)
     this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
     if (!program.looksAtPrefix)
@@ -140,25 +160,51 @@ export class RulesExporter implements Exporter {
     if (!this.#mayPass(from, sets.facts[set]!)) return -1
     const outcome = this.#outcome(row, source === LOCAL_PEER)
     if (outcome === REJECTED) return -1
-    return outcome * PEERS_MAX + (this.#reflects(from) ? source : 0)
+    return outcome * PEERS_MAX + (this.#reflects(from) ? source : this.#isThroughPeer(set, source))
+  }
+
+  /** False where a peer at `address` would be told that it is the next hop. RFC 4271 §5.1.3 */
+  mayTell(address: Address): boolean {
+    return this.#thirdParties.mayTell(address)
   }
 
   make(set: AttributeSetId, source: PeerId, form: number): OutSetId {
     const outcome = Math.floor(form / PEERS_MAX)
     const plain = source !== LOCAL_PEER && outcome === UNCHANGED && this.#rules.fourOctetAs
     return (
-      (plain ? this.#makeFromOctets(set, source) : undefined) ??
-      this.#makeDecoded(set, source, outcome)
+      (plain ? this.#makeFromOctets(set, source, form) : undefined) ??
+      this.#makeDecoded(set, source, form)
     )
   }
 
+  /** 1 where the next hop of a path is a peer that it is not from: a form of its own. */
+  #isThroughPeer(set: AttributeSetId, source: PeerId): number {
+    const { nextHops, peers, sets } = this.#tables
+    const hop = sets.nextHop[set] as NextHopId
+    if (this.#rules.nextHop.shared === undefined || hop === NONE) return 0
+    const from = peers.owner[source] as PeerId
+    return this.#thirdParties.isAnother(nextHops.address(hop), from) ? 1 : 0
+  }
+
+  /** The rule for one form of a set. Remembers which third-party next hops it lets stay. */
+  #ruleFor(set: AttributeSetId, form: number): NextHopRule {
+    const { shared } = this.#rules.nextHop
+    const { nextHops, sets } = this.#tables
+    const hop = sets.nextHop[set] as NextHopId
+    if (shared === undefined || hop === NONE) return this.#nextHop
+    const address = nextHops.address(hop)
+    if (!containsAddress(shared.subnet, address)) return this.#nextHop
+    const stays = form % PEERS_MAX === 0 && this.#thirdParties.passOn(address)
+    return stays ? this.#nextHop : this.#ownNextHop
+  }
+
   /** The rules on octets; undefined where they must be applied to decoded attributes. */
-  #makeFromOctets(set: AttributeSetId, source: PeerId): OutSetId | undefined {
+  #makeFromOctets(set: AttributeSetId, source: PeerId, form: number): OutSetId | undefined {
     const { sets, peers } = this.#tables
     const { clusterId, path, onlyToCustomer } = this.#rules
     const record = sets.record(set)
     const inReach = record[0]!
-    const rule = this.#nextHop
+    const rule = this.#ruleFor(set, form)
     const writer = this.#writer
     writer.reset()
     if (inReach === 0) {
@@ -183,13 +229,14 @@ export class RulesExporter implements Exporter {
   }
 
   /** The rules, and what the policy says, on decoded attributes. */
-  #makeDecoded(set: AttributeSetId, source: PeerId, outcome: number): OutSetId {
+  #makeDecoded(set: AttributeSetId, source: PeerId, form: number): OutSetId {
+    const outcome = Math.floor(form / PEERS_MAX)
     const { sets } = this.#tables
     const learned = source !== LOCAL_PEER
     const received = learned ? sets.attributes(set) : ORIGINATED
-    const nextHop = this.#nextHop.choose(received, learned)
+    const nextHop = this.#ruleFor(set, form).choose(received, learned)
     if (nextHop === undefined) {
-      this.#listener.nextHopMissing(source)
+      this.#surroundings.nextHopMissing(source)
       return NO_OUT_SET
     }
     const { path, program } = this.#rules
@@ -281,7 +328,7 @@ export class RulesExporter implements Exporter {
     const prefix = identifier + PREFIX_OCTETS[family]
     const octets = UPDATE_OCTETS + reach + writer.length - 1 + prefix
     if (writer.overflow || octets > messageMax) {
-      this.#listener.doesNotFit(this.#row, source)
+      this.#surroundings.doesNotFit(this.#row, source)
       return NO_OUT_SET
     }
     return this.#tables.outSets.add(writer.buffer, 0, writer.length) as OutSetId

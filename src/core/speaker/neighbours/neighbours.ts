@@ -82,6 +82,11 @@ export class Neighbours {
     return this.#byName.get(name)
   }
 
+  /** A peer that has an address. */
+  at(address: Address): Peer | undefined {
+    return this.#byAddress.get(address)?.[0]
+  }
+
   /** Who we are, and who may come from where, from now on. */
   identify(speaker: SpeakerConfig): void {
     this.#speaker = speaker
