@@ -199,6 +199,15 @@ test('what goes through another peer is announced with our own next hop', t => {
   t.deepEqual(a.news(), [])
 })
 
+test('a subnet parts no peers that are told only of what is our own', t => {
+  const bench = new Bench()
+  bench.peer('here', 65001, { ...SHARED, export: 'originated' })
+  bench.peer('elsewhere', 65002, { export: 'originated' })
+  bench.configure()
+  for (const peer of bench.peers) peer.up()
+  t.is(bench.speaker.exports.ipv4.groups, 1)
+})
+
 test('a peer that comes where others were told of it is not told of itself', t => {
   const { bench, source, a, b } = neighbours()
   const late = address('192.0.2.4')
