@@ -19,9 +19,9 @@ import type { Log } from '../shell/log/index.ts'
 import { SecretFiles } from '../shell/secrets/index.ts'
 import { LastGood, openStore } from '../shell/store/index.ts'
 import { SignatureWatch } from '../shell/tcp/index.ts'
-import { answersOf } from './answers.ts'
+import { answersOf } from './controller/answers.ts'
+import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
 import type { Running } from './process.ts'
-import { PublishedPodCidrs, Reporter } from './reporter.ts'
 
 /**
  * The controller's process: from the store to both halves, and from both halves to the store and to

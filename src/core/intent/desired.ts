@@ -1,10 +1,10 @@
 import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
-import { ROUTES_STATUS_MAX } from './documents.ts'
 import { peersOf } from './peers/peers.ts'
 import { podCidrsOf } from './pod-cidrs.ts'
 import { NO_SECRETS, type Secrets } from './secrets.ts'
+import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**

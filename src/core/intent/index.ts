@@ -1,8 +1,5 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
 export { desired } from './desired.ts'
-export type * from './documents.ts'
-export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './documents.ts'
-export { instant } from './instant.ts'
 export {
   type AnnotatedSettings,
   HARMLESS,
@@ -12,7 +9,10 @@ export {
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
-export { sessionDocument } from './session-status.ts'
+export type * from './state/documents.ts'
+export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './state/documents.ts'
+export { instant } from './state/instant.ts'
+export { sessionDocument } from './state/session-status.ts'
 export {
   agentDocument,
   documentText,
@@ -28,5 +28,5 @@ export {
   type StatusFacts,
   sessionDocuments,
   stateDocuments,
-} from './status.ts'
+} from './state/status.ts'
 export type * from './types.ts'

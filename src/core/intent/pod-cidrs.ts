@@ -8,7 +8,7 @@ import {
   prefixParts,
 } from '../net/index.ts'
 import { keyOf } from './cluster.ts'
-import { POD_CIDRS_ROOT, type PodCidrsDocument } from './documents.ts'
+import { POD_CIDRS_ROOT, type PodCidrsDocument } from './state/documents.ts'
 import type { NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**

@@ -12,9 +12,9 @@ import {
   type StatusFacts,
   type Store,
   stateDocuments,
-} from '../core/intent/index.ts'
-import { now } from '../shell/clock/index.ts'
-import type { Log } from '../shell/log/index.ts'
+} from '../../core/intent/index.ts'
+import { now } from '../../shell/clock/index.ts'
+import type { Log } from '../../shell/log/index.ts'
 
 /**
  * What a node writes to the store of its own accord: what it is and holds, for operators, and the

@@ -1,4 +1,4 @@
-import type { Millis } from '../base/index.ts'
+import type { Millis } from '../../base/index.ts'
 import type { Instant } from './documents.ts'
 
 /** Times as people read them. The core has no clock, and so no Date: the calendar is arithmetic. */

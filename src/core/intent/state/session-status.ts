@@ -1,6 +1,6 @@
-import { formatQuad } from '../net/index.ts'
-import type { SessionError } from '../session/index.ts'
-import type { FaultSnapshot, SessionSnapshot } from '../speaker/index.ts'
+import { formatQuad } from '../../net/index.ts'
+import type { SessionError } from '../../session/index.ts'
+import type { FaultSnapshot, SessionSnapshot } from '../../speaker/index.ts'
 import type { FaultDocument, SessionDocument, SessionErrorDocument } from './documents.ts'
 import { instant } from './instant.ts'
 

@@ -8,11 +8,11 @@ import {
   routesSummary,
   type StatusFacts,
   sessionDocuments,
-} from '../core/intent/index.ts'
-import { parseAddress, parsePrefix } from '../core/net/index.ts'
-import type { RouteSnapshot } from '../core/speaker/index.ts'
-import { type AgentAnswers, ApiError } from '../shell/api/index.ts'
-import type { DataplaneLink, SpeakerLink } from '../shell/link/index.ts'
+} from '../../core/intent/index.ts'
+import { parseAddress, parsePrefix } from '../../core/net/index.ts'
+import type { RouteSnapshot } from '../../core/speaker/index.ts'
+import { type AgentAnswers, ApiError } from '../../shell/api/index.ts'
+import type { DataplaneLink, SpeakerLink } from '../../shell/link/index.ts'
 
 /**
  * What operators are answered: the documents of the last round, and live answers about one prefix.

@@ -1,14 +1,15 @@
-import type { Millis } from '../base/index.ts'
-import { escapeName } from '../calico/index.ts'
-import type { DataplaneSnapshot } from '../dataplane/index.ts'
-import { formatQuad, prefixParts } from '../net/index.ts'
+import type { Millis } from '../../base/index.ts'
+import { escapeName } from '../../calico/index.ts'
+import type { DataplaneSnapshot } from '../../dataplane/index.ts'
+import { formatQuad, prefixParts } from '../../net/index.ts'
 import type {
   AttributesSnapshot,
   PathSnapshot,
   RouteSnapshot,
   SessionSnapshot,
   SpeakerSnapshot,
-} from '../speaker/index.ts'
+} from '../../speaker/index.ts'
+import type { Desired } from '../types.ts'
 import {
   type AgentDocument,
   type AgentMode,
@@ -26,7 +27,6 @@ import {
 } from './documents.ts'
 import { instant } from './instant.ts'
 import { errorDocument, sessionDocument } from './session-status.ts'
-import type { Desired } from './types.ts'
 
 /** What is, for operators: snapshots of both halves as the documents under `/martlet/v1/`. Pure. */
 
