@@ -10,6 +10,7 @@ import {
 } from '../../core/intent/index.ts'
 import {
   annotationOf,
+  byKind,
   ConfigurationError,
   formatProblem,
   type LocatedResource,
@@ -226,10 +227,9 @@ const snapshotOf = (
 ): Snapshot => {
   const inOrder = resources.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
   return {
-    nodes: inOrder.filter(resource => resource.kind === 'Node'),
-    bgpConfigurations: inOrder.filter(resource => resource.kind === 'BGPConfiguration'),
-    bgpPeers: inOrder.filter(resource => resource.kind === 'BGPPeer'),
+    ...byKind(inOrder),
     blockAffinities: [],
+    blocks: [],
     podCidrs: configurations
       .filter(({ namesNode }) => namesNode)
       .map(({ configuration }) => configuration.facts),

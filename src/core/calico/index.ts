@@ -1,4 +1,13 @@
 /** Calico's resources: kinds, keys, values. No I/O, no meaning across resources. Layer 2. */
+
+export {
+  type AllocationAttribute,
+  type AllocationBlock,
+  type BlockAffinity,
+  type IpamConfig,
+  type IpamHandle,
+  isConfirmed,
+} from './ipam/values.ts'
 export {
   AFFINITIES_ROOT,
   affinityKey,
@@ -14,22 +23,7 @@ export {
   resourceKey,
   unescapeName,
 } from './keys.ts'
-export {
-  API_VERSION,
-  type BgpConfigurationResource,
-  type BgpConfigurationSpec,
-  type BgpPeerResource,
-  type BgpPeerSpec,
-  type BlockAffinity,
-  isConfirmed,
-  type Metadata,
-  type NodeBgp,
-  type NodeResource,
-  type NodeSpec,
-  type NodeStatus,
-  type PasswordSource,
-  type Resource,
-} from './kinds.ts'
+export * from './kinds/index.ts'
 export {
   type Labels,
   parseSelector,

@@ -1,9 +1,18 @@
 import type { Millis } from '../base/index.ts'
 import type {
+  AllocationBlock,
   BgpConfigurationResource,
+  BgpFilterResource,
   BgpPeerResource,
   BlockAffinity,
+  CalicoNodeStatusResource,
+  ClusterInformationResource,
+  FelixConfigurationResource,
+  IpamConfig,
+  IpPoolResource,
+  IpReservationResource,
   NodeResource,
+  WorkloadEndpointResource,
 } from '../calico/index.ts'
 import type { DataplaneIntent } from '../dataplane/index.ts'
 import type { Asn, Family, Prefix } from '../net/index.ts'
@@ -83,7 +92,21 @@ export interface Snapshot {
   readonly nodes: readonly NodeResource[]
   readonly bgpConfigurations: readonly BgpConfigurationResource[]
   readonly bgpPeers: readonly BgpPeerResource[]
+  readonly bgpFilters: readonly BgpFilterResource[]
+  readonly ipPools: readonly IpPoolResource[]
+  readonly ipReservations: readonly IpReservationResource[]
+  readonly clusterInformations: readonly ClusterInformationResource[]
+  readonly felixConfigurations: readonly FelixConfigurationResource[]
+  /** of this node */
+  readonly calicoNodeStatuses: readonly CalicoNodeStatusResource[]
+  /** of this node, by namespace and name */
+  readonly workloadEndpoints: readonly WorkloadEndpointResource[]
+  /** of all nodes */
   readonly blockAffinities: readonly BlockAffinity[]
+  /** of this node, and those in which it has addresses; by key */
+  readonly blocks: readonly AllocationBlock[]
+  /** IPAM's own, not the v3 resource; absent: Calico's defaults */
+  readonly ipamConfig?: IpamConfig
   /** what nodes say of themselves, for what only their own configuration holds */
   readonly podCidrs: readonly NodePodCidrs[]
   /** what the annotations of those resources ask of sessions */

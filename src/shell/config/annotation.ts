@@ -31,7 +31,7 @@ const PATH = ['metadata', 'annotations', SESSION_ANNOTATION] as const
  */
 export function annotationOf(resource: Resource): Annotation | undefined {
   const text = resource.metadata.annotations?.[SESSION_ANNOTATION]
-  if (text === undefined || resource.kind === 'Node') return undefined
+  if (text === undefined || !isBgpResource(resource)) return undefined
   const { kind, metadata } = resource
   if (kind === 'BGPConfiguration' && metadata.name !== 'default') {
     const reason = 'has a meaning in the BGPConfiguration named "default" only'
@@ -70,7 +70,10 @@ function keysOf(resource: BgpResource, value: object): Annotation {
   }
 }
 
-type BgpResource = Exclude<Resource, { readonly kind: 'Node' }>
+type BgpResource = Extract<Resource, { readonly kind: AnnotatedSettings['kind'] }>
+
+const isBgpResource = (resource: Resource): resource is BgpResource =>
+  resource.kind === 'BGPPeer' || resource.kind === 'BGPConfiguration'
 
 const made = (
   { kind, metadata }: BgpResource,

@@ -20,5 +20,5 @@ export {
   parseConfig,
 } from './load.ts'
 export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
-export { SnapshotReader, WATCHED_ROOTS } from './snapshot-reader.ts'
+export { byKind, SnapshotReader, WATCHED_ROOTS } from './snapshot-reader.ts'
 export { readYaml, type YamlDocument } from './yaml.ts'

@@ -147,7 +147,7 @@ const bgpConfiguration = z.strictObject({
         .max(500)
         .optional(),
       prefixAdvertisements: z
-        .array(z.strictObject({ cidr: text, communities: z.array(text).max(50).optional() }))
+        .array(z.strictObject({ cidr: text, communities: z.array(text).max(50).default([]) }))
         .max(500)
         .optional(),
       ignoredInterfaces: z.array(text).optional(),

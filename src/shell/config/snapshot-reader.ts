@@ -107,13 +107,28 @@ function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
   const reads = [...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, read]) => read)
   const resources = reads.flatMap(read => read.resource ?? [])
   return {
-    nodes: resources.filter(resource => resource.kind === 'Node'),
-    bgpConfigurations: resources.filter(resource => resource.kind === 'BGPConfiguration'),
-    bgpPeers: resources.filter(resource => resource.kind === 'BGPPeer'),
+    ...byKind(resources),
+    blocks: [],
     blockAffinities: reads.flatMap(read => read.affinity ?? []),
     podCidrs: reads.flatMap(read => read.podCidrs ?? []),
     settings: reads.flatMap(read => read.settings ?? []),
     problems: reads.flatMap(read => read.problems),
+  }
+}
+
+/** The lists of a snapshot that hold resources. */
+export function byKind(resources: readonly Resource[]) {
+  return {
+    nodes: resources.filter(resource => resource.kind === 'Node'),
+    bgpConfigurations: resources.filter(resource => resource.kind === 'BGPConfiguration'),
+    bgpPeers: resources.filter(resource => resource.kind === 'BGPPeer'),
+    bgpFilters: resources.filter(resource => resource.kind === 'BGPFilter'),
+    ipPools: resources.filter(resource => resource.kind === 'IPPool'),
+    ipReservations: resources.filter(resource => resource.kind === 'IPReservation'),
+    clusterInformations: resources.filter(resource => resource.kind === 'ClusterInformation'),
+    felixConfigurations: resources.filter(resource => resource.kind === 'FelixConfiguration'),
+    calicoNodeStatuses: resources.filter(resource => resource.kind === 'CalicoNodeStatus'),
+    workloadEndpoints: resources.filter(resource => resource.kind === 'WorkloadEndpoint'),
   }
 }
 

@@ -1,6 +1,7 @@
 /** What config/ shows is true: examples are valid, and the JSON schema is that of the code. */
 import { readdirSync, readFileSync } from 'node:fs'
 import test from 'ava'
+import { kindNamed, resourceKey } from '../../../src/core/calico/index.ts'
 import { desired } from '../../../src/core/intent/index.ts'
 import {
   configurationJsonSchema,
@@ -33,11 +34,8 @@ test('the example resources are valid and mean a cluster', t => {
   const { resources, problems } = parseResources(text, 'resources.yaml')
   t.deepEqual(problems, [])
   t.is(resources.length, 4)
-  const plurals = { Node: 'nodes', BGPPeer: 'bgppeers', BGPConfiguration: 'bgpconfigurations' }
   const entries = resources.map(({ resource }, at) => ({
-    key:
-      '/calico/resources/v3/projectcalico.org/' +
-      `${plurals[resource.kind]}/${resource.metadata.name}`,
+    key: resourceKey({ kind: kindNamed(resource.kind)!, name: resource.metadata.name }),
     value: JSON.stringify(resource),
     revision: at + 1,
   }))
