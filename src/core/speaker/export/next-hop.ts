@@ -1,6 +1,7 @@
 import {
   type Address,
   addressBytes,
+  containsAddress,
   type Family,
   familyOf,
   isLinkLocalAt,
@@ -52,11 +53,25 @@ const PASSED_ON_MAX = 4_096
  * comes that others have been told is a next hop, it goes into a group of its own.
  */
 export class ThirdParties {
+  readonly #subnet: Prefix
   readonly #peerAt: (address: Address) => PeerId | undefined
   readonly #passedOn = new Set<Address>()
+  // sets that come one after the other mostly have one next hop
+  #last: Address | undefined
+  #lastIsInside = false
 
-  constructor(peerAt: (address: Address) => PeerId | undefined) {
+  constructor(subnet: Prefix, peerAt: (address: Address) => PeerId | undefined) {
+    this.#subnet = subnet
     this.#peerAt = peerAt
+  }
+
+  /** True where `nextHop` is in the shared subnet. */
+  contains(nextHop: Address): boolean {
+    if (nextHop !== this.#last) {
+      this.#last = nextHop
+      this.#lastIsInside = containsAddress(this.#subnet, nextHop)
+    }
+    return this.#lastIsInside
   }
 
   /** True where `nextHop` is a peer, and not the one that the path is from. O(1) */

@@ -1,12 +1,5 @@
 import { Writer } from '../../base/index.ts'
-import {
-  type Address,
-  containsAddress,
-  type Family,
-  familyOf,
-  NO_PREFIX,
-  type PrefixId,
-} from '../../net/index.ts'
+import { type Address, type Family, familyOf, NO_PREFIX, type PrefixId } from '../../net/index.ts'
 import {
   ACCEPT_ALL,
   ORIGINATED_ONLY,
@@ -18,6 +11,7 @@ import {
 } from '../../policy/index.ts'
 import {
   type AttributeSetId,
+  type CeilingOf,
   type Exporter,
   FACTS,
   LOCAL_PEER,
@@ -65,6 +59,8 @@ export interface ExportRules {
   readonly addPath: boolean
   /** which paths are sent; absent: the best alone */
   readonly sendPaths?: SendPaths
+  /** of one peer, which shares no group then; absent: any number of paths */
+  readonly ceiling?: CeilingOf
   readonly nextHop: Omit<NextHopChoice, 'family'>
   /** what becomes of AS_PATH; undefined for internal peers */
   readonly path: PathRules | undefined
@@ -128,7 +124,7 @@ export class RulesExporter implements Exporter {
   readonly #nextHop: NextHopRule
   /** where third-party next hops may stay: what is done where one may not */
   readonly #ownNextHop: NextHopRule
-  readonly #thirdParties: ThirdParties
+  readonly #thirdParties: ThirdParties | undefined
   /** facts that keep a route from these peers */
   readonly #stops: number
   /** the route that is being exported */
@@ -143,7 +139,9 @@ export class RulesExporter implements Exporter {
     const { family, program } = rules
     this.#nextHop = new NextHopRule({ ...rules.nextHop, family })
     this.#ownNextHop = new NextHopRule({ ...rules.nextHop, family, shared: undefined })
-    this.#thirdParties = new ThirdParties(address => surroundings.peerAt(address))
+    const { shared } = rules.nextHop
+    const peerAt = (address: Address): PeerId | undefined => surroundings.peerAt(address)
+    this.#thirdParties = shared && new ThirdParties(shared.subnet, peerAt)
     this.#stops = stops(rules)
     this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
     if (!program.looksAtPrefix)
@@ -165,7 +163,7 @@ export class RulesExporter implements Exporter {
 
   /** False where a peer at `address` would be told that it is the next hop. RFC 4271 §5.1.3 */
   mayTell(address: Address): boolean {
-    return this.#thirdParties.mayTell(address)
+    return this.#thirdParties?.mayTell(address) ?? true
   }
 
   make(set: AttributeSetId, source: PeerId, form: number): OutSetId {
@@ -181,20 +179,20 @@ export class RulesExporter implements Exporter {
   #isThroughPeer(set: AttributeSetId, source: PeerId): number {
     const { nextHops, peers, sets } = this.#tables
     const hop = sets.nextHop[set] as NextHopId
-    if (this.#rules.nextHop.shared === undefined || hop === NONE) return 0
+    if (this.#thirdParties === undefined || hop === NONE) return 0
     const from = peers.owner[source] as PeerId
     return this.#thirdParties.isAnother(nextHops.address(hop), from) ? 1 : 0
   }
 
   /** The rule for one form of a set. Remembers which third-party next hops it lets stay. */
   #ruleFor(set: AttributeSetId, form: number): NextHopRule {
-    const { shared } = this.#rules.nextHop
+    const parties = this.#thirdParties
     const { nextHops, sets } = this.#tables
     const hop = sets.nextHop[set] as NextHopId
-    if (shared === undefined || hop === NONE) return this.#nextHop
+    if (parties === undefined || hop === NONE) return this.#nextHop
     const address = nextHops.address(hop)
-    if (!containsAddress(shared.subnet, address)) return this.#nextHop
-    const stays = form % PEERS_MAX === 0 && this.#thirdParties.passOn(address)
+    if (!parties.contains(address)) return this.#nextHop
+    const stays = form % PEERS_MAX === 0 && parties.passOn(address)
     return stays ? this.#nextHop : this.#ownNextHop
   }
 
