@@ -44,13 +44,15 @@ export {
   scopedText,
 } from './next-hops.ts'
 export { AdjRibOut } from './out/adj-rib-out.ts'
+export type { CeilingOf } from './out/ceiling.ts'
 export { Feed } from './out/feed.ts'
 export { type Exporter, Forms } from './out/forms.ts'
+export type { GroupForm, GroupTables } from './out/group-form.ts'
 export { type MessageForm, PACK_ROWS_MAX, Packer } from './out/packer.ts'
 export { Plane } from './out/plane.ts'
 export { SEND_PATHS_MAX, Selection, type SendPaths } from './out/selection.ts'
 export { type Member, type RefreshMarks, Stream } from './out/stream.ts'
-export { type GroupForm, type GroupTables, UpdateGroup } from './out/update-group.ts'
+export { UpdateGroup } from './out/update-group.ts'
 export {
   type AttributeSetId,
   LOCAL_PEER,

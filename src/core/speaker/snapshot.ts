@@ -127,7 +127,7 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
       most: limit.most,
       action: limit.action,
       standing: passed ? 'passed' : near ? 'near' : 'within',
-      left: which === 'announced' ? 0 : (peer.bounds.get(family)?.left ?? 0),
+      left: limits.left(peer, which, family),
     })),
     ...(suspended && {
       suspended: {

@@ -308,3 +308,100 @@ test('a warning is made of what a peer is sent, too', t => {
   t.deepEqual(notes(bench).slice(1), ['PASSED a announced ipv4 3'])
   t.deepEqual(a.brief().length, 3)
 })
+
+// ---- of what is sent
+
+/** Peer a may be sent so many; c, of another AS, says and hears what it likes. */
+function blocked(most: number, offer: Offer = {}, changes: Partial<PeerConfig> = {}) {
+  const made = limited({ announced: limit(most, 'block') }, changes, offer)
+  const c = made.bench.peer('c', 65003)
+  made.bench.configure()
+  c.up()
+  for (const peer of [made.a, made.b, c]) peer.news()
+  return { ...made, c }
+}
+
+test('a peer is sent no more than it may be, and another one all', t => {
+  const { bench, a, b, c } = blocked(2)
+  c.announce({}, ...prefixes(4))
+  t.deepEqual(a.brief(), ['+10.0.0.0/16', '+10.1.0.0/16'])
+  t.is(b.brief().length, 4)
+  t.like(session(bench).limits[0], { which: 'announced', count: 2, left: 2, standing: 'passed' })
+  t.deepEqual(notes(bench), ['PASSED a announced ipv4 2'])
+})
+
+test('what was left out is sent once there is room; what is there may change', t => {
+  const { bench, a, c } = blocked(2)
+  c.announce({}, ...prefixes(4))
+  a.news()
+  c.announce({ communities: [7] }, ...prefixes(4))
+  t.deepEqual(a.brief(), ['+10.0.0.0/16', '+10.1.0.0/16'])
+  c.withdraw(prefix('10.0.0.0/16'))
+  const news = a.brief()
+  t.is(news[0], '-10.0.0.0/16')
+  t.true(news[1] === '+10.2.0.0/16' || news[1] === '+10.3.0.0/16', news[1])
+  t.is(news.length, 2)
+  t.like(session(bench).limits[0], { count: 2, left: 1 })
+  c.withdraw(...prefixes(4))
+  t.like(session(bench).limits[0], { count: 0, left: 0, standing: 'within' })
+})
+
+test('what the peer said itself does not count as sent', t => {
+  const { bench, a, c } = blocked(1)
+  a.announce({}, ...prefixes(3))
+  c.announce({}, ...prefixes(1, 3))
+  t.deepEqual(a.brief(), ['+10.3.0.0/16'])
+  t.like(session(bench).limits[0], { count: 1, left: 0 })
+  // its own path goes, and that of c is the best: one too many
+  c.announce({}, prefix('10.0.0.0/16'))
+  a.withdraw(prefix('10.0.0.0/16'))
+  t.deepEqual(a.brief(), [])
+  t.like(session(bench).limits[0], { count: 1, left: 1 })
+  c.withdraw(prefix('10.3.0.0/16'))
+  t.deepEqual(a.brief(), ['-10.3.0.0/16', '+10.0.0.0/16'])
+})
+
+test('a session that begins is sent as many as it may be, with End-of-RIB', t => {
+  const { a, c } = blocked(2)
+  a.down()
+  c.announce({}, ...prefixes(5))
+  a.up()
+  t.deepEqual(a.brief(), ['+10.0.0.0/16', '+10.1.0.0/16', 'ipv4 complete'])
+})
+
+test('a limit of what is sent changes under the session', t => {
+  const { bench, a, c } = blocked(2)
+  c.announce({}, ...prefixes(4))
+  a.news()
+  const changed = (most: number) =>
+    bench.configure({
+      peers: bench.peers.map(({ config, routerId }) =>
+        routerId === a.routerId
+          ? { ...config, limits: { announced: limit(most, 'block') } }
+          : config,
+      ),
+    })
+  changed(3)
+  t.deepEqual(a.brief(), ['+10.2.0.0/16'])
+  changed(1)
+  t.deepEqual(a.brief().sort(), ['-10.1.0.0/16', '-10.2.0.0/16'])
+  t.is(session(bench).state, 'Established')
+})
+
+test('of several paths of a prefix each counts', t => {
+  const { bench, a, b, c } = blocked(
+    2,
+    { addPath: { receive: true } },
+    {
+      options: { addPath: { receive: false, send: true } },
+      sendPaths: { which: 'all', most: 4 },
+    },
+  )
+  b.announce({}, ...prefixes(2))
+  c.announce({}, ...prefixes(2))
+  t.is(a.brief().filter(each => each.startsWith('+')).length, 2)
+  t.like(session(bench).limits[0], { count: 2 })
+  b.withdraw(...prefixes(2))
+  c.withdraw(...prefixes(2))
+  t.like(session(bench).limits[0], { count: 0, left: 0 })
+})

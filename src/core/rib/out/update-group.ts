@@ -1,7 +1,5 @@
-import type { Interner } from '../../base/index.ts'
 import type { PrefixId } from '../../net/index.ts'
 import { endOfRib } from '../../wire/index.ts'
-import type { LocRib } from '../loc-rib.ts'
 import {
   type AttributeSetId,
   LOCAL_PEER,
@@ -11,11 +9,13 @@ import {
   type PeerColumns,
   type PeerId,
 } from '../rows.ts'
+import { Ceiling } from './ceiling.ts'
 import { Feed } from './feed.ts'
 import { type Exporter, Forms } from './forms.ts'
-import { type MessageForm, PACK_ROWS_MAX, type Packer } from './packer.ts'
+import type { GroupForm, GroupTables } from './group-form.ts'
+import { PACK_ROWS_MAX } from './packer.ts'
 import { Plane } from './plane.ts'
-import { SEND_PATHS_MAX, Selection, type SendPaths } from './selection.ts'
+import { SEND_PATHS_MAX, Selection } from './selection.ts'
 import { type Member, Stream } from './stream.ts'
 
 /**
@@ -24,19 +24,6 @@ import { type Member, Stream } from './stream.ts'
 
 /** The walk that fills the columns is over. */
 const FILLED = Number.POSITIVE_INFINITY
-
-/** What a group works with, and shares with the others of its family. */
-export interface GroupTables {
-  readonly locRib: LocRib
-  readonly outSets: Interner
-  readonly packer: Packer
-}
-
-/** What the members of a group have in common, beside the rules of its exporter. */
-export interface GroupForm extends MessageForm {
-  /** only with `addPath`; absent: the best path alone */
-  readonly sendPaths?: SendPaths
-}
 
 /**
  * An update group in one family: one Adj-RIB-Out, one encoding of each change, and for each member
@@ -58,6 +45,7 @@ export class UpdateGroup {
   readonly #forms: Forms
   /** absent: the best path alone */
   readonly #selection: Selection | undefined
+  readonly #ceiling: Ceiling | undefined
   readonly #planes: Plane[] = []
   readonly #streams = new Map<PeerId, Stream>()
   readonly #streamOf: (Stream | undefined)[] = []
@@ -76,6 +64,9 @@ export class UpdateGroup {
     this.#forms = new Forms(tables.outSets, exporter)
     if (form.sendPaths !== undefined)
       this.#selection = new Selection(tables.locRib, this.#forms, form.sendPaths)
+    const { ceiling } = form
+    if (ceiling !== undefined)
+      this.#ceiling = new Ceiling(ceiling, () => this.sizeFor(ceiling.peer))
     this.#extend(1)
   }
 
@@ -107,6 +98,11 @@ export class UpdateGroup {
   /** How many paths a member holds, once it has been sent all. */
   sizeFor(peer: PeerId): number {
     return this.#planes.reduce((sum, { adj }) => sum + adj.sizeFor(peer), 0)
+  }
+
+  /** How many prefixes have a path that a ceiling has left out. */
+  get leftOut(): number {
+    return this.#ceiling?.left ?? 0
   }
 
   /** The place of a member in the stream. */
@@ -144,7 +140,11 @@ export class UpdateGroup {
 
   /** Fills the columns of at most `budget` rows. True when more are left. */
   fill(budget: number): boolean {
-    if (this.#filled === FILLED) return false
+    if (this.#filled === FILLED) {
+      const more = this.#ceiling?.admit(budget, row => this.consider(row)) ?? false
+      this.flush()
+      return more
+    }
     const { locRib } = this.#tables
     const end = Math.min(locRib.prefixes.rows, this.#filled + budget)
     for (let at = this.#filled; at < end; at++) {
@@ -162,6 +162,7 @@ export class UpdateGroup {
     // the walk will come to it
     if (row >= this.#filled) return
     if (this.#staged > PACK_ROWS_MAX - SEND_PATHS_MAX) this.flush()
+    this.#ceiling?.forget(row)
     if (this.#selection !== undefined) this.#putSelected(row, this.#selection)
     else this.#putBest(row)
   }
@@ -259,6 +260,11 @@ export class UpdateGroup {
 
   /** A path of a row into its plane: in the pass, or only in the columns while they are filled. */
   #put(plane: Plane, row: PrefixId, set: OutSetId, owner: PeerId): void {
+    if (set !== NO_OUT_SET && this.#ceiling?.refuses(plane.adj, row, owner) === true) {
+      this.#tables.outSets.release(set)
+      this.#put(plane, row, NO_OUT_SET, LOCAL_PEER)
+      return
+    }
     if (row >= this.#filled) {
       if (set !== NO_OUT_SET) plane.adj.put(row, set, owner)
     } else if (plane.change(row, set, owner)) this.#staged++

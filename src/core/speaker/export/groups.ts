@@ -125,6 +125,11 @@ export class Exports {
     return this.#places.get(peer)?.group.sizeFor(peer) ?? 0
   }
 
+  /** How many prefixes it is not sent because of its limit. */
+  leftOut(peer: PeerId): number {
+    return this.#places.get(peer)?.group.leftOut ?? 0
+  }
+
   /** The group of a peer: for checks, which compare what it believes with what the peer has. */
   groupOf(peer: PeerId): UpdateGroup | undefined {
     return this.#places.get(peer)?.group

@@ -32,6 +32,7 @@ export function rulesFor(
     messageMax: negotiated.messageMax,
     addPath,
     ...(addPath && config.sendPaths !== undefined && { sendPaths: config.sendPaths }),
+    ...ceilingFor(peer),
     nextHop: {
       keeps: config.nextHop === 'keep' || (config.nextHop === 'auto' && !peer.external),
       own: peer.ownNextHop(family) ?? (extended ? peer.ownNextHop('ipv6') : undefined),
@@ -46,6 +47,12 @@ export function rulesFor(
     takesStale: negotiated.takesStale,
     program: programs.compile(exportPolicy(config)),
   }
+}
+
+/** The limit of what a peer is sent, where it blocks. */
+function ceilingFor({ id, config }: Peer): Pick<ExportRules, 'ceiling'> {
+  const limit = config.limits?.announced
+  return limit?.action === 'block' ? { ceiling: { peer: id, most: limit.most } } : {}
 }
 
 /** What we are to those whom RFC 9234 §5 calls Customer, Peer, RS-Client. */

@@ -140,14 +140,20 @@ export class Limits {
     }
   }
 
+  /** How many routes a limit that blocks has left out. */
+  left(peer: Peer, which: LimitName, family: Family): number {
+    if (which === 'announced') return this.#parts.exports[family].leftOut(peer.id)
+    return peer.bounds.get(family)?.left ?? 0
+  }
+
   /** False when the session is gone. */
   #judge(peer: Peer, standing: Standing, now: Millis): boolean {
     const { which, family, limit } = standing
     const count = this.count(peer, which, family)
     const { most, action } = limit
     const near = Math.ceil((most * limit.warnPercent) / 100)
-    const left = which === 'announced' ? 0 : (peer.bounds.get(family)?.left ?? 0)
-    const passed = count > most || (action === 'block' && left > 0 && count === most)
+    const blocks = action === 'block' && count === most
+    const passed = count > most || (blocks && this.left(peer, which, family) > 0)
     if (count < FAR * near) standing.near = false
     if (count < FAR * most) standing.passed = false
     const facts = { peer: peer.config.name, which, family, count, most, action } as const
