@@ -1,16 +1,25 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
 export { desired } from './desired.ts'
+export { HoldBack, type Judgement, type StoreView } from './hold-back.ts'
+export type { Neighbour } from './peers/neighbour.ts'
 export {
   type AnnotatedSettings,
   HARMLESS,
   SESSION_ANNOTATION,
   type SessionSettings,
 } from './peers/settings.ts'
+export type * from './plan.ts'
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
 export type * from './state/documents.ts'
-export { POD_CIDRS_ROOT, ROUTES_STATUS_MAX, STATE_ROOT } from './state/documents.ts'
+export {
+  ACCEPT_EMPTY_KEY,
+  ACCEPT_ROOT,
+  POD_CIDRS_ROOT,
+  ROUTES_STATUS_MAX,
+  STATE_ROOT,
+} from './state/documents.ts'
 export { instant } from './state/instant.ts'
 export { sessionDocument } from './state/session-status.ts'
 export {

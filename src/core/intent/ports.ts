@@ -19,7 +19,8 @@ export interface Entry {
 /**
  * What a watch delivers. Changes under one prefix come in the order of their revisions, those under
  * two prefixes in any order. After `lost` the next thing is a complete `snapshot`: nothing is
- * missed silently. `problems` is all that the store itself cannot read just now, such as a file
+ * missed silently. Changes that are `listed` are the difference to a new list, because the watch
+ * broke for a moment: nobody knows in which order they came, or how far apart. `problems` is all that the store itself cannot read just now, such as a file
  * that is not YAML; absent: nothing.
  */
 export type WatchEvent =
@@ -34,6 +35,7 @@ export type WatchEvent =
       readonly puts: readonly Entry[]
       readonly deletes: readonly string[]
       readonly revision: number
+      readonly listed?: true
       readonly problems?: readonly Problem[]
     }
   /** the store does not answer; what was told stays true as far as anyone knows */

@@ -10,9 +10,10 @@
  *   /martlet/v1/nodes/<node>/kernel                      KernelDocument
  *   /martlet/v1/last/<node>                              LastDocument
  *   /martlet/v1/pod-cidrs/<node>                         PodCidrsDocument
+ *   /martlet/v1/accept/empty                             AcceptDocument
  *
- * What is under `nodes` is under a lease and goes with the node; the other two stay. Nodes read
- * each other's pod CIDRs, and nothing else of this.
+ * What is under `nodes` is under a lease and goes with the node; the rest stays. Nodes read each
+ * other's pod CIDRs and what an operator accepts, and nothing else of this.
  *
  * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what
  * does not apply is absent, never null. A field is added freely; one that changes its meaning makes
@@ -24,6 +25,17 @@ export const STATE_ROOT = '/martlet/v1/'
 
 /** Under which each node says the pod CIDRs of its own configuration. */
 export const POD_CIDRS_ROOT = `${STATE_ROOT}pod-cidrs/`
+
+/** Under which an operator says what agents would not believe. */
+export const ACCEPT_ROOT = `${STATE_ROOT}accept/`
+
+/** That a store which suddenly holds nothing is meant so. Its revision says of which store. */
+export const ACCEPT_EMPTY_KEY = `${ACCEPT_ROOT}empty`
+
+/** What an operator accepts: written by `martlet accept-empty`, for people to read. */
+export interface AcceptDocument {
+  readonly at: Instant
+}
 
 /**
  * Most routes of one node that have an object of their own; `routes-summary` counts all of them.
@@ -52,8 +64,10 @@ export type Instant = string
  * - `idle`: the store answered, and this node is not to speak BGP; `problems` says why
  * - `running`: sessions and routes are as the store wants them
  * - `stale`: the store does not answer; sessions and routes are as it last wanted them
+ * - `held`: the store suddenly holds nothing; the same, until that is accepted or mended
+ * - `paused`: the store says that it is not to be acted on (`datastoreReady: false`); the same
  */
-export type AgentMode = 'starting' | 'idle' | 'running' | 'stale'
+export type AgentMode = 'starting' | 'idle' | 'running' | 'stale' | 'held' | 'paused'
 
 /** The agent of one node as a whole. */
 export interface AgentDocument {
@@ -73,7 +87,16 @@ export interface AgentDocument {
     readonly since: Instant
     /** why it is lost */
     readonly why?: string
+    /** of the store, when it said what is in force; absent before anything is */
+    readonly revision?: number
+    /**
+     * What is in force was kept on disk then: the store has said nothing since this agent started,
+     * or nothing that it believes.
+     */
+    readonly savedAt?: Instant
   }
+  /** while `held` or `paused`: why what the store says is not followed */
+  readonly held?: { readonly since: Instant; readonly why: string }
   /** where peers are to connect to */
   readonly listen: readonly ListenDocument[]
   /** prefixes that this node announces as its own */

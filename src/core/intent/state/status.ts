@@ -42,7 +42,11 @@ export interface StatusFacts {
     readonly state: 'fresh' | 'lost'
     readonly since: Millis
     readonly why?: string
+    readonly revision?: number
+    readonly savedAt?: Instant
   }
+  /** why what the store says is not followed; absent: it is */
+  readonly held?: { readonly since: Millis; readonly why: string }
   /** absent before the store's first answer */
   readonly desired?: Desired
   /** absent while there is no link to the speaker, or no answer yet */
@@ -93,7 +97,7 @@ export const documentText = (document: object): string => `${JSON.stringify(docu
 
 /** The agent of a node as a whole. */
 export function agentDocument(facts: StatusFacts): AgentDocument {
-  const { desired, speaker, store } = facts
+  const { desired, speaker, store, held } = facts
   const at = (time: Millis): Instant => instant(time, facts.epochOffset)
   const sessions = speaker?.sessions ?? []
   return {
@@ -110,7 +114,10 @@ export function agentDocument(facts: StatusFacts): AgentDocument {
       state: store.state,
       since: at(store.since),
       ...(store.why === undefined ? {} : { why: store.why }),
+      ...(store.revision === undefined ? {} : { revision: store.revision }),
+      ...(store.savedAt === undefined ? {} : { savedAt: store.savedAt }),
     },
+    ...(held !== undefined && { held: { since: at(held.since), why: held.why } }),
     listen: (desired?.listen ?? []).map(at => listenDocument(at, speaker)),
     originated: desired?.speaker?.originated ?? [],
     sessions: {

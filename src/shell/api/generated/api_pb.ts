@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file api.proto.
  */
 export const file_api: GenFile = /*@__PURE__*/
-  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQiIgoSUmVmcmVzaFBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiJAoTUmVmcmVzaFBlZXJSZXNwb25zZRINCgVwZWVycxgBIAMoCSKcAwoNQWdlbnREb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEbW9kZRgDIAEoCRISCgpzdGFydGVkX2F0GAQgASgJEhYKCXJvdXRlcl9pZBgFIAEoCUgAiAEBEhYKCWFzX251bWJlchgGIAEoDUgBiAEBEjAKCXByb2Nlc3NlcxgHIAEoCzIdLm1hcnRsZXQudjEuUHJvY2Vzc2VzRG9jdW1lbnQSKAoFc3RvcmUYCCABKAsyGS5tYXJ0bGV0LnYxLlN0b3JlRG9jdW1lbnQSKgoGbGlzdGVuGAkgAygLMhoubWFydGxldC52MS5MaXN0ZW5Eb2N1bWVudBISCgpvcmlnaW5hdGVkGAogAygJEjMKCHNlc3Npb25zGAsgASgLMiEubWFydGxldC52MS5TZXNzaW9uQ291bnRzRG9jdW1lbnQSLQoIcHJvYmxlbXMYDCADKAsyGy5tYXJ0bGV0LnYxLlByb2JsZW1Eb2N1bWVudEIMCgpfcm91dGVyX2lkQgwKCl9hc19udW1iZXIiNwoRUHJvY2Vzc2VzRG9jdW1lbnQSDwoHc3BlYWtlchgBIAEoCRIRCglkYXRhcGxhbmUYAiABKAkiVQoNU3RvcmVEb2N1bWVudBIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBXNpbmNlGAMgASgJEhAKA3doeRgEIAEoCUgAiAEBQgYKBF93aHkiWwoOTGlzdGVuRG9jdW1lbnQSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0SDQoFc3RhdGUYAyABKAkSEgoFZXJyb3IYBCABKAlIAIgBAUIICgZfZXJyb3IiOwoVU2Vzc2lvbkNvdW50c0RvY3VtZW50Eg0KBXRvdGFsGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNIkAKD1Byb2JsZW1Eb2N1bWVudBIOCgZvYmplY3QYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcmVhc29uGAMgASgJIo8GCg9TZXNzaW9uRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHBlZXJfYWRkcmVzcxgDIAEoCRIRCglwZWVyX3BvcnQYBCABKA0SFgoOcGVlcl9hc19udW1iZXIYBSABKA0SFwoPbG9jYWxfYXNfbnVtYmVyGAYgASgNEgwKBHR5cGUYByABKAkSDQoFc3RhdGUYCCABKAkSDQoFc2luY2UYCSABKAkSMgoKbmVnb3RpYXRlZBgKIAEoCzIeLm1hcnRsZXQudjEuTmVnb3RpYXRlZERvY3VtZW50EjIKCHByZWZpeGVzGAsgAygLMiAubWFydGxldC52MS5QcmVmaXhDb3VudHNEb2N1bWVudBIuCghjb3VudGVycxgMIAEoCzIcLm1hcnRsZXQudjEuQ291bnRlcnNEb2N1bWVudBI3Cg11cGRhdGVfZmF1bHRzGA0gASgLMiAubWFydGxldC52MS5VcGRhdGVGYXVsdHNEb2N1bWVudBI0CgpsYXN0X2Vycm9yGA4gASgLMiAubWFydGxldC52MS5TZXNzaW9uRXJyb3JEb2N1bWVudBIYCgtzdGFsZV91bnRpbBgPIAEoCUgAiAEBEhsKDmF1dGhlbnRpY2F0aW9uGBAgASgJSAGIAQESGQoMdHRsX3NlY3VyaXR5GBEgASgNSAKIAQESEQoEaGludBgSIAEoCUgDiAEBEjYKDGNhcGFiaWxpdGllcxgVIAEoCzIgLm1hcnRsZXQudjEuQ2FwYWJpbGl0aWVzRG9jdW1lbnQSKQoGbGltaXRzGBYgAygLMhkubWFydGxldC52MS5MaW1pdERvY3VtZW50EjAKCXN1c3BlbmRlZBgXIAEoCzIdLm1hcnRsZXQudjEuU3VzcGVuZGVkRG9jdW1lbnQSEgoFcmFuZ2UYGCABKAlIBIgBAUIOCgxfc3RhbGVfdW50aWxCEQoPX2F1dGhlbnRpY2F0aW9uQg8KDV90dGxfc2VjdXJpdHlCBwoFX2hpbnRCCAoGX3JhbmdlInsKDUxpbWl0RG9jdW1lbnQSDQoFd2hpY2gYASABKAkSDgoGZmFtaWx5GAIgASgJEg0KBWNvdW50GAMgASgNEgwKBG1vc3QYBCABKA0SDgoGYWN0aW9uGAUgASgJEhAKCHN0YW5kaW5nGAYgASgJEgwKBGxlZnQYByABKAEiPgoRU3VzcGVuZGVkRG9jdW1lbnQSCwoDd2h5GAEgASgJEhIKBXVudGlsGAIgASgJSACIAQFCCAoGX3VudGlsIqUDChJOZWdvdGlhdGVkRG9jdW1lbnQSEQoJcm91dGVyX2lkGAEgASgJEhEKCWhvbGRfdGltZRgCIAEoCRIWCg5rZWVwYWxpdmVfdGltZRgDIAEoCRIQCghmYW1pbGllcxgEIAMoCRIVCg1mb3VyX29jdGV0X2FzGAUgASgIEhUKDXJvdXRlX3JlZnJlc2gYBiABKAgSPQoQZ3JhY2VmdWxfcmVzdGFydBgHIAEoCzIjLm1hcnRsZXQudjEuR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSEwoLbWVzc2FnZV9tYXgYCCABKA0SGAoQZW5oYW5jZWRfcmVmcmVzaBgJIAEoCBIxCgpsb25nX2xpdmVkGAogAygLMh0ubWFydGxldC52MS5Mb25nTGl2ZWREb2N1bWVudBIYChBhZGRfcGF0aF9yZWNlaXZlGAsgAygJEhUKDWFkZF9wYXRoX3NlbmQYDCADKAkSGQoRZXh0ZW5kZWRfbmV4dF9ob3AYDSABKAgSFgoJcGVlcl9yb2xlGA4gASgJSACIAQFCDAoKX3BlZXJfcm9sZSJLChFMb25nTGl2ZWREb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEgoKc3RhbGVfdGltZRgCIAEoCRISCgpmb3J3YXJkaW5nGAMgASgIIjkKFENhcGFiaWxpdGllc0RvY3VtZW50Eg8KB29mZmVyZWQYASADKAkSEAoIcmVjZWl2ZWQYAiADKAkifwoXR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSFAoMcmVzdGFydF90aW1lGAEgASgJEhAKCGZhbWlsaWVzGAIgAygJEhIKCmZvcndhcmRpbmcYAyADKAkSEgoKcmVzdGFydGluZxgEIAEoCBIUCgxub3RpZmljYXRpb24YBSABKAgiwwEKFFByZWZpeENvdW50c0RvY3VtZW50Eg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0SDQoFc3RhbGUYBSABKA0SEgoKZW5kX29mX3JpYhgGIAEoCBIdChBsb25nX2xpdmVkX3VudGlsGAcgASgJSACIAQESEAoIYWNjZXB0ZWQYCCABKA1CEwoRX2xvbmdfbGl2ZWRfdW50aWwi8wEKEENvdW50ZXJzRG9jdW1lbnQSEwoLZXN0YWJsaXNoZWQYASABKAESGQoRbWVzc2FnZXNfcmVjZWl2ZWQYAiABKAESFQoNbWVzc2FnZXNfc2VudBgDIAEoARIYChB1cGRhdGVzX3JlY2VpdmVkGAQgASgBEhQKDHVwZGF0ZXNfc2VudBgFIAEoARIeChZub3RpZmljYXRpb25zX3JlY2VpdmVkGAYgASgBEhoKEm5vdGlmaWNhdGlvbnNfc2VudBgHIAEoARIXCg9vY3RldHNfcmVjZWl2ZWQYCCABKAESEwoLb2N0ZXRzX3NlbnQYCSABKAEijgEKFFVwZGF0ZUZhdWx0c0RvY3VtZW50EhkKEWF0dHJpYnV0ZV9kaXNjYXJkGAEgASgBEhkKEXRyZWF0X2FzX3dpdGhkcmF3GAIgASgBEhUKDXNlc3Npb25fcmVzZXQYAyABKAESKQoGcmVjZW50GAQgAygLMhkubWFydGxldC52MS5GYXVsdERvY3VtZW50Il4KDUZhdWx0RG9jdW1lbnQSCgoCYXQYASABKAkSDgoGcmVtZWR5GAIgASgJEgsKA3doeRgDIAEoCRIOCgZvY3RldHMYBCABKAkSFAoMb2N0ZXRzX3RvdGFsGAUgASgNIrABChRTZXNzaW9uRXJyb3JEb2N1bWVudBIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgJEi0KBWxhdGVyGAYgASgLMh4ubWFydGxldC52MS5MYXRlckVycm9yRG9jdW1lbnRCBwoFX2NvZGVCCgoIX3N1YmNvZGUiLgoSTGF0ZXJFcnJvckRvY3VtZW50EgwKBHRleHQYASABKAkSCgoCYXQYAiABKAkigAIKDVJvdXRlRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSDgoGZmFtaWx5GAMgASgJEgwKBGZyb20YBCABKAkSEQoJbmV4dF9ob3BzGAUgAygJEg4KBmtlcm5lbBgGIAEoCRIZCgxrZXJuZWxfZXJyb3IYByABKAlIAIgBARImCgRiZXN0GAggASgLMhgubWFydGxldC52MS5QYXRoRG9jdW1lbnQSEwoLcGF0aHNfdG90YWwYCSABKA0SJwoFcGF0aHMYCiADKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudEIPCg1fa2VybmVsX2Vycm9yIu8CCgxQYXRoRG9jdW1lbnQSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESFAoHcmVmdXNlZBgMIAEoCEgFiAEBEjAKCHJlY2VpdmVkGA0gASgLMh4ubWFydGxldC52MS5BdHRyaWJ1dGVzRG9jdW1lbnRCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZEIKCghfcmVmdXNlZCKwAQoSQXR0cmlidXRlc0RvY3VtZW50EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIn4KFVJvdXRlc1N1bW1hcnlEb2N1bWVudBIMCgRub2RlGAEgASgJEg0KBXRvdGFsGAIgASgNEg4KBmxpc3RlZBgDIAEoDRINCgVsaW1pdBgEIAEoDRIpCgZ0YWJsZXMYBSADKAsyGS5tYXJ0bGV0LnYxLlRhYmxlRG9jdW1lbnQiRAoNVGFibGVEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqYCCg5LZXJuZWxEb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3NwZWFrZXIYAiABKAkSDwoHaW5fc3luYxgDIAEoCBINCgV0YWJsZRgEIAEoDRIQCghwcm90b2NvbBgFIAEoDRIOCgZtZXRyaWMYBiABKA0SMAoGcm91dGVzGAcgASgLMiAubWFydGxldC52MS5LZXJuZWxSb3V0ZXNEb2N1bWVudBIQCghyZXBhaXJlZBgIIAEoARIQCghmYWlsdXJlcxgJIAEoARIWCglsYXN0X3N5bmMYCiABKAlIAIgBARI3CgxsYXN0X2ZhaWx1cmUYCyABKAsyIS5tYXJ0bGV0LnYxLktlcm5lbEZhaWx1cmVEb2N1bWVudEIMCgpfbGFzdF9zeW5jImkKFEtlcm5lbFJvdXRlc0RvY3VtZW50Eg4KBndhbnRlZBgBIAEoDRIRCglpbnN0YWxsZWQYAiABKA0SDwoHcGVuZGluZxgDIAEoDRIOCgZmYWlsZWQYBCABKA0SDQoFc3RhbGUYBSABKA0iQgoVS2VybmVsRmFpbHVyZURvY3VtZW50Eg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoCTK4AgoFQWdlbnQSSAoJR2V0U3RhdHVzEhwubWFydGxldC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ubWFydGxldC52MS5HZXRTdGF0dXNSZXNwb25zZRJICglMaXN0UGVlcnMSHC5tYXJ0bGV0LnYxLkxpc3RQZWVyc1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlEksKCkxpc3RSb3V0ZXMSHS5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXF1ZXN0Gh4ubWFydGxldC52MS5MaXN0Um91dGVzUmVzcG9uc2USTgoLUmVmcmVzaFBlZXISHi5tYXJ0bGV0LnYxLlJlZnJlc2hQZWVyUmVxdWVzdBofLm1hcnRsZXQudjEuUmVmcmVzaFBlZXJSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CglhcGkucHJvdG8SCm1hcnRsZXQudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLaAQoRR2V0U3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIoCgVhZ2VudBgCIAEoCzIZLm1hcnRsZXQudjEuQWdlbnREb2N1bWVudBItCghzZXNzaW9ucxgDIAMoCzIbLm1hcnRsZXQudjEuU2Vzc2lvbkRvY3VtZW50EioKBmtlcm5lbBgEIAEoCzIaLm1hcnRsZXQudjEuS2VybmVsRG9jdW1lbnQSMgoHc3VtbWFyeRgFIAEoCzIhLm1hcnRsZXQudjEuUm91dGVzU3VtbWFyeURvY3VtZW50IhIKEExpc3RQZWVyc1JlcXVlc3QiQgoRTGlzdFBlZXJzUmVzcG9uc2USLQoIc2Vzc2lvbnMYASADKAsyGy5tYXJ0bGV0LnYxLlNlc3Npb25Eb2N1bWVudCIzChFMaXN0Um91dGVzUmVxdWVzdBITCgZwcmVmaXgYASABKAlIAIgBAUIJCgdfcHJlZml4Ij8KEkxpc3RSb3V0ZXNSZXNwb25zZRIpCgZyb3V0ZXMYASADKAsyGS5tYXJ0bGV0LnYxLlJvdXRlRG9jdW1lbnQiIgoSUmVmcmVzaFBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiJAoTUmVmcmVzaFBlZXJSZXNwb25zZRINCgVwZWVycxgBIAMoCSLSAwoNQWdlbnREb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEbW9kZRgDIAEoCRISCgpzdGFydGVkX2F0GAQgASgJEhYKCXJvdXRlcl9pZBgFIAEoCUgAiAEBEhYKCWFzX251bWJlchgGIAEoDUgBiAEBEjAKCXByb2Nlc3NlcxgHIAEoCzIdLm1hcnRsZXQudjEuUHJvY2Vzc2VzRG9jdW1lbnQSKAoFc3RvcmUYCCABKAsyGS5tYXJ0bGV0LnYxLlN0b3JlRG9jdW1lbnQSKgoGbGlzdGVuGAkgAygLMhoubWFydGxldC52MS5MaXN0ZW5Eb2N1bWVudBISCgpvcmlnaW5hdGVkGAogAygJEjMKCHNlc3Npb25zGAsgASgLMiEubWFydGxldC52MS5TZXNzaW9uQ291bnRzRG9jdW1lbnQSLQoIcHJvYmxlbXMYDCADKAsyGy5tYXJ0bGV0LnYxLlByb2JsZW1Eb2N1bWVudBIrCgRoZWxkGA0gASgLMhgubWFydGxldC52MS5IZWxkRG9jdW1lbnRIAogBAUIMCgpfcm91dGVyX2lkQgwKCl9hc19udW1iZXJCBwoFX2hlbGQiKgoMSGVsZERvY3VtZW50Eg0KBXNpbmNlGAEgASgJEgsKA3doeRgCIAEoCSI3ChFQcm9jZXNzZXNEb2N1bWVudBIPCgdzcGVha2VyGAEgASgJEhEKCWRhdGFwbGFuZRgCIAEoCSKdAQoNU3RvcmVEb2N1bWVudBIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBXNpbmNlGAMgASgJEhAKA3doeRgEIAEoCUgAiAEBEhUKCHJldmlzaW9uGAUgASgBSAGIAQESFQoIc2F2ZWRfYXQYBiABKAlIAogBAUIGCgRfd2h5QgsKCV9yZXZpc2lvbkILCglfc2F2ZWRfYXQiWwoOTGlzdGVuRG9jdW1lbnQSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0SDQoFc3RhdGUYAyABKAkSEgoFZXJyb3IYBCABKAlIAIgBAUIICgZfZXJyb3IiOwoVU2Vzc2lvbkNvdW50c0RvY3VtZW50Eg0KBXRvdGFsGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNIkAKD1Byb2JsZW1Eb2N1bWVudBIOCgZvYmplY3QYASABKAkSDQoFZmllbGQYAiABKAkSDgoGcmVhc29uGAMgASgJIo8GCg9TZXNzaW9uRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHBlZXJfYWRkcmVzcxgDIAEoCRIRCglwZWVyX3BvcnQYBCABKA0SFgoOcGVlcl9hc19udW1iZXIYBSABKA0SFwoPbG9jYWxfYXNfbnVtYmVyGAYgASgNEgwKBHR5cGUYByABKAkSDQoFc3RhdGUYCCABKAkSDQoFc2luY2UYCSABKAkSMgoKbmVnb3RpYXRlZBgKIAEoCzIeLm1hcnRsZXQudjEuTmVnb3RpYXRlZERvY3VtZW50EjIKCHByZWZpeGVzGAsgAygLMiAubWFydGxldC52MS5QcmVmaXhDb3VudHNEb2N1bWVudBIuCghjb3VudGVycxgMIAEoCzIcLm1hcnRsZXQudjEuQ291bnRlcnNEb2N1bWVudBI3Cg11cGRhdGVfZmF1bHRzGA0gASgLMiAubWFydGxldC52MS5VcGRhdGVGYXVsdHNEb2N1bWVudBI0CgpsYXN0X2Vycm9yGA4gASgLMiAubWFydGxldC52MS5TZXNzaW9uRXJyb3JEb2N1bWVudBIYCgtzdGFsZV91bnRpbBgPIAEoCUgAiAEBEhsKDmF1dGhlbnRpY2F0aW9uGBAgASgJSAGIAQESGQoMdHRsX3NlY3VyaXR5GBEgASgNSAKIAQESEQoEaGludBgSIAEoCUgDiAEBEjYKDGNhcGFiaWxpdGllcxgVIAEoCzIgLm1hcnRsZXQudjEuQ2FwYWJpbGl0aWVzRG9jdW1lbnQSKQoGbGltaXRzGBYgAygLMhkubWFydGxldC52MS5MaW1pdERvY3VtZW50EjAKCXN1c3BlbmRlZBgXIAEoCzIdLm1hcnRsZXQudjEuU3VzcGVuZGVkRG9jdW1lbnQSEgoFcmFuZ2UYGCABKAlIBIgBAUIOCgxfc3RhbGVfdW50aWxCEQoPX2F1dGhlbnRpY2F0aW9uQg8KDV90dGxfc2VjdXJpdHlCBwoFX2hpbnRCCAoGX3JhbmdlInsKDUxpbWl0RG9jdW1lbnQSDQoFd2hpY2gYASABKAkSDgoGZmFtaWx5GAIgASgJEg0KBWNvdW50GAMgASgNEgwKBG1vc3QYBCABKA0SDgoGYWN0aW9uGAUgASgJEhAKCHN0YW5kaW5nGAYgASgJEgwKBGxlZnQYByABKAEiPgoRU3VzcGVuZGVkRG9jdW1lbnQSCwoDd2h5GAEgASgJEhIKBXVudGlsGAIgASgJSACIAQFCCAoGX3VudGlsIqUDChJOZWdvdGlhdGVkRG9jdW1lbnQSEQoJcm91dGVyX2lkGAEgASgJEhEKCWhvbGRfdGltZRgCIAEoCRIWCg5rZWVwYWxpdmVfdGltZRgDIAEoCRIQCghmYW1pbGllcxgEIAMoCRIVCg1mb3VyX29jdGV0X2FzGAUgASgIEhUKDXJvdXRlX3JlZnJlc2gYBiABKAgSPQoQZ3JhY2VmdWxfcmVzdGFydBgHIAEoCzIjLm1hcnRsZXQudjEuR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSEwoLbWVzc2FnZV9tYXgYCCABKA0SGAoQZW5oYW5jZWRfcmVmcmVzaBgJIAEoCBIxCgpsb25nX2xpdmVkGAogAygLMh0ubWFydGxldC52MS5Mb25nTGl2ZWREb2N1bWVudBIYChBhZGRfcGF0aF9yZWNlaXZlGAsgAygJEhUKDWFkZF9wYXRoX3NlbmQYDCADKAkSGQoRZXh0ZW5kZWRfbmV4dF9ob3AYDSABKAgSFgoJcGVlcl9yb2xlGA4gASgJSACIAQFCDAoKX3BlZXJfcm9sZSJLChFMb25nTGl2ZWREb2N1bWVudBIOCgZmYW1pbHkYASABKAkSEgoKc3RhbGVfdGltZRgCIAEoCRISCgpmb3J3YXJkaW5nGAMgASgIIjkKFENhcGFiaWxpdGllc0RvY3VtZW50Eg8KB29mZmVyZWQYASADKAkSEAoIcmVjZWl2ZWQYAiADKAkifwoXR3JhY2VmdWxSZXN0YXJ0RG9jdW1lbnQSFAoMcmVzdGFydF90aW1lGAEgASgJEhAKCGZhbWlsaWVzGAIgAygJEhIKCmZvcndhcmRpbmcYAyADKAkSEgoKcmVzdGFydGluZxgEIAEoCBIUCgxub3RpZmljYXRpb24YBSABKAgiwwEKFFByZWZpeENvdW50c0RvY3VtZW50Eg4KBmZhbWlseRgBIAEoCRIQCghyZWNlaXZlZBgCIAEoDRIMCgRiZXN0GAMgASgNEhIKCmFkdmVydGlzZWQYBCABKA0SDQoFc3RhbGUYBSABKA0SEgoKZW5kX29mX3JpYhgGIAEoCBIdChBsb25nX2xpdmVkX3VudGlsGAcgASgJSACIAQESEAoIYWNjZXB0ZWQYCCABKA1CEwoRX2xvbmdfbGl2ZWRfdW50aWwi8wEKEENvdW50ZXJzRG9jdW1lbnQSEwoLZXN0YWJsaXNoZWQYASABKAESGQoRbWVzc2FnZXNfcmVjZWl2ZWQYAiABKAESFQoNbWVzc2FnZXNfc2VudBgDIAEoARIYChB1cGRhdGVzX3JlY2VpdmVkGAQgASgBEhQKDHVwZGF0ZXNfc2VudBgFIAEoARIeChZub3RpZmljYXRpb25zX3JlY2VpdmVkGAYgASgBEhoKEm5vdGlmaWNhdGlvbnNfc2VudBgHIAEoARIXCg9vY3RldHNfcmVjZWl2ZWQYCCABKAESEwoLb2N0ZXRzX3NlbnQYCSABKAEijgEKFFVwZGF0ZUZhdWx0c0RvY3VtZW50EhkKEWF0dHJpYnV0ZV9kaXNjYXJkGAEgASgBEhkKEXRyZWF0X2FzX3dpdGhkcmF3GAIgASgBEhUKDXNlc3Npb25fcmVzZXQYAyABKAESKQoGcmVjZW50GAQgAygLMhkubWFydGxldC52MS5GYXVsdERvY3VtZW50Il4KDUZhdWx0RG9jdW1lbnQSCgoCYXQYASABKAkSDgoGcmVtZWR5GAIgASgJEgsKA3doeRgDIAEoCRIOCgZvY3RldHMYBCABKAkSFAoMb2N0ZXRzX3RvdGFsGAUgASgNIrABChRTZXNzaW9uRXJyb3JEb2N1bWVudBIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgJEi0KBWxhdGVyGAYgASgLMh4ubWFydGxldC52MS5MYXRlckVycm9yRG9jdW1lbnRCBwoFX2NvZGVCCgoIX3N1YmNvZGUiLgoSTGF0ZXJFcnJvckRvY3VtZW50EgwKBHRleHQYASABKAkSCgoCYXQYAiABKAkigAIKDVJvdXRlRG9jdW1lbnQSDAoEbm9kZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSDgoGZmFtaWx5GAMgASgJEgwKBGZyb20YBCABKAkSEQoJbmV4dF9ob3BzGAUgAygJEg4KBmtlcm5lbBgGIAEoCRIZCgxrZXJuZWxfZXJyb3IYByABKAlIAIgBARImCgRiZXN0GAggASgLMhgubWFydGxldC52MS5QYXRoRG9jdW1lbnQSEwoLcGF0aHNfdG90YWwYCSABKA0SJwoFcGF0aHMYCiADKAsyGC5tYXJ0bGV0LnYxLlBhdGhEb2N1bWVudEIPCg1fa2VybmVsX2Vycm9yIu8CCgxQYXRoRG9jdW1lbnQSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESFAoHcmVmdXNlZBgMIAEoCEgFiAEBEjAKCHJlY2VpdmVkGA0gASgLMh4ubWFydGxldC52MS5BdHRyaWJ1dGVzRG9jdW1lbnRCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZEIKCghfcmVmdXNlZCKwAQoSQXR0cmlidXRlc0RvY3VtZW50EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIn4KFVJvdXRlc1N1bW1hcnlEb2N1bWVudBIMCgRub2RlGAEgASgJEg0KBXRvdGFsGAIgASgNEg4KBmxpc3RlZBgDIAEoDRINCgVsaW1pdBgEIAEoDRIpCgZ0YWJsZXMYBSADKAsyGS5tYXJ0bGV0LnYxLlRhYmxlRG9jdW1lbnQiRAoNVGFibGVEb2N1bWVudBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIqYCCg5LZXJuZWxEb2N1bWVudBIMCgRub2RlGAEgASgJEg8KB3NwZWFrZXIYAiABKAkSDwoHaW5fc3luYxgDIAEoCBINCgV0YWJsZRgEIAEoDRIQCghwcm90b2NvbBgFIAEoDRIOCgZtZXRyaWMYBiABKA0SMAoGcm91dGVzGAcgASgLMiAubWFydGxldC52MS5LZXJuZWxSb3V0ZXNEb2N1bWVudBIQCghyZXBhaXJlZBgIIAEoARIQCghmYWlsdXJlcxgJIAEoARIWCglsYXN0X3N5bmMYCiABKAlIAIgBARI3CgxsYXN0X2ZhaWx1cmUYCyABKAsyIS5tYXJ0bGV0LnYxLktlcm5lbEZhaWx1cmVEb2N1bWVudEIMCgpfbGFzdF9zeW5jImkKFEtlcm5lbFJvdXRlc0RvY3VtZW50Eg4KBndhbnRlZBgBIAEoDRIRCglpbnN0YWxsZWQYAiABKA0SDwoHcGVuZGluZxgDIAEoDRIOCgZmYWlsZWQYBCABKA0SDQoFc3RhbGUYBSABKA0iQgoVS2VybmVsRmFpbHVyZURvY3VtZW50Eg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoCTK4AgoFQWdlbnQSSAoJR2V0U3RhdHVzEhwubWFydGxldC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ubWFydGxldC52MS5HZXRTdGF0dXNSZXNwb25zZRJICglMaXN0UGVlcnMSHC5tYXJ0bGV0LnYxLkxpc3RQZWVyc1JlcXVlc3QaHS5tYXJ0bGV0LnYxLkxpc3RQZWVyc1Jlc3BvbnNlEksKCkxpc3RSb3V0ZXMSHS5tYXJ0bGV0LnYxLkxpc3RSb3V0ZXNSZXF1ZXN0Gh4ubWFydGxldC52MS5MaXN0Um91dGVzUmVzcG9uc2USTgoLUmVmcmVzaFBlZXISHi5tYXJ0bGV0LnYxLlJlZnJlc2hQZWVyUmVxdWVzdBofLm1hcnRsZXQudjEuUmVmcmVzaFBlZXJSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message martlet.v1.GetStatusRequest
@@ -193,7 +193,7 @@ export type AgentDocument = Message<"martlet.v1.AgentDocument"> & {
   version: string;
 
   /**
-   * starting, idle, running, stale
+   * starting, idle, running, stale, held, paused
    *
    * @generated from field: string mode = 3;
    */
@@ -245,6 +245,13 @@ export type AgentDocument = Message<"martlet.v1.AgentDocument"> & {
    * @generated from field: repeated martlet.v1.ProblemDocument problems = 12;
    */
   problems: ProblemDocument[];
+
+  /**
+   * while held or paused
+   *
+   * @generated from field: optional martlet.v1.HeldDocument held = 13;
+   */
+  held?: HeldDocument | undefined;
 };
 
 /**
@@ -253,6 +260,30 @@ export type AgentDocument = Message<"martlet.v1.AgentDocument"> & {
  */
 export const AgentDocumentSchema: GenMessage<AgentDocument> = /*@__PURE__*/
   messageDesc(file_api, 8);
+
+/**
+ * why what the store says is not followed
+ *
+ * @generated from message martlet.v1.HeldDocument
+ */
+export type HeldDocument = Message<"martlet.v1.HeldDocument"> & {
+  /**
+   * @generated from field: string since = 1;
+   */
+  since: string;
+
+  /**
+   * @generated from field: string why = 2;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message martlet.v1.HeldDocument.
+ * Use `create(HeldDocumentSchema)` to create a new message.
+ */
+export const HeldDocumentSchema: GenMessage<HeldDocument> = /*@__PURE__*/
+  messageDesc(file_api, 9);
 
 /**
  * up, down
@@ -276,7 +307,7 @@ export type ProcessesDocument = Message<"martlet.v1.ProcessesDocument"> & {
  * Use `create(ProcessesDocumentSchema)` to create a new message.
  */
 export const ProcessesDocumentSchema: GenMessage<ProcessesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 9);
+  messageDesc(file_api, 10);
 
 /**
  * @generated from message martlet.v1.StoreDocument
@@ -305,6 +336,20 @@ export type StoreDocument = Message<"martlet.v1.StoreDocument"> & {
    * @generated from field: optional string why = 4;
    */
   why?: string | undefined;
+
+  /**
+   * when it said what is in force
+   *
+   * @generated from field: optional double revision = 5;
+   */
+  revision?: number | undefined;
+
+  /**
+   * what is in force was kept on disk then
+   *
+   * @generated from field: optional string saved_at = 6;
+   */
+  savedAt?: string | undefined;
 };
 
 /**
@@ -312,7 +357,7 @@ export type StoreDocument = Message<"martlet.v1.StoreDocument"> & {
  * Use `create(StoreDocumentSchema)` to create a new message.
  */
 export const StoreDocumentSchema: GenMessage<StoreDocument> = /*@__PURE__*/
-  messageDesc(file_api, 10);
+  messageDesc(file_api, 11);
 
 /**
  * @generated from message martlet.v1.ListenDocument
@@ -346,7 +391,7 @@ export type ListenDocument = Message<"martlet.v1.ListenDocument"> & {
  * Use `create(ListenDocumentSchema)` to create a new message.
  */
 export const ListenDocumentSchema: GenMessage<ListenDocument> = /*@__PURE__*/
-  messageDesc(file_api, 11);
+  messageDesc(file_api, 12);
 
 /**
  * @generated from message martlet.v1.SessionCountsDocument
@@ -368,7 +413,7 @@ export type SessionCountsDocument = Message<"martlet.v1.SessionCountsDocument"> 
  * Use `create(SessionCountsDocumentSchema)` to create a new message.
  */
 export const SessionCountsDocumentSchema: GenMessage<SessionCountsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 12);
+  messageDesc(file_api, 13);
 
 /**
  * @generated from message martlet.v1.ProblemDocument
@@ -395,7 +440,7 @@ export type ProblemDocument = Message<"martlet.v1.ProblemDocument"> & {
  * Use `create(ProblemDocumentSchema)` to create a new message.
  */
 export const ProblemDocumentSchema: GenMessage<ProblemDocument> = /*@__PURE__*/
-  messageDesc(file_api, 13);
+  messageDesc(file_api, 14);
 
 /**
  * @generated from message martlet.v1.SessionDocument
@@ -525,7 +570,7 @@ export type SessionDocument = Message<"martlet.v1.SessionDocument"> & {
  * Use `create(SessionDocumentSchema)` to create a new message.
  */
 export const SessionDocumentSchema: GenMessage<SessionDocument> = /*@__PURE__*/
-  messageDesc(file_api, 14);
+  messageDesc(file_api, 15);
 
 /**
  * @generated from message martlet.v1.LimitDocument
@@ -578,7 +623,7 @@ export type LimitDocument = Message<"martlet.v1.LimitDocument"> & {
  * Use `create(LimitDocumentSchema)` to create a new message.
  */
 export const LimitDocumentSchema: GenMessage<LimitDocument> = /*@__PURE__*/
-  messageDesc(file_api, 15);
+  messageDesc(file_api, 16);
 
 /**
  * @generated from message martlet.v1.SuspendedDocument
@@ -600,7 +645,7 @@ export type SuspendedDocument = Message<"martlet.v1.SuspendedDocument"> & {
  * Use `create(SuspendedDocumentSchema)` to create a new message.
  */
 export const SuspendedDocumentSchema: GenMessage<SuspendedDocument> = /*@__PURE__*/
-  messageDesc(file_api, 16);
+  messageDesc(file_api, 17);
 
 /**
  * @generated from message martlet.v1.NegotiatedDocument
@@ -682,7 +727,7 @@ export type NegotiatedDocument = Message<"martlet.v1.NegotiatedDocument"> & {
  * Use `create(NegotiatedDocumentSchema)` to create a new message.
  */
 export const NegotiatedDocumentSchema: GenMessage<NegotiatedDocument> = /*@__PURE__*/
-  messageDesc(file_api, 17);
+  messageDesc(file_api, 18);
 
 /**
  * @generated from message martlet.v1.LongLivedDocument
@@ -709,7 +754,7 @@ export type LongLivedDocument = Message<"martlet.v1.LongLivedDocument"> & {
  * Use `create(LongLivedDocumentSchema)` to create a new message.
  */
 export const LongLivedDocumentSchema: GenMessage<LongLivedDocument> = /*@__PURE__*/
-  messageDesc(file_api, 18);
+  messageDesc(file_api, 19);
 
 /**
  * What both OPENs offered, in words.
@@ -733,7 +778,7 @@ export type CapabilitiesDocument = Message<"martlet.v1.CapabilitiesDocument"> & 
  * Use `create(CapabilitiesDocumentSchema)` to create a new message.
  */
 export const CapabilitiesDocumentSchema: GenMessage<CapabilitiesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 19);
+  messageDesc(file_api, 20);
 
 /**
  * @generated from message martlet.v1.GracefulRestartDocument
@@ -770,7 +815,7 @@ export type GracefulRestartDocument = Message<"martlet.v1.GracefulRestartDocumen
  * Use `create(GracefulRestartDocumentSchema)` to create a new message.
  */
 export const GracefulRestartDocumentSchema: GenMessage<GracefulRestartDocument> = /*@__PURE__*/
-  messageDesc(file_api, 20);
+  messageDesc(file_api, 21);
 
 /**
  * @generated from message martlet.v1.PrefixCountsDocument
@@ -824,7 +869,7 @@ export type PrefixCountsDocument = Message<"martlet.v1.PrefixCountsDocument"> & 
  * Use `create(PrefixCountsDocumentSchema)` to create a new message.
  */
 export const PrefixCountsDocumentSchema: GenMessage<PrefixCountsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 21);
+  messageDesc(file_api, 22);
 
 /**
  * Doubles: exact to 2^53, and plain numbers in JSON.
@@ -883,7 +928,7 @@ export type CountersDocument = Message<"martlet.v1.CountersDocument"> & {
  * Use `create(CountersDocumentSchema)` to create a new message.
  */
 export const CountersDocumentSchema: GenMessage<CountersDocument> = /*@__PURE__*/
-  messageDesc(file_api, 22);
+  messageDesc(file_api, 23);
 
 /**
  * @generated from message martlet.v1.UpdateFaultsDocument
@@ -917,7 +962,7 @@ export type UpdateFaultsDocument = Message<"martlet.v1.UpdateFaultsDocument"> & 
  * Use `create(UpdateFaultsDocumentSchema)` to create a new message.
  */
 export const UpdateFaultsDocumentSchema: GenMessage<UpdateFaultsDocument> = /*@__PURE__*/
-  messageDesc(file_api, 23);
+  messageDesc(file_api, 24);
 
 /**
  * @generated from message martlet.v1.FaultDocument
@@ -958,7 +1003,7 @@ export type FaultDocument = Message<"martlet.v1.FaultDocument"> & {
  * Use `create(FaultDocumentSchema)` to create a new message.
  */
 export const FaultDocumentSchema: GenMessage<FaultDocument> = /*@__PURE__*/
-  messageDesc(file_api, 24);
+  messageDesc(file_api, 25);
 
 /**
  * @generated from message martlet.v1.SessionErrorDocument
@@ -1004,7 +1049,7 @@ export type SessionErrorDocument = Message<"martlet.v1.SessionErrorDocument"> & 
  * Use `create(SessionErrorDocumentSchema)` to create a new message.
  */
 export const SessionErrorDocumentSchema: GenMessage<SessionErrorDocument> = /*@__PURE__*/
-  messageDesc(file_api, 25);
+  messageDesc(file_api, 26);
 
 /**
  * @generated from message martlet.v1.LaterErrorDocument
@@ -1026,7 +1071,7 @@ export type LaterErrorDocument = Message<"martlet.v1.LaterErrorDocument"> & {
  * Use `create(LaterErrorDocumentSchema)` to create a new message.
  */
 export const LaterErrorDocumentSchema: GenMessage<LaterErrorDocument> = /*@__PURE__*/
-  messageDesc(file_api, 26);
+  messageDesc(file_api, 27);
 
 /**
  * @generated from message martlet.v1.RouteDocument
@@ -1096,7 +1141,7 @@ export type RouteDocument = Message<"martlet.v1.RouteDocument"> & {
  * Use `create(RouteDocumentSchema)` to create a new message.
  */
 export const RouteDocumentSchema: GenMessage<RouteDocument> = /*@__PURE__*/
-  messageDesc(file_api, 27);
+  messageDesc(file_api, 28);
 
 /**
  * @generated from message martlet.v1.PathDocument
@@ -1179,7 +1224,7 @@ export type PathDocument = Message<"martlet.v1.PathDocument"> & {
  * Use `create(PathDocumentSchema)` to create a new message.
  */
 export const PathDocumentSchema: GenMessage<PathDocument> = /*@__PURE__*/
-  messageDesc(file_api, 28);
+  messageDesc(file_api, 29);
 
 /**
  * @generated from message martlet.v1.AttributesDocument
@@ -1221,7 +1266,7 @@ export type AttributesDocument = Message<"martlet.v1.AttributesDocument"> & {
  * Use `create(AttributesDocumentSchema)` to create a new message.
  */
 export const AttributesDocumentSchema: GenMessage<AttributesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 29);
+  messageDesc(file_api, 30);
 
 /**
  * @generated from message martlet.v1.RoutesSummaryDocument
@@ -1258,7 +1303,7 @@ export type RoutesSummaryDocument = Message<"martlet.v1.RoutesSummaryDocument"> 
  * Use `create(RoutesSummaryDocumentSchema)` to create a new message.
  */
 export const RoutesSummaryDocumentSchema: GenMessage<RoutesSummaryDocument> = /*@__PURE__*/
-  messageDesc(file_api, 30);
+  messageDesc(file_api, 31);
 
 /**
  * @generated from message martlet.v1.TableDocument
@@ -1285,7 +1330,7 @@ export type TableDocument = Message<"martlet.v1.TableDocument"> & {
  * Use `create(TableDocumentSchema)` to create a new message.
  */
 export const TableDocumentSchema: GenMessage<TableDocument> = /*@__PURE__*/
-  messageDesc(file_api, 31);
+  messageDesc(file_api, 32);
 
 /**
  * @generated from message martlet.v1.KernelDocument
@@ -1354,7 +1399,7 @@ export type KernelDocument = Message<"martlet.v1.KernelDocument"> & {
  * Use `create(KernelDocumentSchema)` to create a new message.
  */
 export const KernelDocumentSchema: GenMessage<KernelDocument> = /*@__PURE__*/
-  messageDesc(file_api, 32);
+  messageDesc(file_api, 33);
 
 /**
  * @generated from message martlet.v1.KernelRoutesDocument
@@ -1391,7 +1436,7 @@ export type KernelRoutesDocument = Message<"martlet.v1.KernelRoutesDocument"> & 
  * Use `create(KernelRoutesDocumentSchema)` to create a new message.
  */
 export const KernelRoutesDocumentSchema: GenMessage<KernelRoutesDocument> = /*@__PURE__*/
-  messageDesc(file_api, 33);
+  messageDesc(file_api, 34);
 
 /**
  * @generated from message martlet.v1.KernelFailureDocument
@@ -1418,7 +1463,7 @@ export type KernelFailureDocument = Message<"martlet.v1.KernelFailureDocument"> 
  * Use `create(KernelFailureDocumentSchema)` to create a new message.
  */
 export const KernelFailureDocumentSchema: GenMessage<KernelFailureDocument> = /*@__PURE__*/
-  messageDesc(file_api, 34);
+  messageDesc(file_api, 35);
 
 /**
  * @generated from service martlet.v1.Agent

@@ -120,7 +120,7 @@ export class EtcdWatch {
       return
     }
     const changes = changesBetween(last, entries)
-    if (!isEmpty(changes)) this.#listener({ type: 'changes', ...changes, revision })
+    if (!isEmpty(changes)) this.#listener({ type: 'changes', ...changes, revision, listed: true })
   }
 
   #tellChanges({ events, header }: IWatchResponse): void {
