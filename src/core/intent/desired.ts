@@ -25,11 +25,15 @@ export function desired(
   const watched = { watched: cidrs.all, watchedMax: ROUTES_STATUS_MAX }
   const dataplane = { blackholes: cidrs.own, ...watched }
   const problems = [...snapshot.problems, ...cidrs.problems]
+  const originated = cidrs.own.map(prefix => ({ prefix, kind: 'block', blackhole: true }) as const)
+  const policies = { originated, pools: [], communities: [] }
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {
       listen: [],
       dataplane,
+      sessions: [],
+      ...policies,
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
   const { peers, ranges, problems: ofPeers } = peersOf(cluster, own, snapshot, { facts, secrets })
@@ -47,6 +51,8 @@ export function desired(
     speaker,
     listen: listenOf(own),
     dataplane,
+    sessions: [],
+    ...policies,
     problems: inOrder([...problems, ...ofPeers, ...routerIdClash(cluster, own, routerId)]),
   }
 }

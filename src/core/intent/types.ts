@@ -17,7 +17,9 @@ import type {
 import type { DataplaneIntent } from '../dataplane/index.ts'
 import type { Asn, Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
+import type { Neighbour } from './peers/neighbour.ts'
 import type { AnnotatedSettings, SessionSettings } from './peers/settings.ts'
+import type { Originated, PlannedPool, PrefixCommunities } from './plan.ts'
 import type { SecretReference } from './secrets.ts'
 
 /** What should be: the answer to "what do these resources mean for this node?" */
@@ -29,6 +31,14 @@ export interface Desired {
   /** where to listen; empty with no speaker */
   readonly listen: readonly { readonly family: 'ipv4' | 'ipv6'; readonly port: number }[]
   readonly dataplane: DataplaneIntent
+  /** every neighbour that is named, those too that are to have no session; in order of name */
+  readonly sessions: readonly Neighbour[]
+  /** what the speaker announces as its own, and what that is; in order of prefix */
+  readonly originated: readonly Originated[]
+  /** in order of text */
+  readonly pools: readonly PlannedPool[]
+  /** in the order in which they are applied */
+  readonly communities: readonly PrefixCommunities[]
   readonly problems: readonly Problem[]
 }
 

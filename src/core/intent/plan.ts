@@ -1,0 +1,106 @@
+import type { Address, Asn, Family, Prefix } from '../net/index.ts'
+import type { Problem } from './types.ts'
+
+/**
+ * What a node would do, for people and for programs to read before it does it: `martlet plan`
+ * prints it. Lists are in canonical order, and what does not apply is null, so that every plan has
+ * every key. A key is added freely; none changes its meaning.
+ */
+
+/** All of it. */
+export interface Plan {
+  readonly node: string
+  /** of the store; null where it has none */
+  readonly revision: number | null
+  /** a dotted quad; null where the node has no router id, and so no sessions */
+  readonly routerId: string | null
+  readonly asNumber: number | null
+  /** a dotted quad, where the node reflects routes */
+  readonly clusterId: string | null
+  readonly listen: readonly PlannedListen[]
+  /** by name */
+  readonly sessions: readonly PlannedSession[]
+  /** neighbours that are known by where they come from, of the node's configuration; by name */
+  readonly ranges: readonly { readonly name: string; readonly prefix: Prefix }[]
+  /** in order of prefix */
+  readonly originated: readonly Originated[]
+  /** in order of text, as Calico has them */
+  readonly pools: readonly PlannedPool[]
+  /** in the order in which they are applied */
+  readonly communities: readonly PrefixCommunities[]
+  readonly problems: readonly Problem[]
+}
+
+/** Where peers are to connect to; `0.0.0.0` and `::` are any address of the node. */
+export interface PlannedListen {
+  readonly family: Family
+  readonly address: Address
+  readonly port: number
+}
+
+/** One session. */
+export interface PlannedSession {
+  /** Calico's: `Mesh_…`, `Global_…`, `Node_…`, `Local_Workload_…` */
+  readonly name: string
+  /** of the addresses that it is between */
+  readonly family: Family
+  readonly peerAddress: Address
+  readonly peerPort: number
+  readonly peerAs: Asn
+  readonly localAs: Asn
+  /** null: the kernel chooses */
+  readonly sourceAddress: Address | null
+  /** the peer is to connect */
+  readonly passive: boolean
+  readonly ebgp: boolean
+  /** most hops to the peer; null: any number, which is `multihop` */
+  readonly ttlSecurityHops: number | null
+  /** `missing`: it is asked for, and not to be had; there is no session until it is */
+  readonly password: 'none' | 'set' | 'missing'
+  /** for how long the peer is asked to keep our routes; null: not at all */
+  readonly restartTimeSeconds: number | null
+  /** null: a third of the hold time */
+  readonly keepaliveSeconds: number | null
+  /** how often our own AS may be in an AS path */
+  readonly allowLocalAs: number
+  readonly nextHop: 'auto' | 'self' | 'keep'
+  readonly routeReflectorClient: boolean
+  /** a dotted quad, where the peer is a client */
+  readonly clusterId: string | null
+  /** names of BGPFilters with rules of that direction and family, in order */
+  readonly importFilters: readonly string[]
+  readonly exportFilters: readonly string[]
+  /** the gateway of a host route to the peer */
+  readonly reachableBy: Address | null
+  /** the key of the resource that it is of; null: the mesh */
+  readonly resource: string | null
+  /** that resource names this node as the peer of another */
+  readonly reverse: boolean
+  /** why there is no session for now; null: there is one */
+  readonly withheld: string | null
+}
+
+/** A prefix that this node announces as its own. */
+export interface Originated {
+  readonly prefix: Prefix
+  /** of its pods; addresses of services; of its configuration */
+  readonly kind: 'block' | 'service' | 'static'
+  /** what is in it and nowhere on the node is dropped, not sent on */
+  readonly blackhole: boolean
+}
+
+/** How the routes of a pool are treated. */
+export interface PlannedPool {
+  readonly cidr: Prefix
+  /** whether peers are told of them */
+  readonly bgpExport: boolean
+  /** what becomes of those that are learned */
+  readonly kernel: 'accept' | 'reject' | 'tunnel'
+}
+
+/** Which communities routes inside a prefix carry when they leave. */
+export interface PrefixCommunities {
+  readonly prefix: Prefix
+  /** values, `aa:nn` or `aa:nn:mm` */
+  readonly communities: readonly string[]
+}
