@@ -1,3 +1,4 @@
+import { type Millis, NEVER } from '../../base/index.ts'
 import { formatQuad } from '../../net/index.ts'
 import type { SessionError } from '../../session/index.ts'
 import type { FaultSnapshot, SessionSnapshot } from '../../speaker/index.ts'
@@ -11,6 +12,7 @@ export function sessionDocument(
   session: SessionSnapshot,
   node: string,
   epochOffset: number,
+  keepalive: Millis = NEVER,
 ): SessionDocument {
   const { counters, negotiated, faults, lastError } = session
   return {
@@ -23,7 +25,7 @@ export function sessionDocument(
     type: session.peerAs === session.localAs ? 'iBGP' : 'eBGP',
     state: session.state,
     since: instant(session.since, epochOffset),
-    ...(negotiated && { negotiated: negotiatedDocument(negotiated) }),
+    ...(negotiated && { negotiated: negotiatedDocument(negotiated, keepalive) }),
     capabilities: session.capabilities,
     ...(session.staleUntil === undefined
       ? {}
@@ -60,13 +62,14 @@ type NegotiatedDocument = NonNullable<SessionDocument['negotiated']>
 
 function negotiatedDocument(
   negotiated: NonNullable<SessionSnapshot['negotiated']>,
+  keepalive: Millis,
 ): NegotiatedDocument {
   const { routerId, holdSeconds } = negotiated
   return {
     routerId: formatQuad(routerId),
     holdTime: `${holdSeconds}s`,
-    // RFC 4271 §10: a third of the hold time
-    keepaliveTime: `${Math.floor(holdSeconds / 3)}s`,
+    // RFC 4271 §10: a third of the hold time, where nothing shorter is configured
+    keepaliveTime: `${Math.floor(Math.min(keepalive / 1000, holdSeconds / 3))}s`,
     families: negotiated.families,
     fourOctetAs: negotiated.fourOctetAs,
     routeRefresh: negotiated.routeRefresh,

@@ -145,11 +145,11 @@ export function sessionDocuments(facts: StatusFacts): readonly SessionDocument[]
   const ranges = new Map(desired?.speaker?.ranges?.map(({ name, template }) => [name, template]))
   return (speaker?.sessions ?? []).map(session => {
     const configured = peers.get(session.name) ?? ranges.get(session.range ?? '')
-    const { password, transport } = configured ?? {}
+    const { password, transport, keepalive } = configured ?? {}
     const { ttlSecurity } = transport ?? {}
     const hint = hintOf(session, password !== undefined, signatures)
     return {
-      ...sessionDocument(session, node, epochOffset),
+      ...sessionDocument(session, node, epochOffset, keepalive),
       ...(password === undefined ? {} : { authentication: 'TCP MD5' }),
       ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
       ...(hint === undefined ? {} : { hint }),
