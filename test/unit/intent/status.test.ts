@@ -290,11 +290,13 @@ test('limits, and what they have done to a session, are told', t => {
 
 test('KEEPALIVEs go as often as is configured, and at least every third of the hold time', t => {
   const { speaker, desired: wanted, ...rest } = status()
+  const [session] = speaker?.sessions ?? []
   const [peer] = wanted?.speaker?.peers ?? []
   const told = (keepalive: number | undefined) => {
-    const peers = [{ ...peer!, ...(keepalive !== undefined && { keepalive: millis(keepalive) }) }]
-    const told = { ...wanted!, speaker: { ...wanted!.speaker!, peers } }
-    return sessionDocuments({ ...rest, desired: told, speaker: speaker! })[0]?.negotiated
+    const more = keepalive !== undefined && { keepalive: millis(keepalive) }
+    const peers = [{ ...peer!, name: session!.name, ...more }]
+    const desired = { ...wanted!, speaker: { ...wanted!.speaker!, peers } }
+    return sessionDocuments({ ...rest, desired, speaker: speaker! })[0]?.negotiated
   }
   t.is(told(undefined)?.keepaliveTime, '30s')
   t.is(told(7000)?.keepaliveTime, '7s')
