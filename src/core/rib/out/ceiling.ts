@@ -42,7 +42,7 @@ export class Ceiling {
     this.#left.delete(row)
   }
 
-  /** Gives rows that were left out to `consider`, as far as there is room. True when more may go. */
+  /** Gives rows that were left out to `consider`, while there is room. True when more may go. */
   admit(budget: number, consider: (row: PrefixId) => void): boolean {
     for (let spent = 0; this.#left.size > 0 && this.#held() < this.#of.most; spent++) {
       if (spent === budget) return true

@@ -1,18 +1,13 @@
 import { after, type Millis, millis, NEVER, seconds } from '../../base/index.ts'
 import type { Family } from '../../net/index.ts'
-import {
-  encodeRouteRefresh,
-  FAMILY_SPECS,
-  type Notification,
-  REFRESH_SUBTYPE,
-  tooManyPrefixes,
-} from '../../wire/index.ts'
+import { type Notification, tooManyPrefixes } from '../../wire/index.ts'
 import type { Exports } from '../export/groups.ts'
 import type { SpeakerNote } from '../notes.ts'
 import type { Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
 import type { PrefixLimit, PrefixLimits } from '../types.ts'
 import type { Bound } from './bounded.ts'
+import { askForRefresh } from './refresh.ts'
 
 /**
  * How many prefixes a peer may say, have accepted, or be sent: RFC 4271 §6.7, RFC 4486 §4. Where it
@@ -96,7 +91,7 @@ export class Limits {
       if (Math.min(received, accepted) < Number.POSITIVE_INFINITY)
         peer.bounds.set(family, { received, accepted, left: leftOut })
       // there is room for all of it now
-      else if (leftOut > 0) this.#ask(peer, family)
+      else if (leftOut > 0) askForRefresh(peer, family)
     }
     if (peer.standings.length > 0) this.#limited.add(peer)
   }
@@ -181,19 +176,8 @@ export class Limits {
     for (const [family, bound] of peer.bounds)
       if (this.#hasRoom(peer, family, bound)) {
         bound.left = 0
-        this.#ask(peer, family)
+        askForRefresh(peer, family)
       }
-  }
-
-  #ask(peer: Peer, family: Family): void {
-    const { link } = peer
-    if (link?.negotiated.routeRefresh !== true) return
-    const { afi, safi } = FAMILY_SPECS[family]
-    const subtype = REFRESH_SUBTYPE.REQUEST
-    peer.session.send(
-      link.connection,
-      encodeRouteRefresh({ type: 'ROUTE-REFRESH', afi, safi, subtype }),
-    )
   }
 
   /** Something was left out for which there is room now. */

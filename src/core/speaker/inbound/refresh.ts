@@ -57,10 +57,10 @@ export function takeRefresh(
   to.exports[family].refresh(peer.id, marked ? marks : undefined)
 }
 
-/** Asks a peer for all its families again, where its session can. RFC 2918 §4 */
-export function askForRefresh({ link, session }: Peer): void {
+/** Asks a peer for its families again, or for one, where its session can. RFC 2918 §4 */
+export function askForRefresh({ link, session }: Peer, only?: Family): void {
   if (link?.negotiated.routeRefresh !== true) return
-  for (const family of link.negotiated.families)
+  for (const family of only === undefined ? link.negotiated.families : [only])
     session.send(link.connection, message(family, REFRESH_SUBTYPE.REQUEST))
 }
 
