@@ -1,25 +1,23 @@
-import { dirname, join } from 'node:path'
-import { millis } from '../core/base/index.ts'
 import {
+  ACCEPT_ROOT,
   type AgentMode,
   type Desired,
   desired,
-  type Entry,
   NO_SECRETS,
   type Problem,
   type StatusFacts,
   type Store,
-  type WatchEvent,
 } from '../core/intent/index.ts'
 import { makeApi } from '../shell/api/index.ts'
 import { now, wallOffset } from '../shell/clock/index.ts'
-import { type NodeConfiguration, SnapshotReader, WATCHED_ROOTS } from '../shell/config/index.ts'
+import { type NodeConfiguration, WATCHED_ROOTS } from '../shell/config/index.ts'
 import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
 import { SecretFiles } from '../shell/secrets/index.ts'
-import { LastGood, openStore } from '../shell/store/index.ts'
+import { openStore } from '../shell/store/index.ts'
 import { SignatureWatch } from '../shell/tcp/index.ts'
 import { answersOf } from './controller/answers.ts'
+import { InForce } from './controller/in-force.ts'
 import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
 import type { Running } from './process.ts'
 
@@ -79,9 +77,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
 /** What this node should do and does, kept current. */
 export class Controller {
   readonly #options: ControllerOptions
-  readonly #entries = new Map<string, Entry>()
-  readonly #lastGood: LastGood
-  readonly #reader: SnapshotReader
+  readonly #inForce: InForce
   readonly #secrets: SecretFiles | undefined
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
@@ -91,9 +87,6 @@ export class Controller {
   readonly #signatures = new SignatureWatch()
   readonly #startedAt = now()
   readonly #epochOffset = wallOffset()
-  #storeProblems: readonly Problem[] = []
-  #storeSince = now()
-  #lost: string | undefined = 'no answer yet'
   #desired: Desired | undefined
   #gather: NodeJS.Timeout | undefined
   #facts: StatusFacts
@@ -109,8 +102,9 @@ export class Controller {
     const paths = socketPaths(configuration.runDirectory)
     const { secrets } = configuration
     this.#secrets = secrets && new SecretFiles(secrets.directory)
-    this.#lastGood = new LastGood(join(dirname(paths.api), 'last-good.json'))
-    this.#reader = new SnapshotReader(this.#lastGood.load())
+    this.#inForce = new InForce(configuration, log, this.#epochOffset, change =>
+      change === 'snapshot' ? this.#decide() : this.round(),
+    )
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
     this.#speaker = new SpeakerLink({
@@ -126,7 +120,7 @@ export class Controller {
       down: () => this.round(),
     })
     this.#facts = this.#factsNow()
-    this.#watch = store.watch(WATCHED_ROOTS, event => this.#heard(event))
+    this.#watch = store.watch([...WATCHED_ROOTS, ACCEPT_ROOT], event => this.#inForce.heard(event))
   }
 
   /** What this node is and holds, as of the last round. */
@@ -167,51 +161,22 @@ export class Controller {
     clearTimeout(this.#gather)
     clearTimeout(this.#round)
     this.#watch.close()
+    this.#inForce.close()
     this.#speaker.close()
     this.#dataplane.close()
     await this.#reporter.close()
   }
 
-  #heard(event: WatchEvent): void {
-    const { log } = this.#options
-    switch (event.type) {
-      case 'lost':
-        log.warn('STORE_LOST', `the store does not answer: ${event.why}`)
-        this.#setLost(event.why)
-        return
-      case 'snapshot':
-        this.#entries.clear()
-        for (const entry of event.entries) this.#entries.set(entry.key, entry)
-        break
-      case 'changes':
-        for (const entry of event.puts) this.#entries.set(entry.key, entry)
-        for (const key of event.deletes) this.#entries.delete(key)
-        break
-      default:
-        event satisfies never
-    }
-    if (this.#lost !== undefined) log.info('STORE_FRESH', 'the store answers')
-    this.#setLost(undefined)
-    this.#storeProblems = event.problems ?? []
-    this.#gather ??= setTimeout(() => this.#decide(), GATHER_MS)
-  }
-
-  #setLost(why: string | undefined): void {
-    if ((this.#lost === undefined) !== (why === undefined)) this.#storeSince = now()
-    this.#lost = why
-    this.round()
-  }
-
   #decide(): void {
     this.#gather = undefined
     const before = this.#desired
-    const snapshot = this.#reader.read(this.#entries.values(), this.#storeProblems)
-    const problems = [...this.#storeProblems, ...snapshot.problems]
+    const { snapshot, problems: unreadable } = this.#inForce
+    if (snapshot === undefined) return
+    const problems = [...unreadable, ...snapshot.problems]
     const { facts } = this.#options.configuration
     const next = desired({ ...snapshot, problems }, facts, this.#secrets?.now() ?? NO_SECRETS)
     this.#desired = next
     this.#logProblems(next.problems)
-    this.#keepLastGood()
     // before the speaker hears of them, and asks for them
     if (differ(before?.listen, next.listen))
       this.#options.allowPorts?.(next.listen.map(({ port }) => port))
@@ -219,15 +184,6 @@ export class Controller {
       this.#tellSpeaker()
     if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
     this.round()
-  }
-
-  #keepLastGood(): void {
-    try {
-      this.#lastGood.save(this.#reader.valid)
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      this.#options.log.warn('LAST_GOOD_NOT_KEPT', `what is valid now is not kept: ${why}`)
-    }
   }
 
   #tellSpeaker(): void {
@@ -253,12 +209,13 @@ export class Controller {
       ...(dataplane.status === 'fulfilled' && { dataplane: dataplane.value }),
     }
     this.#reporter.report(this.#facts)
-    // before the first snapshot nobody knows what the store holds
-    if (this.#desired !== undefined && this.#lost === undefined) this.#podCidrs.keep(this.#entries)
+    const { entries } = this.#inForce
+    if (entries !== undefined) this.#podCidrs.keep(entries)
   }
 
   #factsNow(): StatusFacts {
     const { configuration, version } = this.#options
+    const { lost, since, held, revision, savedAt } = this.#inForce.standing
     return {
       node: configuration.node,
       version,
@@ -270,10 +227,13 @@ export class Controller {
       },
       store: {
         kind: configuration.store.kind,
-        state: this.#lost === undefined ? 'fresh' : 'lost',
-        since: millis(this.#storeSince),
-        ...(this.#lost !== undefined && { why: this.#lost }),
+        state: lost === undefined ? 'fresh' : 'lost',
+        since,
+        ...(lost !== undefined && { why: lost }),
+        ...(revision !== undefined && { revision }),
+        ...(savedAt !== undefined && { savedAt }),
       },
+      ...(held !== undefined && { held }),
       ...(this.#desired !== undefined && { desired: this.#desired }),
       signatures: this.#signatures.look(now()),
       epochOffset: this.#epochOffset,
@@ -281,8 +241,10 @@ export class Controller {
   }
 
   #mode(): AgentMode {
+    const { lost, held } = this.#inForce.standing
+    if (held !== undefined) return held.what === 'hold' ? 'held' : 'paused'
     if (this.#desired === undefined) return 'starting'
-    if (this.#lost !== undefined) return 'stale'
+    if (lost !== undefined) return 'stale'
     return this.#desired.speaker === undefined ? 'idle' : 'running'
   }
 

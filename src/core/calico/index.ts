@@ -1,6 +1,15 @@
 /** Calico's resources: kinds, keys, values. No I/O, no meaning across resources. Layer 2. */
 
 export {
+  decodeBlock,
+  decodeHandle,
+  decodeIpamConfig,
+  encodeBlock,
+  encodeHandle,
+  encodeIpamConfig,
+  IPAM_CONFIG_DEFAULT,
+} from './ipam/codec.ts'
+export {
   type AllocationAttribute,
   type AllocationBlock,
   type BlockAffinity,
@@ -11,17 +20,24 @@ export {
 export {
   AFFINITIES_ROOT,
   affinityKey,
+  BLOCKS_ROOT,
+  blockKey,
   escapeName,
+  HANDLES_ROOT,
+  handleKey,
+  IPAM_CONFIG_KEY,
   isResourceName,
   KINDS,
   type Kind,
   kindNamed,
   parseAffinityKey,
+  parseBlockKey,
   parseResourceKey,
   RESOURCES_ROOT,
   type ResourceName,
   resourceKey,
   unescapeName,
+  workloadEndpointPrefix,
 } from './keys.ts'
 export * from './kinds/index.ts'
 export {
@@ -33,6 +49,7 @@ export {
 } from './selector.ts'
 export {
   asNumberOf,
+  isCommunity,
   type PeerEndpoint,
   parseDuration,
   parseNodeAddress,

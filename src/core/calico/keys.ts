@@ -8,6 +8,15 @@ export const RESOURCES_ROOT = '/calico/resources/v3/projectcalico.org/'
 /** Under which IPAM says which block is whose. */
 export const AFFINITIES_ROOT = '/calico/ipam/v2/host/'
 
+/** Under which IPAM keeps its blocks. */
+export const BLOCKS_ROOT = '/calico/ipam/v2/assignment/'
+
+/** Under which IPAM keeps how many addresses of which blocks an owner has. */
+export const HANDLES_ROOT = '/calico/ipam/v2/handle/'
+
+/** Where IPAM keeps how it is to hand out blocks: not the v3 resource. */
+export const IPAM_CONFIG_KEY = '/calico/ipam/v2/config'
+
 /** One kind of v3 resource: its names. */
 export interface Kind {
   readonly kind: string
@@ -94,6 +103,20 @@ export function affinityKey(node: string, block: Prefix): string {
   return `${AFFINITIES_ROOT}${escapeName(node)}/${family}/block/${block.replace('/', '-')}`
 }
 
+/** Where IPAM stores a block. */
+export const blockKey = (block: Prefix): string =>
+  `${BLOCKS_ROOT}${block.includes(':') ? 'ipv6' : 'ipv4'}/block/${block.replace('/', '-')}`
+
+/** Which block a key is of; undefined for other keys. */
+export function parseBlockKey(key: string): Prefix | undefined {
+  const dashed = /^\/calico\/ipam\/v2\/assignment\/ipv[46]\/block\/([^/]+)-(\d+)$/.exec(key)
+  const block = dashed === null ? undefined : parsePrefix(`${dashed[1]}/${dashed[2]}`)
+  return block !== undefined && blockKey(block) === key ? block : undefined
+}
+
+/** Where IPAM stores an owner's handle. */
+export const handleKey = (handleId: string): string => `${HANDLES_ROOT}${escapeName(handleId)}`
+
 /** Whose block a key speaks of; undefined for other keys, a node's root among them. */
 export function parseAffinityKey(key: string): { node: string; block: Prefix } | undefined {
   if (!key.startsWith(AFFINITIES_ROOT)) return undefined
@@ -113,3 +136,9 @@ export const escapeName = (name: string): string =>
 /** Undoes `escapeName`: the slash first. */
 export const unescapeName = (text: string): string =>
   text.replaceAll('%2f', '/').replaceAll('%25', '%')
+
+/**
+ * What the names of a node's workload endpoints begin with: `kube--node--1-` of `kube-node-1`. A
+ * dash inside a part of the name is written twice.
+ */
+export const workloadEndpointPrefix = (node: string): string => `${node.replaceAll('-', '--')}-`

@@ -59,3 +59,11 @@ export function asNumberOf(value: unknown): Asn | undefined {
   if (typeof value === 'number') return toAsn(value)
   return typeof value === 'string' ? parseAsn(value) : undefined
 }
+
+/** True for `aa:nn` of 16 bits each (RFC 1997) and `aa:nn:mm` of 32 bits each (RFC 8092). */
+export function isCommunity(text: string): boolean {
+  if (!/^\d{1,10}(:\d{1,10}){1,2}$/.test(text)) return false
+  const parts = text.split(':').map(Number)
+  const most = parts.length === 2 ? 0xffff : 0xffff_ffff
+  return parts.every(part => part <= most)
+}

@@ -8,7 +8,6 @@ import type {
   CalicoNodeStatusResource,
   ClusterInformationResource,
   FelixConfigurationResource,
-  IpamConfig,
   IpPoolResource,
   IpReservationResource,
   NodeResource,
@@ -115,8 +114,6 @@ export interface Snapshot {
   readonly blockAffinities: readonly BlockAffinity[]
   /** of this node, and those in which it has addresses; by key */
   readonly blocks: readonly AllocationBlock[]
-  /** IPAM's own, not the v3 resource; absent: Calico's defaults */
-  readonly ipamConfig?: IpamConfig
   /** what nodes say of themselves, for what only their own configuration holds */
   readonly podCidrs: readonly NodePodCidrs[]
   /** what the annotations of those resources ask of sessions */

@@ -1,10 +1,10 @@
 import {
-  AFFINITIES_ROOT,
+  type AllocationBlock,
   type BlockAffinity,
-  KINDS,
+  decodeBlock,
   parseAffinityKey,
+  parseBlockKey,
   parseResourceKey,
-  RESOURCES_ROOT,
   type Resource,
 } from '../../core/calico/index.ts'
 import {
@@ -19,27 +19,14 @@ import {
 import { parsePrefix } from '../../core/net/index.ts'
 import { annotationOf } from './annotation.ts'
 import { fieldOf } from './issues.ts'
-import { isReadKind } from './resource-schemas.ts'
 import { decodeResource } from './resources.ts'
+import { isReadKind } from './schemas/index.ts'
+import { concerns } from './watched.ts'
 
 /**
  * From the store's entries to what intent reads, object by object, so that one change decodes one
  * object.
  */
-
-/**
- * What a controller watches: the kinds that are read, whose blocks are whose, and which pod CIDRs
- * nodes have by their own configuration. Not the rest of nodes' state, which changes every second,
- * and not RESOURCES_ROOT as a whole: a cluster's workload endpoints and policies are there too,
- * thousands of them, changing all the time.
- */
-export const WATCHED_ROOTS: readonly string[] = [
-  AFFINITIES_ROOT,
-  POD_CIDRS_ROOT,
-  ...KINDS.filter(({ kind }) => isReadKind(kind)).map(
-    ({ plural }) => `${RESOURCES_ROOT}${plural}/`,
-  ),
-]
 
 interface Read {
   readonly value: string
@@ -49,6 +36,7 @@ interface Read {
   /** what was read: the entry itself, or an earlier one whose content is still in force */
   readonly valid?: Entry
   readonly affinity?: BlockAffinity
+  readonly block?: AllocationBlock
   readonly podCidrs?: NodePodCidrs
   readonly problems: readonly Problem[]
 }
@@ -56,18 +44,22 @@ interface Read {
 /**
  * Decodes snapshots of the store, remembering each object.
  *
- * An object that is not valid is reported and treated as absent, for itself alone. A Node or a
- * BGPConfiguration shapes the sessions of others, so while it is not valid, its last valid content
- * stays in force: a mistyped port must not give every node another AS number. The same holds for
- * what a file held that cannot be read any more.
+ * An object that is not valid is reported and treated as absent, for itself alone. A Node, a
+ * BGPConfiguration, a filter or a pool shapes the sessions and routes of others, so while it is not
+ * valid, its last valid content stays in force: a mistyped port must not give every node another AS
+ * number, nor a mistyped length take a pool's routes from the network. The same holds for what a
+ * file held that cannot be read any more.
  */
 export class SnapshotReader {
+  readonly #node: string | undefined
   #read = new Map<string, Read>()
 
   /**
    * @param known  what an earlier reader found `valid`: its last content, in force from the start
+   * @param node  what does not concern it is left out; absent: nothing is
    */
-  constructor(known: Iterable<Entry> = []) {
+  constructor(known: Iterable<Entry> = [], node?: string) {
+    this.#node = node
     for (const entry of known) {
       const read = readEntry(entry, undefined)
       if (read !== undefined) this.#read.set(entry.key, read)
@@ -81,6 +73,7 @@ export class SnapshotReader {
   read(entries: Iterable<Entry>, unreadable: readonly Problem[] = []): Snapshot {
     const next = new Map<string, Read>()
     for (const entry of entries) {
+      if (this.#node !== undefined && !concerns(entry, this.#node)) continue
       const known = this.#read.get(entry.key)
       const same = known?.value === entry.value && known.source === entry.source
       const read = same ? known : readEntry(entry, known)
@@ -91,7 +84,7 @@ export class SnapshotReader {
       if (!next.has(key) && read.source !== undefined && files.has(fileOf(read.source)))
         next.set(key, read)
     this.#read = next
-    return snapshotOf(next)
+    return snapshotOf(next, this.#node)
   }
 
   /** The entries whose content is in force, by key: what the next reader should know. */
@@ -103,12 +96,18 @@ export class SnapshotReader {
 /** The file of a source, `file:line`. */
 const fileOf = (source: string): string => source.replace(/:\d+$/, '')
 
-function snapshotOf(all: ReadonlyMap<string, Read>): Snapshot {
+function snapshotOf(all: ReadonlyMap<string, Read>, node: string | undefined): Snapshot {
   const reads = [...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, read]) => read)
-  const resources = reads.flatMap(read => read.resource ?? [])
+  const lists = byKind(reads.flatMap(read => read.resource ?? []))
+  const mine = <Item extends { readonly spec: { readonly node?: string | undefined } }>(
+    items: readonly Item[],
+  ): readonly Item[] =>
+    node === undefined ? items : items.filter(({ spec }) => spec.node === node)
   return {
-    ...byKind(resources),
-    blocks: [],
+    ...lists,
+    calicoNodeStatuses: mine(lists.calicoNodeStatuses),
+    workloadEndpoints: mine(lists.workloadEndpoints),
+    blocks: reads.flatMap(read => read.block ?? []),
     blockAffinities: reads.flatMap(read => read.affinity ?? []),
     podCidrs: reads.flatMap(read => read.podCidrs ?? []),
     settings: reads.flatMap(read => read.settings ?? []),
@@ -132,11 +131,19 @@ export function byKind(resources: readonly Resource[]) {
   }
 }
 
+/**
+ * True for a resource that speaks for nobody but itself: what cannot be read of it is not there. All
+ * others shape the sessions and routes of others, and stay as they were.
+ */
+const isAlone = ({ kind }: Resource): boolean =>
+  kind === 'BGPPeer' || kind === 'WorkloadEndpoint' || kind === 'CalicoNodeStatus'
+
 /** Undefined for keys that mean nothing here: other kinds, other parts of IPAM. */
 function readEntry(entry: Entry, known: Read | undefined): Read | undefined {
   const name = parseResourceKey(entry.key)
   if (name !== undefined) return isReadKind(name.kind.kind) ? readResource(entry, known) : undefined
   if (entry.key.startsWith(POD_CIDRS_ROOT)) return readPodCidrs(entry)
+  if (parseBlockKey(entry.key) !== undefined) return readBlock(entry)
   return parseAffinityKey(entry.key) === undefined ? undefined : readAffinity(entry)
 }
 
@@ -165,15 +172,16 @@ function readResource(entry: Entry, known: Read | undefined): Read {
       problems.push({ object, field: 'metadata.name', reason: misplaced })
     else {
       const settings = annotation === undefined ? {} : { settings: annotation.settings }
+      // a question, asked anew and answered by us every few seconds: nothing to be remembered
+      const valid = resource.kind === 'CalicoNodeStatus' ? {} : { valid: entry }
       if ((annotation?.findings ?? []).length === 0)
-        return { value, source, resource, ...settings, valid: entry, problems }
+        return { value, source, resource, ...settings, ...valid, problems }
       // one that shapes all sessions stays as it was; there may be none to stay
-      if (resource.kind === 'BGPPeer' || last?.resource === undefined)
+      if (isAlone(resource) || last?.resource === undefined)
         return { value, source, resource, ...settings, problems }
     }
   }
-  if (last?.resource === undefined || last.resource.kind === 'BGPPeer')
-    return { value, source, problems }
+  if (last?.resource === undefined || isAlone(last.resource)) return { value, source, problems }
   const since = last.valid?.revision ?? 0
   const reason = `is not valid; its last valid content (revision ${since}) stays in force`
   problems.push({ object, field: '', reason })
@@ -210,6 +218,17 @@ function readAffinity(entry: Entry): Read | undefined {
     deleted: deleted === true || deleted === 'true',
   }
   return { value, source, affinity, valid: entry, problems: [] }
+}
+
+/** One that is marked as deleted is about to be. */
+function readBlock(entry: Entry): Read {
+  const { key, value, source } = entry
+  const block = decodeBlock(value)
+  if (block === undefined || block.cidr !== parseBlockKey(key)) {
+    const reason = 'is not the block that its key names'
+    return { value, source, problems: [{ object: source ?? key, field: '', reason }] }
+  }
+  return { value, source, ...(!block.deleted && { block }), valid: entry, problems: [] }
 }
 
 /** Written by agents, not by people: fields of a later release are no fault. */

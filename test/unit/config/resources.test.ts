@@ -132,9 +132,10 @@ const faults: readonly (readonly [string, string, string])[] = [
   ],
   [
     'a kind of Calico’s that is not read',
-    'kind: IPPool\nmetadata: {name: tor}\n',
-    "peers.yaml:2: kind: IPPool is a kind of Calico's that this version does not read; " +
-      'it reads Node, BGPConfiguration, BGPPeer',
+    'kind: Tier\nmetadata: {name: tor}\n',
+    "peers.yaml:2: kind: Tier is a kind of Calico's that this version does not read; it reads " +
+      'Node, BGPConfiguration, BGPPeer, BGPFilter, IPPool, IPReservation, IPAMConfiguration, BlockAffinity, ' +
+      'ClusterInformation, FelixConfiguration, CalicoNodeStatus, WorkloadEndpoint',
   ],
   ['no name', 'kind: Node\n', 'peers.yaml:1: metadata: is missing; it is a mapping of fields'],
 ]
@@ -185,7 +186,7 @@ test('the store’s entries are sorted by kind and name, whatever their order', 
     entry('bgpconfigurations/default', object('BGPConfiguration', 'default')),
     entry('/calico/ipam/v2/host/a/ipv4/block/10.9.0.0-26', '{"state":"confirmed","deleted":false}'),
     entry('/calico/ipam/v2/host/a', ''),
-    entry('ippools/default', 'not even JSON'),
+    entry('tiers/default', 'not even JSON'),
   ]
   for (const order of [entries, entries.toReversed()]) {
     const found = read(...order)
@@ -208,6 +209,22 @@ test('an unknown field in the store is reported, and the object used without it'
   t.false('newInCalico4' in (found.bgpPeers[0]?.spec ?? {}))
   t.is(found.problems[0]?.object, `${ROOT}bgppeers/tor`)
   t.is(found.problems[0]?.field, 'spec.newInCalico4')
+})
+
+test('a filter with a condition that is not understood is not in force without it', t => {
+  const rules = (more: object): object => ({ exportV4: [{ action: 'Accept', ...more }] })
+  const reader = new SnapshotReader()
+  const [bare, newer] = [rules({}), rules({ newInCalico4: true })].map((spec, at) =>
+    entry('bgpfilters/f', object('BGPFilter', 'f', spec), at + 1),
+  )
+  t.deepEqual(reader.read([newer!]).bgpFilters, [])
+  t.is(reader.read([bare!]).bgpFilters.length, 1)
+  const after = reader.read([newer!])
+  t.is(after.bgpFilters[0]?.spec.exportV4?.length, 1)
+  t.deepEqual(
+    after.problems.map(({ field }) => field),
+    ['spec.exportV4[0].newInCalico4', ''],
+  )
 })
 
 test('an invalid peer is absent for itself alone', t => {
