@@ -2,6 +2,7 @@ import {
   type BgpConfigurationResource,
   type BgpConfigurationSpec,
   kindNamed,
+  type Labels,
   type NodeResource,
   type PasswordSource,
   parseNodeAddress,
@@ -48,6 +49,9 @@ export interface ClusterNode {
   /** the networks that those are in, where they were written with a length */
   readonly subnets: Readonly<Partial<Record<Family, Prefix>>>
   readonly listenPort: number
+  /** somebody wrote that port: it is no default */
+  readonly listenPortGiven: boolean
+  readonly labels: Labels
   /** a route reflector's cluster id, a 32-bit number */
   readonly clusterId?: number
 }
@@ -84,18 +88,17 @@ export function keyOf(kind: Resource['kind'], name: string): string {
 function listenPort(
   configurations: ReadonlyMap<string, BgpConfigurationResource>,
   node: string,
-): number {
+): number | undefined {
   return (
     configurations.get(`node.${node}`)?.spec.listenPort ??
-    configurations.get('default')?.spec.listenPort ??
-    LISTEN_PORT_DEFAULT
+    configurations.get('default')?.spec.listenPort
   )
 }
 
 function nodeOf(
-  { metadata: { name }, spec: { bgp } }: NodeResource,
+  { metadata: { name, labels = {} }, spec: { bgp } }: NodeResource,
   asNumber: Asn,
-  port: number,
+  port: number | undefined,
 ): ClusterNode | undefined {
   if (bgp === undefined) return undefined
   const ipv4 = parseNodeAddress(bgp.ipv4Address ?? '')
@@ -110,7 +113,9 @@ function nodeOf(
     asNumber: asnOf(bgp.asNumber) ?? asNumber,
     addresses: { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }) },
     subnets: { ...(subnet4 && { ipv4: subnet4 }), ...(subnet6 && { ipv6: subnet6 }) },
-    listenPort: port,
+    listenPort: port ?? LISTEN_PORT_DEFAULT,
+    listenPortGiven: port !== undefined,
+    labels,
     ...(clusterId === undefined ? {} : { clusterId }),
   }
 }

@@ -36,13 +36,20 @@ export function desired(
       ...policies,
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
-  const { peers, ranges, problems: ofPeers } = peersOf(cluster, own, snapshot, { facts, secrets })
+  const {
+    neighbours,
+    ranges,
+    problems: ofPeers,
+  } = peersOf(cluster, own, snapshot, { facts, secrets })
   const speaker: SpeakerConfig = {
     routerId,
     localAs: own.asNumber,
     ...(own.clusterId === undefined ? {} : { clusterId: own.clusterId }),
     multipathMax: facts.multipathMax,
-    peers: peers.toSorted(comparePeers),
+    peers: neighbours
+      .filter(({ withheld }) => withheld === undefined)
+      .map(({ config }) => config)
+      .toSorted(comparePeers),
     ...(ranges.length > 0 && { ranges }),
     originated: cidrs.own,
     ...watched,
@@ -51,7 +58,7 @@ export function desired(
     speaker,
     listen: listenOf(own),
     dataplane,
-    sessions: [],
+    sessions: neighbours,
     ...policies,
     problems: inOrder([...problems, ...ofPeers, ...routerIdClash(cluster, own, routerId)]),
   }

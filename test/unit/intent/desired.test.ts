@@ -264,7 +264,7 @@ test('a peer of a family that the node lacks is a problem of that peer alone', t
 
 for (const [field, spec] of [
   ['password', { password: { secretKeyRef: { name: 'a', key: 'b' } } }],
-  ['nodeSelector', { nodeSelector: 'has(rack)' }],
+  ['nodeSelector', { nodeSelector: 'has rack' }],
   ['filters', { filters: ['only-pods'] }],
 ] as const)
   test(`a peer with ${field} is never made without it`, t => {
@@ -358,7 +358,7 @@ test('a reflector’s clients are its iBGP peers of no cluster or another', t =>
 })
 
 test('a node announces its own alone, a router what it learned too', t => {
-  const mode = (transit: boolean): string[] =>
+  const mode = (transit: boolean): unknown[] =>
     peersOf(desired(snapshot({ nodes: three }), facts('worker-0', { transit }))).map(
       one => one.export,
     )

@@ -236,7 +236,7 @@ test('a session says how it is secured, and what the kernel drops while it is no
 test('no document that a node writes has a password in it', t => {
   const bgpPeers = [
     peer('tor', { ...TOR, ...reference('bgp') }),
-    peer('b', { ...TOR, peerIP: '10.240.0.1:1179', ...reference('two') }),
+    peer('tor-2', { ...TOR, peerIP: '10.240.0.1:1179', ...reference('two') }),
     peer('c', { ...TOR, peerIP: '10.240.0.3', ...reference('long') }),
   ]
   const store = snapshot({ nodes, bgpConfigurations: [noMesh], bgpPeers })

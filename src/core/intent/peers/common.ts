@@ -1,5 +1,5 @@
 import { type Millis, millis, seconds } from '../../base/index.ts'
-import { parseDuration } from '../../calico/index.ts'
+import { parseDuration, type WorkloadEndpointResource } from '../../calico/index.ts'
 import {
   type Address,
   containsAddress,
@@ -21,12 +21,13 @@ export interface Context {
   readonly own: ClusterNode
   readonly facts: NodeFacts
   readonly secrets: Secrets
+  /** whose an address is; of two nodes with one, the lower name */
   readonly byAddress: ReadonlyMap<Address, ClusterNode>
+  /** of this node */
+  readonly workloads: readonly WorkloadEndpointResource[]
   /** what the annotations say */
   readonly settings: Annotations
   readonly problems: Problem[]
-  /** peers that have no session for want of their password: nobody else makes one without */
-  readonly withheld: Set<Address>
 }
 
 /** What the annotations of the resources ask for. */
@@ -74,16 +75,19 @@ const RESTART_TIME_MAX = seconds(4095)
  * For how long peers keep our routes when we go away, in whole seconds as Calico rounds it; 0 is
  * not at all.
  */
-export function restartTime(
-  text: string | undefined,
-  tell: (reason: string) => void,
-): { readonly restart?: Millis } {
-  const given = text === undefined || text === '' ? RESTART_DEFAULT : parseDuration(text)
-  if (given === undefined) return { restart: RESTART_DEFAULT }
+export function restartTime(text: string | undefined, tell: (reason: string) => void): Restart {
+  const given = text === undefined || text === '' ? undefined : parseDuration(text)
+  if (given === undefined) return { config: { restart: RESTART_DEFAULT } }
   if (given > RESTART_TIME_MAX)
     tell(`${text} is longer than BGP can say; ${RESTART_TIME_MAX / 1000}s is used`)
   const whole = millis(Math.round(Math.min(given, RESTART_TIME_MAX) / 1000) * 1000)
-  return whole === 0 ? {} : { restart: whole }
+  return { config: whole === 0 ? {} : { restart: whole }, restartTime: whole }
+}
+
+/** What is asked of a peer, and what a resource said of it. */
+interface Restart {
+  readonly config: Pick<PeerConfig, 'restart'>
+  readonly restartTime?: Millis
 }
 
 /**
@@ -112,12 +116,12 @@ export function otherNextHop(
 export const exportMode = (own: ClusterNode, facts: NodeFacts): PeerConfig['export'] =>
   facts.transit || own.clusterId !== undefined ? 'all' : 'originated'
 
-/** As confd names BIRD's protocols. */
-export const sessionName = (
-  scope: 'Mesh' | 'Global' | 'Node',
-  address: Address,
-  port?: number,
-): string => `${scope}_${address.replace(/[.:]/g, '_')}${port === undefined ? '' : `_port_${port}`}`
+/** As confd names BIRD's protocols. A port is part of the name where anybody wrote it. */
+export const sessionName = (scope: Scope, address: Address, port?: number): string =>
+  `${scope}_${address.replace(/[.:]/g, '_')}${port === undefined ? '' : `_port_${port}`}`
+
+/** Whose a session is: of the mesh, of a BGPPeer for all nodes, for some, or with a workload. */
+export type Scope = 'Mesh' | 'Global' | 'Node' | 'Local_Workload'
 
 /** The subnet that a node shares with `address`. */
 export function sharedSubnet(own: ClusterNode, address: Address): Prefix | undefined {

@@ -1,6 +1,5 @@
 import type { BgpConfigurationSpec } from '../../calico/index.ts'
 import { type Address, FAMILIES } from '../../net/index.ts'
-import type { PeerConfig } from '../../speaker/index.ts'
 import { keyOf } from '../cluster.ts'
 import { passwordOf } from '../secrets.ts'
 import {
@@ -12,30 +11,31 @@ import {
   sharedSubnet,
   waits,
 } from './common.ts'
+import type { Neighbour } from './neighbour.ts'
 import { settledFields } from './settings.ts'
 
 /**
  * Calico's mesh: every node with every other, once a family that both have, but no route
- * reflectors.
+ * reflectors. Filters do not apply to it.
  */
-export function meshPeers(context: Context): PeerConfig[] {
+export function meshNeighbours(context: Context): Neighbour[] {
   const { cluster, own, facts } = context
   if (!cluster.mesh || own.clusterId !== undefined) return []
   const tell = (field: keyof BgpConfigurationSpec, reason: string): void => {
     const object = keyOf('BGPConfiguration', 'default')
     context.problems.push({ object, field: `spec.${field}`, reason })
   }
+  let withheld: string | undefined
   const password =
     cluster.meshPassword &&
-    passwordOf(cluster.meshPassword, context.secrets, reason =>
-      tell('nodeMeshPassword', `${reason}; the mesh has no sessions`),
-    )
-  if (cluster.meshPassword !== undefined && password === undefined) return []
-  const settings = context.settings.common
-  const restart = restartTime(cluster.meshRestartTime, reason =>
+    passwordOf(cluster.meshPassword, context.secrets, reason => {
+      withheld = reason
+      tell('nodeMeshPassword', `${reason}; the mesh has no sessions`)
+    })
+  const { config: restart, restartTime: given } = restartTime(cluster.meshRestartTime, reason =>
     tell('nodeMeshMaxRestartTime', reason),
   )
-  const peers = new Map<Address, PeerConfig>()
+  const neighbours = new Map<Address, Neighbour>()
   for (const node of cluster.nodes.values()) {
     if (node.name === own.name || node.clusterId !== undefined) continue
     for (const family of FAMILIES) {
@@ -53,7 +53,7 @@ export function meshPeers(context: Context): PeerConfig[] {
       }
       const external = node.asNumber !== own.asNumber
       const subnet = sharedSubnet(own, address)
-      peers.set(address, {
+      const config = {
         name: sessionName('Mesh', address),
         address,
         port: node.listenPort,
@@ -70,9 +70,17 @@ export function meshPeers(context: Context): PeerConfig[] {
         routeReflectorClient: false,
         nextHop: 'auto',
         export: exportMode(own, facts),
-        ...settledFields(settings, { external, subnet }),
+        ...settledFields(context.settings.common, { external, subnet }),
+      } as const
+      neighbours.set(address, {
+        config,
+        reverse: false,
+        password: withheld === undefined ? (password === undefined ? 'none' : 'set') : 'missing',
+        filters: [],
+        ...(given !== undefined && { restartTime: given }),
+        ...(withheld !== undefined && { withheld }),
       })
     }
   }
-  return [...peers.values()]
+  return [...neighbours.values()]
 }

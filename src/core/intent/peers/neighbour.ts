@@ -1,3 +1,4 @@
+import type { Millis } from '../../base/index.ts'
 import type { Address } from '../../net/index.ts'
 import type { PeerConfig } from '../../speaker/index.ts'
 
@@ -10,6 +11,8 @@ export interface Neighbour {
   /** that BGPPeer names this node as the peer of another */
   readonly reverse: boolean
   readonly password: 'none' | 'set' | 'missing'
+  /** as the resource says it; absent: it does not, and the default is used */
+  readonly restartTime?: Millis
   /** names of BGPFilters, in order */
   readonly filters: readonly string[]
   /** the gateway of a host route to the peer */

@@ -34,7 +34,7 @@ function rangeOf(range: RangeFacts, context: Context): PeerRange | undefined {
       ...password,
       hold: facts.hold,
       connectRetry: facts.connectRetry,
-      ...restartTime(undefined, () => undefined),
+      ...restartTime(undefined, () => undefined).config,
       families: facts.families ?? [family],
       ...otherNextHop(own, family, facts),
       routeReflectorClient: range.routeReflectorClient && !external,
