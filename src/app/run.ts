@@ -8,6 +8,8 @@ import {
   type ChildName,
   GrantedPorts,
   type Identities,
+  type Identity,
+  makePrivateDirectory,
   makeSocketDirectories,
   ownPrivileges,
   planIdentities,
@@ -48,12 +50,23 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   const identities = planIdentities(thisMachine(ownPrivileges()), filesOf(configuration))
   for (const shortfall of identities.shortfalls) log.warn('PRIVILEGES_SHARED', shortfall)
   makeSocketDirectories(directoriesOf(configuration.runDirectory, identities))
+  makeStateDirectory(configuration.stateDirectory, identities.of.controller, log)
   const ports = new GrantedPorts({ log, listen: listenHere, explain })
   const children = CHILDREN.map(name => startChild(name, options, identities, ports))
   return {
     close: async () => {
       for (const child of children) await child.stop()
     },
+  }
+}
+
+/** Without it the agent works, and starts without a memory: the controller says so then. */
+function makeStateDirectory(directory: string, owner: Identity, log: Log): void {
+  try {
+    makePrivateDirectory(directory, owner)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    log.debug('STATE_DIRECTORY', `${directory} cannot be made: ${why}`)
   }
 }
 

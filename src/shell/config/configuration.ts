@@ -16,6 +16,10 @@ export interface NodeConfiguration {
   readonly secrets?: { readonly directory: string }
   /** where the processes' sockets are */
   readonly runDirectory: string
+  /** where the controller keeps what outlives it */
+  readonly stateDirectory: string
+  /** the socket that answers as BIRD's does, for IPv4; absent: there is none */
+  readonly birdSocket?: string
   /** what intent needs to know */
   readonly facts: NodeFacts
   readonly kernel: DataplaneConfig

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { invariant, NEVER, seconds } from '../../core/base/index.ts'
 import { asNumberOf } from '../../core/calico/index.ts'
 import type { NodeFacts, Problem, RangeFacts } from '../../core/intent/index.ts'
 import { comparePrefixes, FAMILIES, parseQuad, prefix } from '../../core/net/index.ts'
 import type { NodeConfiguration, StoreConfiguration } from './configuration.ts'
 import { fieldOf, findings } from './issues.ts'
-import { configurationSchema, type WrittenConfiguration } from './schema.ts'
+import { configurationSchema, RUN_DIRECTORY_DEFAULT, type WrittenConfiguration } from './schema.ts'
 import { settingsOf } from './session-schema.ts'
 import { readYaml } from './yaml.ts'
 
@@ -19,6 +19,9 @@ import { readYaml } from './yaml.ts'
 
 /** Where the configuration is when nobody says. */
 export const CONFIG_PATH_DEFAULT = '/etc/martlet/martlet.yaml'
+
+/** Where the memory of the only agent of a machine is: `/run` does not outlive a boot. */
+const STATE_DIRECTORY = '/var/lib/martlet/.node'
 
 /** The configuration cannot be used; every fault that was found is in `problems`. */
 export class ConfigurationError extends Error {
@@ -120,7 +123,10 @@ function inside(
     ...(written.secrets === undefined
       ? {}
       : { secrets: { directory: resolve(dirname(source), written.secrets.directory) } }),
-    runDirectory: resolve(dirname(source), written.runDirectory),
+    ...directoriesOf(written, source),
+    ...(written.birdSocket !== undefined && {
+      birdSocket: resolve(dirname(source), written.birdSocket),
+    }),
     facts: factsOf(written, node, source, environment),
     kernel: {
       table: kernel.table,
@@ -132,6 +138,20 @@ function inside(
     },
     log: written.log,
     state: written.state,
+  }
+}
+
+/** Several agents of one machine have run directories of their own, and so memories. */
+function directoriesOf(
+  written: WrittenConfiguration,
+  source: string,
+): Pick<NodeConfiguration, 'runDirectory' | 'stateDirectory'> {
+  const near = (path: string): string => resolve(dirname(source), path)
+  const runDirectory = near(written.runDirectory)
+  const own = runDirectory === RUN_DIRECTORY_DEFAULT ? STATE_DIRECTORY : join(runDirectory, 'state')
+  return {
+    runDirectory,
+    stateDirectory: written.stateDirectory === undefined ? own : near(written.stateDirectory),
   }
 }
 

@@ -141,6 +141,9 @@ const kernel = z.strictObject({
   resyncSeconds: whole(1, 86400).default(90).describe('between two comparisons with the kernel'),
 })
 
+/** Where the sockets are when nobody says. */
+export const RUN_DIRECTORY_DEFAULT = '/run/martlet'
+
 /** What `martlet.yaml` may say. */
 export const configurationSchema = z
   .strictObject({
@@ -164,7 +167,19 @@ export const configurationSchema = z
       .boolean()
       .default(false)
       .describe('announce learned routes too: a router, not a node'),
-    runDirectory: path.default('/run/martlet').describe('where the processes’ sockets are'),
+    runDirectory: path.default(RUN_DIRECTORY_DEFAULT).describe('where the processes’ sockets are'),
+    stateDirectory: path
+      .optional()
+      .describe(
+        'where the last word of the store is kept over restarts; by default ' +
+          '/var/lib/martlet/.node, or "state" in a runDirectory of its own',
+      ),
+    birdSocket: path
+      .optional()
+      .describe(
+        'answers as BIRD’s control socket does, for calicoctl: /var/run/calico/bird.ctl; ' +
+          'IPv6 is beside it, bird6.ctl. By default there is none',
+      ),
     bgp: bgp.prefault({}),
     kernel: kernel.prefault({}),
     log: z

@@ -20,5 +20,9 @@ export {
   planIdentities,
   thisMachine,
 } from './identity.ts'
-export { makeSocketDirectories, type SocketDirectory } from './run-directory.ts'
+export {
+  makePrivateDirectory,
+  makeSocketDirectories,
+  type SocketDirectory,
+} from './run-directory.ts'
 export { type Parent, parent, type Question, question, SUPERVISED } from './supervised.ts'

@@ -2,6 +2,17 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Identity } from './identity.ts'
 
+/**
+ * Makes a directory that nobody but `owner` looks into.
+ *
+ * @throws the system's error
+ */
+export function makePrivateDirectory(directory: string, owner: Identity): void {
+  mkdirSync(dirname(directory), { recursive: true, mode: 0o755 })
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  chownSync(directory, owner.uid, owner.gid)
+}
+
 /** Who listens in a directory, and the group that may enter and connect. */
 export interface SocketDirectory {
   /** of the socket */

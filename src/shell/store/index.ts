@@ -7,7 +7,7 @@ import { FileStore } from './file/store.ts'
  * The datastore: resources in, state out. Two implementations of the port `Store` of core/intent.
  */
 export { StoreError, type StoreErrorCode } from './errors.ts'
-export { LastGood } from './last-good.ts'
+export { type Kept, LastGood } from './last-good.ts'
 
 /** By when a call has an answer, or is rejected. */
 const DEADLINE_MS = 5000

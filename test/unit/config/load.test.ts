@@ -21,6 +21,7 @@ test('a store is all that must be said; the rest has defaults', t => {
     node: 'worker-0',
     store: { kind: 'directory', path: '/etc/martlet/store' },
     runDirectory: '/run/martlet',
+    stateDirectory: '/var/lib/martlet/.node',
     facts: {
       node: 'worker-0',
       podCidrs: [],
@@ -40,6 +41,16 @@ test('a store is all that must be said; the rest has defaults', t => {
     log: { level: 'info' },
     state: { leaseSeconds: 10 },
   })
+})
+
+test('who has a run directory of his own keeps his memory in it, unless he says where', t => {
+  const store = 'store: {directory: store}\n'
+  const own = read(`${store}runDirectory: /run/left\n`)
+  t.is(own.stateDirectory, '/run/left/state')
+  t.is(own.birdSocket, undefined)
+  const said = read(`${store}runDirectory: /run/left\nstateDirectory: kept\nbirdSocket: b.ctl\n`)
+  t.is(said.stateDirectory, '/etc/martlet/kept')
+  t.is(said.birdSocket, '/etc/martlet/b.ctl')
 })
 
 test('everything that is said counts, in canonical form', t => {
