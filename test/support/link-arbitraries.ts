@@ -119,12 +119,15 @@ const sessionOptions = record<SessionOptions>(
 )
 
 const communities = few(word32)
+const large = fc.tuple(word32, word32, word32)
+const prefixRules = few(record({ prefix, lengthMin: fc.nat(128), lengthMax: fc.nat(128) }))
 const action: Arbitrary<Action> = fc.oneof(
   record({ type: fc.constant('set-local-pref' as const), value: word32 }),
   record({ type: fc.constant('set-med' as const), value: word32 }),
   record({ type: fc.constant('add-communities' as const), communities }),
   record({ type: fc.constant('remove-communities' as const), communities }),
-  record({ type: fc.constant('prepend' as const), asn, count: small }),
+  record({ type: fc.constant('add-large-communities' as const), communities: few(large) }),
+  record({ type: fc.constant('prepend' as const), asns: few(asn) }),
 )
 const policy = record<Policy>({
   terms: few(
@@ -132,9 +135,28 @@ const policy = record<Policy>({
       match: record<Match>(
         {
           source: fc.constantFrom('originated', 'learned'),
-          prefixes: few(record({ prefix, lengthMin: fc.nat(128), lengthMax: fc.nat(128) })),
+          prefixes: prefixRules,
+          family,
+          notPrefixes: prefixRules,
+          communities,
+          largeCommunities: few(large),
+          asPathPrefix: few(asn),
+          localPref: fc.tuple(word32, word32),
+          nextHops: few(prefix),
+          links: few(text),
         },
-        ['source', 'prefixes'],
+        [
+          'source',
+          'prefixes',
+          'family',
+          'notPrefixes',
+          'communities',
+          'largeCommunities',
+          'asPathPrefix',
+          'localPref',
+          'nextHops',
+          'links',
+        ],
       ),
       actions: few(action),
       verdict: fc.constantFrom('accept', 'reject', 'next'),
@@ -183,7 +205,7 @@ const template: Fields<PeerRange['template']> = {
   families: few(family),
   routeReflectorClient: fc.boolean(),
   nextHop: fc.constantFrom('auto', 'self', 'keep'),
-  export: fc.constantFrom('originated', 'all'),
+  export: fc.oneof(fc.constantFrom('originated' as const, 'all' as const), policy),
   nextHopIpv4: address,
   nextHopIpv6: address,
   options: sessionOptions,
@@ -231,8 +253,10 @@ const speakerConfig = record<SpeakerConfig>(
     watchedMax: small,
     ranges: some(peerRange),
     multipathAcrossAses: fc.boolean(),
+    originatedLocalPref: record({ ipv4: word32, ipv6: word32 }),
+    fibPolicy: policy,
   },
-  ['clusterId', 'ranges', 'multipathAcrossAses'],
+  ['clusterId', 'ranges', 'multipathAcrossAses', 'originatedLocalPref', 'fibPolicy'],
 )
 
 /** What a controller may tell a speaker. */
@@ -500,3 +524,4 @@ export const fibCalls: Arbitrary<FibCall[]> = fc.array(
   ),
   { maxLength: 60 },
 )
+    { weight: 1, arbitrary: trackCall },

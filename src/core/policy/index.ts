@@ -1,7 +1,9 @@
 /** Policies: terms compiled once, run for each route. Layer 3. */
+export { matchesGlob, type Subject } from './attribute-test.ts'
 export { PrefixSet } from './prefix-set.ts'
 export {
   canonicalText,
+  KINDS_MAX,
   OUTCOMES_MAX,
   Program,
   Programs,
@@ -13,6 +15,7 @@ export {
   ACCEPT_ALL,
   type Action,
   applyAction,
+  type LargeCommunity,
   type Match,
   ORIGINATED_ONLY,
   type Policy,

@@ -1,5 +1,5 @@
-import type { Prefix } from '../net/index.ts'
-import type { PathAttributes } from '../wire/index.ts'
+import type { Family, Prefix } from '../net/index.ts'
+import { type PathAttributes, prepended } from '../wire/index.ts'
 
 /** What a policy says, before it is compiled. Plain values, made by whoever reads the resources. */
 
@@ -10,14 +10,33 @@ export interface PrefixRule {
   readonly lengthMax: number
 }
 
+/** RFC 8092: global administrator, local data 1 and 2. */
+export type LargeCommunity = readonly [number, number, number]
+
 /**
  * What a term asks of a route. Everything that is present must hold; nothing present matches all.
+ *
+ * Attributes are asked as they came to the policy: what earlier terms do to them is not seen.
  */
 export interface Match {
+  readonly family?: Family
   /** from this node itself, or from a peer */
   readonly source?: 'originated' | 'learned'
   /** inside any of these */
   readonly prefixes?: readonly PrefixRule[]
+  /** inside none of these */
+  readonly notPrefixes?: readonly PrefixRule[]
+  /** has all of these */
+  readonly communities?: readonly number[]
+  readonly largeCommunities?: readonly LargeCommunity[]
+  /** AS_PATH begins with these; a set is one number of the path, and is any of its own */
+  readonly asPathPrefix?: readonly number[]
+  /** LOCAL_PREF is from the first to the second; absent is 100 */
+  readonly localPref?: readonly [number, number]
+  /** NEXT_HOP is inside any of these */
+  readonly nextHops?: readonly Prefix[]
+  /** globs, any of which is the name of the link that the next hop is reached by */
+  readonly links?: readonly string[]
 }
 
 /** What an accepted route is changed by. */
@@ -26,9 +45,10 @@ export type Action =
   | { readonly type: 'set-med'; readonly value: number }
   /** added where they are not yet there */
   | { readonly type: 'add-communities'; readonly communities: readonly number[] }
+  | { readonly type: 'add-large-communities'; readonly communities: readonly LargeCommunity[] }
   | { readonly type: 'remove-communities'; readonly communities: readonly number[] }
-  /** RFC 4271 §5.1.2: in front of the path, before our own number */
-  | { readonly type: 'prepend'; readonly asn: number; readonly count: number }
+  /** RFC 4271 §5.1.2: in front of the path in this order, before our own number */
+  | { readonly type: 'prepend'; readonly asns: readonly number[] }
 
 /** One step of a policy: what matches has `actions` done to it and is then judged, or goes on. */
 export interface Term {
@@ -64,17 +84,25 @@ export function applyAction(attributes: PathAttributes, action: Action): PathAtt
       const added = action.communities.filter(community => !present.includes(community))
       return { ...attributes, communities: [...present, ...added] }
     }
+    case 'add-large-communities': {
+      const present = attributes.largeCommunities ?? []
+      const added = action.communities.filter(community => !holds(present, community))
+      return { ...attributes, largeCommunities: [...present, ...added] }
+    }
     case 'remove-communities': {
       const { communities = [], ...rest } = attributes
       const left = communities.filter(community => !action.communities.includes(community))
       return left.length === 0 ? rest : { ...rest, communities: left }
     }
-    case 'prepend': {
-      const asns = new Array<number>(action.count).fill(action.asn)
-      const path = attributes.asPath ?? []
-      return { ...attributes, asPath: [{ type: 'sequence', asns }, ...path] }
-    }
+    case 'prepend':
+      return { ...attributes, asPath: prepended(attributes.asPath ?? [], action.asns) }
     default:
       return action satisfies never
   }
 }
+
+/** True where `communities` has one that equals `community`. */
+export const holds = (
+  communities: readonly LargeCommunity[],
+  [administrator, first, second]: LargeCommunity,
+): boolean => communities.some(([a, b, c]) => a === administrator && b === first && c === second)

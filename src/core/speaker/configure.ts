@@ -1,4 +1,4 @@
-import { compareAddresses, type Prefix } from '../net/index.ts'
+import { compareAddresses, type Prefix, prefixParts } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig, Transport } from './types.ts'
 
 /** The difference of two configurations: what is to be done, not how. */
@@ -106,7 +106,9 @@ export function difference(
       before?.multipathMax !== after.multipathMax ||
       (before.multipathAcrossAses ?? true) !== (after.multipathAcrossAses ?? true),
     withdrawn: [...had].filter(prefix => !has.has(prefix)),
-    originated: [...has].filter(prefix => !had.has(prefix)),
+    originated: [...has].filter(
+      prefix => !had.has(prefix) || localPref(before, prefix) !== localPref(after, prefix),
+    ),
   }
 }
 
@@ -140,6 +142,9 @@ const FIELDS: readonly (keyof PeerConfig)[] = Object.keys(RESETS).filter(isField
 function equal(left: PeerConfig[keyof PeerConfig], right: PeerConfig[keyof PeerConfig]): boolean {
   return JSON.stringify(left) === JSON.stringify(right)
 }
+
+const localPref = (config: SpeakerConfig | undefined, prefix: Prefix): number | undefined =>
+  config?.originatedLocalPref?.[prefixParts(prefix).family]
 
 function sameIdentity(before: SpeakerConfig, after: SpeakerConfig): boolean {
   return (

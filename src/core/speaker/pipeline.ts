@@ -1,6 +1,6 @@
 import type { Millis } from '../base/index.ts'
 import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
-import { CHANGES, PATHS_PER_PEER_MAX } from '../rib/index.ts'
+import { PATHS_PER_PEER_MAX } from '../rib/index.ts'
 import type { Fault } from '../wire/index.ts'
 import type { FibFeed } from './export/fib-feed.ts'
 import type { Exports } from './export/groups.ts'
@@ -173,14 +173,15 @@ export class Pipeline {
   #decide(budget: number): void {
     let left = budget
     for (const family of FAMILIES) {
-      const locRib = this.#parts.tables.locRibs[family]
+      const locRib = tables.locRibs[family]
       const exports = this.#parts.exports[family]
       for (; left > 0; left--) {
         const row = locRib.takeDirty()
         if (row < 0) break
-        const changes = locRib.decide(row, this.#parts.fib)
+        const changes = locRib.decide(row, fib)
         exports.consider(row, changes)
-        if ((changes & CHANGES.GROUP) !== 0) this.#parts.fib.consider(family, row)
+        if ((changes & fib.concern) !== 0) fib.consider(family, row)
+    const { fib, tables } = this.#parts
         locRib.settle(row)
       }
     }

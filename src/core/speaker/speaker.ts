@@ -13,8 +13,9 @@ import {
   type Family,
   PREFIX_TABLE_ROWS_MAX,
   type Prefix,
+  prefixParts,
 } from '../net/index.ts'
-import { Programs } from '../policy/index.ts'
+import { type Program, Programs } from '../policy/index.ts'
 import { scopedText } from '../rib/index.ts'
 import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
@@ -90,6 +91,7 @@ export class Speaker implements Engine<SpeakerEvent> {
     this.#tables = new Tables(options.chance)
     this.#exports = exportsOf(this.#tables, address => this.#neighbours.at(address)?.id)
     this.#importRules = new ImportRules(this.#tables, this.#programs)
+    this.#tables.onFreed(set => this.#programs.forget(set))
     this.#fib = new FibFeed(this.#tables, output.fib)
     this.#patience = options.fibPatience ?? millis(0)
     this.#completion = new Completion({
@@ -322,8 +324,13 @@ export class Speaker implements Engine<SpeakerEvent> {
       if (changes.multipath) locRib.touchAll()
     }
     for (const prefix of changes.withdrawn) this.#tables.originate(prefix, false)
-    for (const prefix of changes.originated)
-      if (!this.#tables.originate(prefix, true)) this.#full(`${prefix} cannot be originated`)
+    for (const prefix of changes.originated) {
+      const localPref = config.originatedLocalPref?.[prefixParts(prefix).family]
+      if (!this.#tables.originate(prefix, true, localPref))
+        this.#full(`${prefix} cannot be originated`)
+    }
+    this.#fib.program = config.fibPolicy && this.#programs.compile(config.fibPolicy)
+    this.#programs.keep(new Set(this.#programsInUse()))
   }
 
   /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
@@ -394,5 +401,11 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   #full(why: string): void {
     this.#output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
+  *#programsInUse(): Iterable<Program> {
+    yield* this.#importRules.programs
+    for (const family of FAMILIES) yield* this.#exports[family].programs
+    if (this.#fib.program !== undefined) yield this.#fib.program
+  }
+
   }
 }

@@ -1,5 +1,6 @@
 import { Interner, type Prng } from '../base/index.ts'
 import { FAMILIES, type Family, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
+import type { Subject } from '../policy/index.ts'
 import {
   type AttributeSetId,
   AttributeTable,
@@ -56,7 +57,7 @@ export class Tables {
    * This node announces a prefix of its own, or no more: a path like any other, from peer 0. False
    * where a table is full. RFC 4271 §9.4
    */
-  originate(prefix: Prefix, originates: boolean): boolean {
+  originate(prefix: Prefix, originates: boolean, localPref?: number): boolean {
     const { family, bytes, length } = prefixParts(prefix)
     const locRib = this.locRibs[family]
     if (!originates) {
@@ -64,11 +65,20 @@ export class Tables {
       if (row >= 0) locRib.put(LOCAL_PEER, row, NO_SET)
       return true
     }
-    const set = this.sets.intern({ origin: 0, asPath: [] })
+    const set = this.sets.intern({
+      origin: 0,
+      asPath: [],
+      ...(localPref !== undefined && { localPref }),
+    })
     const row = set === NO_SET ? NO_PREFIX : locRib.add(bytes, 0, length)
     if (row >= 0) locRib.put(LOCAL_PEER, row, set)
     if (set !== NO_SET) this.sets.release(set)
     return row >= 0
+  }
+
+  /** What a policy may ask of a set. Allocates: once a set and program. */
+  subject(set: AttributeSetId): Subject {
+    return { attributes: this.sets.attributes(set) }
   }
 
   /** `forget` is called with each attribute set that goes. */

@@ -37,6 +37,13 @@ export interface SpeakerConfig {
   readonly multipathAcrossAses?: boolean
   /** announced by this node, sorted */
   readonly originated: readonly Prefix[]
+  /** LOCAL_PREF of what this node announces; absent: internal peers are told 100 */
+  readonly originatedLocalPref?: Readonly<Record<Family, number>>
+  /**
+   * which best routes the dataplane is told, asked of the best path alone; absent: all. Actions are
+   * not looked at: attributes do not reach the kernel
+   */
+  readonly fibPolicy?: Policy
   /** prefixes whose routes a snapshot lists (the cluster's pools), sorted */
   readonly watched: readonly Prefix[]
   /** most routes a snapshot lists */
@@ -83,8 +90,8 @@ export interface PeerConfig {
   readonly nextHopIpv4?: Address
   /** the same for IPv6 routes */
   readonly nextHopIpv6?: Address
-  /** what may be announced: what this node originates, or also what it learned */
-  readonly export: 'originated' | 'all'
+  /** what may be announced: what this node originates, or also what it learned, or what is said */
+  readonly export: 'originated' | 'all' | Policy
   /** what our OPEN offers and asks beyond that */
   readonly options?: SessionOptions
   /** which paths of a prefix are sent where the peer takes several; absent: the best. RFC 7911 */

@@ -1,4 +1,5 @@
 /** BGP-4: bytes to messages and back, stateless. Layer 2. */
+export { prepended, SEGMENT_ASNS_MAX } from './attributes/as-path.ts'
 export {
   type DecodedAttributes,
   decodeAttributes,

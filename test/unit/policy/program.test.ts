@@ -21,7 +21,7 @@ import type { PathAttributes } from '../../../src/core/wire/index.ts'
 
 const route = (text: string, originated = false): RouteView => {
   const { family, bytes, length } = prefixParts(prefix(text))
-  return { originated, family, bytes, length }
+  return { originated, kind: 0, family, bytes, length }
 }
 
 const rule = (text: string, lengthMin: number, lengthMax: number) => ({
@@ -106,14 +106,9 @@ test(
 test(acts, { type: 'remove-communities', communities: [2] }, { communities: [2] }, {})
 test(
   acts,
-  { type: 'prepend', asn: 7, count: 2 },
+  { type: 'prepend', asns: [7, 8] },
   { asPath: [{ type: 'sequence', asns: [1] }] },
-  {
-    asPath: [
-      { type: 'sequence', asns: [7, 7] },
-      { type: 'sequence', asns: [1] },
-    ],
-  },
+  { asPath: [{ type: 'sequence', asns: [7, 8, 1] }] },
 )
 
 test('policies that mean the same are one program', t => {

@@ -260,7 +260,7 @@ test('a policy changes what it accepts, by prefix, though the attributes are the
       { type: 'set-local-pref', value: 50 },
       { type: 'set-med', value: 7 },
       { type: 'add-communities', communities: [0xfde80001] },
-      { type: 'prepend', asn: 65001, count: 2 },
+      { type: 'prepend', asns: [65001, 65001] },
     ],
     verdict: 'accept',
   }

@@ -6,9 +6,6 @@ import type { AsPathSegment } from '../../wire/index.ts'
  * ask beyond it.
  */
 
-/** AS numbers that one segment can hold. RFC 4271 §4.3 */
-export const SEGMENT_MAX = 255
-
 /** What is done to a path on its way to an external peer. */
 export interface PathRules {
   /** put in front, the first one outermost: our AS as the peer knows it, then our real one */
@@ -53,15 +50,4 @@ export function outsidePath(
       asns: asns.map(asn => judgeAsn(rules, asn)).filter(asn => asn !== GONE),
     }))
     .filter(({ asns }) => asns.length > 0)
-}
-
-/** RFC 4271 §5.1.2 (b): numbers in front of the path, in a sequence. */
-export function prepended(
-  path: readonly AsPathSegment[],
-  front: readonly number[],
-): readonly AsPathSegment[] {
-  const [first, ...rest] = path
-  if (first?.type === 'sequence' && first.asns.length + front.length <= SEGMENT_MAX)
-    return [{ type: 'sequence', asns: [...front, ...first.asns] }, ...rest]
-  return [{ type: 'sequence', asns: front }, ...path]
 }

@@ -12,12 +12,14 @@ const DONE = Number.POSITIVE_INFINITY
 /**
  * One family's part.
  *
+import { Judge } from './judge.ts'
  *   row (PrefixId)   told       GroupId that the dataplane has, or NO_GROUP   4 bytes
  *                    routes     waits to be said                              1 bit
  *                    withdraws  waits to be taken back                        1 bit
  *
  * Each told row holds a reference to its group and to its row. `walk` goes over the table once an
- * epoch: what is at or after it has not been said in this epoch, whatever `told` holds.
+ * epoch: what is at or after it has not been said in this epoch, whatever `told` holds. `review`
+ * goes over it once a policy has changed.
  */
 class FamilyFeed {
   readonly #locRib: LocRib
@@ -29,21 +31,37 @@ class FamilyFeed {
   readonly #scratch = new Uint8Array(16)
   #walk = DONE
 
-  constructor(locRib: LocRib, nextHops: NextHops, fib: FibWriter) {
+  constructor(locRib: LocRib, tables: Tables, fib: FibWriter) {
     this.#locRib = locRib
-    this.#nextHops = nextHops
+    this.#tables = tables
+    this.#nextHops = tables.nextHops
     this.#fib = fib
   }
 
   /** Everything has been said. */
+  readonly #tables: Tables
+  #judge: Judge | undefined
   get idle(): boolean {
-    return this.#walk === DONE && this.#routes.size === 0 && this.#withdraws.size === 0
+  #review = DONE
+    const waiting = this.#routes.size + this.#withdraws.size
+    return this.#walk === DONE && this.#review === DONE && waiting === 0
+  }
+
+  /** A change of policy has not been carried through. */
+  get reviews(): boolean {
+    return this.#review !== DONE
   }
 
   /** Bytes of the columns. */
   get bytes(): number {
     return 4 * this.#told.length
   }
+  /** From now on only what `program` accepts is told; undefined: everything. */
+  set program(program: Program | undefined) {
+    this.#judge = program && new Judge(program, this.#locRib.family, this.#tables)
+    this.#review = 0
+  }
+
 
   /** A dataplane has come, or gone: what it was told counts for nothing. O(rows that wait). */
   restart(): void {
@@ -52,13 +70,23 @@ class FamilyFeed {
     this.#walk = 0
   }
 
-  /** The next hops of a row may have changed. */
+  /** Considers further rows after a change of policy, at most `rows`. */
+  review(rows: number): void {
+    const last = this.#locRib.prefixes.rows
+    const end = Math.min(last, this.#review + rows)
+    for (; this.#review < end; this.#review++)
+      if (this.#locRib.prefixes.has(this.#review)) this.consider(this.#review as PrefixId)
+    if (this.#review >= last) this.#review = DONE
+  }
+
+  /** The next hops of a row, or what the policy says of it, may have changed. */
   consider(row: PrefixId): void {
     // the walk will come to it
     if (row >= this.#walk) return
-    const wanted = this.#locRib.group[row] as GroupId
+    const wanted = this.#wanted(row)
     const told = this.#toldOf(row)
     this.#locRib.hold(row)
+    this.#review = DONE
     if (this.#routes.delete(row)) this.#locRib.drop(row)
     if (this.#withdraws.delete(row)) this.#locRib.drop(row)
     if (wanted === told) this.#locRib.drop(row)
@@ -107,7 +135,7 @@ class FamilyFeed {
     for (; this.#walk < end; this.#walk++) {
       const row = this.#walk as PrefixId
       if (!this.#locRib.prefixes.has(row)) continue
-      const wanted = listens ? (this.#locRib.group[row] as GroupId) : NO_GROUP
+      const wanted = listens ? this.#wanted(row) : NO_GROUP
       if (wanted === NO_GROUP) this.#tell(row, NO_GROUP)
       else if (said === credit) return said
       else {
@@ -129,6 +157,14 @@ class FamilyFeed {
   }
 
   #toldOf(row: PrefixId): GroupId {
+  /** The metric that Calico has a route's LOCAL_PREF mean would be said from here, too. */
+  #wanted(row: PrefixId): GroupId {
+    const group = this.#locRib.group[row] as GroupId
+    if (this.#judge === undefined || group === NO_GROUP) return group
+    const best = this.#locRib.best[row] as AttributeSetId
+    return this.#judge.outcome(row, best, false) === REJECTED ? NO_GROUP : group
+  }
+
     return row < this.#told.length ? (this.#told[row] as GroupId) : NO_GROUP
   }
 
@@ -166,10 +202,11 @@ export class FibFeed implements GroupListener {
     this.#fib = fib
     this.#nextHops = tables.nextHops
     this.#families = {
-      ipv4: new FamilyFeed(tables.locRibs.ipv4, tables.nextHops, fib),
-      ipv6: new FamilyFeed(tables.locRibs.ipv6, tables.nextHops, fib),
+      ipv4: new FamilyFeed(tables.locRibs.ipv4, tables, fib),
+      ipv6: new FamilyFeed(tables.locRibs.ipv6, tables, fib),
     }
   }
+  #program: Program | undefined
 
   /** Said in this epoch that all has been said. */
   get inSync(): boolean {
@@ -191,6 +228,22 @@ export class FibFeed implements GroupListener {
     if (this.#frozen) return
     this.#up = true
     this.#credit = 0
+  /** The policy that best routes are told by; undefined: all of them are. */
+  get program(): Program | undefined {
+    return this.#program
+  }
+
+  set program(program: Program | undefined) {
+    if (program === this.#program) return
+    this.#program = program
+    for (const family of FAMILIES) this.#families[family].program = program
+  }
+
+  /** Which `CHANGES` of a row it is to be told of. */
+  get concern(): number {
+    return this.#program?.looksAtAttributes ? CHANGES.GROUP | CHANGES.BEST : CHANGES.GROUP
+  }
+
     this.#inSync = false
     this.#epoch++
     this.#fib.begin(this.#epoch as Epoch)
@@ -255,3 +308,6 @@ export class FibFeed implements GroupListener {
     return !idle && (!this.#up || this.#credit > 0)
   }
 }
+    for (const family of FAMILIES) this.#families[family].review(budget)
+    const reviews = FAMILIES.some(family => this.#families[family].reviews)
+    if (reviews) return true

@@ -1,4 +1,5 @@
 import type { Address, Family, PrefixId } from '../../net/index.ts'
+import type { Program } from '../../policy/index.ts'
 import {
   type AttributeSetId,
   CHANGES,
@@ -138,6 +139,11 @@ export class Exports {
   /** Every group, those that are being emptied included: for checks. */
   get all(): readonly UpdateGroup[] {
     return [...this.#byRules.values(), ...this.#ended]
+  }
+
+  /** The programs in use. */
+  get programs(): readonly Program[] {
+    return this.all.flatMap(group => this.#exporters.get(group)?.program ?? [])
   }
 
   /** A row was decided, which made `CHANGES`. */

@@ -1,6 +1,7 @@
 import type { Writer } from '../../base/index.ts'
 import { CODES, EXTENDED_LENGTH, LOCAL_PREF_DEFAULT } from '../../rib/index.ts'
-import { GONE, judgeAsn, judgesPath, type PathRules, SEGMENT_MAX } from './as-path.ts'
+import { SEGMENT_ASNS_MAX } from '../../wire/index.ts'
+import { GONE, judgeAsn, judgesPath, type PathRules } from './as-path.ts'
 import type { NextHopRule } from './next-hop.ts'
 
 /**
@@ -125,7 +126,7 @@ function rewritePath(
   const count = value === end ? 0 : record[value + 1]!
   const first = value + 2
   if (value !== end && (record[value] !== SEQUENCE || first + 4 * count !== end)) return false
-  if (count + front.length > SEGMENT_MAX) return false
+  if (count + front.length > SEGMENT_ASNS_MAX) return false
   const judges = judgesPath(rules)
   const kept = judges ? countKept(record, first, end, rules) : count
   header(0x40, CODES.AS_PATH, 2 + 4 * (front.length + kept), to)

@@ -6,7 +6,6 @@ import {
   type Policy,
   type Program,
   REJECTED,
-  type RouteView,
   UNCHANGED,
 } from '../../policy/index.ts'
 import {
@@ -33,10 +32,12 @@ import {
   HEADER_OCTETS,
   PATH_IDENTIFIER_OCTETS,
   type PathAttributes,
+  prepended,
 } from '../../wire/index.ts'
 import type { Tables } from '../tables.ts'
 import type { PeerConfig } from '../types.ts'
-import { outsidePath, type PathRules, prepended } from './as-path.ts'
+import { outsidePath, type PathRules } from './as-path.ts'
+import { Judge } from './judge.ts'
 import { comparable, type NextHopChoice, NextHopRule, ThirdParties } from './next-hop.ts'
 import { type Rewriting, rewrite } from './rewrite.ts'
 
@@ -75,9 +76,11 @@ export interface ExportRules {
   readonly program: Program
 }
 
-/** The policy that a peer's configuration names. */
-export const exportPolicy = (config: PeerConfig): Policy =>
-  config.export === 'all' ? ACCEPT_ALL : ORIGINATED_ONLY
+/** The policy that a peer's configuration names, or is. */
+export function exportPolicy({ export: policy }: PeerConfig): Policy {
+  if (policy === 'all') return ACCEPT_ALL
+  return policy === 'originated' ? ORIGINATED_ONLY : policy
+}
 
 /** Rules as text: equal texts, equal bytes. */
 export function rulesText({ program, nextHop, ...rules }: ExportRules): string {
@@ -96,9 +99,6 @@ export interface ExportSurroundings extends ExportListener {
   /** the peer that has an address, its session up or not */
   peerAt(address: Address): PeerId | undefined
 }
-
-/** Attributes of what this node originates. RFC 4271 §5.1.1, §5.1.2 */
-const ORIGINATED: PathAttributes = { origin: 0, asPath: [] }
 
 /** Octets of an UPDATE beside attributes and NLRI: header, two lengths. */
 const UPDATE_OCTETS = HEADER_OCTETS + 4
@@ -120,7 +120,7 @@ export class RulesExporter implements Exporter {
   readonly #tables: Tables
   readonly #surroundings: ExportSurroundings
   readonly #writer = new Writer(RECORD_OCTETS_MAX)
-  readonly #view: RouteView
+  readonly #judge: Judge
   readonly #nextHop: NextHopRule
   /** where third-party next hops may stay: what is done where one may not */
   readonly #ownNextHop: NextHopRule
@@ -129,8 +129,6 @@ export class RulesExporter implements Exporter {
   readonly #stops: number
   /** the route that is being exported */
   #row = NO_PREFIX
-  /** outcome of what is learned and of what is originated, where no term looks at the prefix */
-  readonly #outcomes: readonly [number, number] | undefined
 
   constructor(rules: ExportRules, tables: Tables, surroundings: ExportSurroundings) {
     this.#rules = rules
@@ -143,12 +141,12 @@ export class RulesExporter implements Exporter {
     const peerAt = (address: Address): PeerId | undefined => surroundings.peerAt(address)
     this.#thirdParties = shared && new ThirdParties(shared.subnet, peerAt)
     this.#stops = stops(rules)
-    this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
-    if (!program.looksAtPrefix)
-      this.#outcomes = [
-        program.run({ ...this.#view, originated: false }),
-        program.run({ ...this.#view, originated: true }),
-      ]
+    this.#judge = new Judge(program, family, tables)
+  }
+
+  /** What decides what is sent. */
+  get program(): Program {
+    return this.#rules.program
   }
 
   form(row: PrefixId, set: AttributeSetId, source: PeerId): number {
@@ -156,7 +154,7 @@ export class RulesExporter implements Exporter {
     const { peers, sets } = this.#tables
     const from = peers.kind[source]!
     if (!this.#mayPass(from, sets.facts[set]!)) return -1
-    const outcome = this.#outcome(row, source === LOCAL_PEER)
+    const outcome = this.#judge.outcome(row, set, source === LOCAL_PEER)
     if (outcome === REJECTED) return -1
     return outcome * PEERS_MAX + (this.#reflects(from) ? source : this.#isThroughPeer(set, source))
   }
@@ -231,7 +229,7 @@ export class RulesExporter implements Exporter {
     const outcome = Math.floor(form / PEERS_MAX)
     const { sets } = this.#tables
     const learned = source !== LOCAL_PEER
-    const received = learned ? sets.attributes(set) : ORIGINATED
+    const received = sets.attributes(set)
     const nextHop = this.#ruleFor(set, form).choose(received, learned)
     if (nextHop === undefined) {
       this.#surroundings.nextHopMissing(source)
@@ -266,16 +264,6 @@ export class RulesExporter implements Exporter {
   #reflects(from: number): boolean {
     const internal = from === PEER_KINDS.INTERNAL || from === PEER_KINDS.CLIENT
     return internal && this.#rules.kind !== PEER_KINDS.EXTERNAL
-  }
-
-  #outcome(row: PrefixId, originated: boolean): number {
-    if (this.#outcomes !== undefined) return this.#outcomes[originated ? 1 : 0]
-    const { prefixes } = this.#tables.locRibs[this.#rules.family]
-    const view = this.#view
-    view.originated = originated
-    view.length = prefixes.length(row)
-    prefixes.write(row, view.bytes, 0)
-    return this.#rules.program.run(view)
   }
 
   /** RFC 4271 §5.1.2, §5.1.5; RFC 4456 §8: what is internal stays inside. */

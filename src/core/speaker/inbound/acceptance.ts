@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../net/index.ts'
-import type { Programs } from '../../policy/index.ts'
+import type { Program, Programs } from '../../policy/index.ts'
 import { Acceptance, type AttributeSetId, LOCAL_PEER } from '../../rib/index.ts'
 import type { Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
@@ -46,6 +46,7 @@ export class ImportRules {
   readonly #tables: Tables
   readonly #programs: Programs
   readonly #byText = new Map<string, Acceptance>()
+  readonly #used = new Map<Acceptance, Program>()
   /** all our AS numbers */
   #own: readonly number[] = []
 
@@ -58,6 +59,11 @@ export class ImportRules {
   /** All that are in use: for checks. */
   get all(): readonly Acceptance[] {
     return [...this.#byText.values()]
+  }
+
+  /** The programs in use. */
+  get programs(): Iterable<Program> {
+    return this.#used.values()
   }
 
   /**
@@ -87,6 +93,7 @@ export class ImportRules {
     for (const [text, acceptance] of this.#byText) {
       if (used.has(acceptance)) continue
       this.#byText.delete(text)
+      this.#used.delete(acceptance)
       acceptance.clear()
     }
   }
@@ -120,6 +127,7 @@ export class ImportRules {
     if (known !== undefined) return known
     const acceptance = new Acceptance(this.#tables.sets, new RulesAcceptor(rules, this.#tables))
     this.#byText.set(text, acceptance)
+    if (rules.policy !== undefined) this.#used.set(acceptance, rules.policy)
     return acceptance
   }
 

@@ -1,11 +1,5 @@
 import type { Family, PrefixId } from '../../net/index.ts'
-import {
-  applyAction,
-  type Program,
-  REJECTED,
-  type RouteView,
-  UNCHANGED,
-} from '../../policy/index.ts'
+import { applyAction, type Program, REJECTED, UNCHANGED } from '../../policy/index.ts'
 import {
   type Acceptor,
   AS_RECEIVED,
@@ -15,8 +9,8 @@ import {
   NO_SET,
   REFUSED_FIRST,
 } from '../../rib/index.ts'
-import { COMMUNITIES, type PathAttributes, type Role } from '../../wire/index.ts'
-import { prepended } from '../export/as-path.ts'
+import { COMMUNITIES, type PathAttributes, prepended, type Role } from '../../wire/index.ts'
+import { Judge } from '../export/judge.ts'
 import type { Tables } from '../tables.ts'
 
 /**
@@ -70,9 +64,7 @@ export class RulesAcceptor implements Acceptor {
   readonly reasons = REASONS
   readonly #rules: InboundRules
   readonly #tables: Tables
-  readonly #view: RouteView
-  /** the policy's outcome for all routes, where no term looks at the prefix */
-  readonly #outcome: number | undefined
+  readonly #judge: Judge | undefined
 
   constructor(rules: InboundRules, tables: Tables) {
     this.#rules = rules
@@ -80,13 +72,11 @@ export class RulesAcceptor implements Acceptor {
     const { family, policy, refuseAsSets, role } = rules
     this.concerns = concernsOf(rules)
     this.refuses = policy !== undefined || refuseAsSets || role !== undefined
-    this.#view = { originated: false, family, bytes: new Uint8Array(16), length: 0 }
-    if (policy === undefined) this.#outcome = UNCHANGED
-    else if (!policy.looksAtPrefix) this.#outcome = policy.run(this.#view)
+    this.#judge = policy && new Judge(policy, family, tables)
   }
 
-  form(row: PrefixId, _set: AttributeSetId): number {
-    const outcome = this.#outcome ?? this.#outcomeOf(row)
+  form(row: PrefixId, set: AttributeSetId): number {
+    const outcome = this.#judge?.outcome(row, set, false) ?? UNCHANGED
     return outcome === REJECTED ? BY_POLICY : outcome
   }
 
@@ -105,15 +95,6 @@ export class RulesAcceptor implements Acceptor {
     const accepted = sets.accepted(set, this.#changed(received, outcome))
     if (accepted === NO_SET) return refusal('no room for what import rules add')
     return accepted === set ? AS_RECEIVED : accepted
-  }
-
-  #outcomeOf(row: PrefixId): number {
-    const { family, policy } = this.#rules
-    const { prefixes } = this.#tables.locRibs[family]
-    const view = this.#view
-    view.length = prefixes.length(row)
-    prefixes.write(row, view.bytes, 0)
-    return policy?.run(view) ?? UNCHANGED
   }
 
   /** False where rules other than the policy leave the set alone: it need not be decoded. */

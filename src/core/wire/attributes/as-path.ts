@@ -43,6 +43,17 @@ export function isConfederation(segment: AsPathSegment): boolean {
   return segment.type === 'confed-sequence' || segment.type === 'confed-set'
 }
 
+/** RFC 4271 §5.1.2 (b): numbers in front of the path, in a sequence. */
+export function prepended(
+  path: readonly AsPathSegment[],
+  front: readonly number[],
+): readonly AsPathSegment[] {
+  const [first, ...rest] = path
+  if (first?.type === 'sequence' && first.asns.length + front.length <= SEGMENT_ASNS_MAX)
+    return [{ type: 'sequence', asns: [...front, ...first.asns] }, ...rest]
+  return [{ type: 'sequence', asns: front }, ...path]
+}
+
 /**
  * Reads segments up to the end; undefined where a segment is of no known type, empty, or runs past
  * the end (RFC 7606 §7.2), or names AS 0 (RFC 7607 §2).

@@ -91,7 +91,7 @@ function toTemplate(peer: PeerRange['template']) {
     families: [...peer.families],
     routeReflectorClient: peer.routeReflectorClient,
     nextHop: peer.nextHop,
-    export: peer.export,
+    ...toExport(peer.export),
     ...optional('nextHopIpv4', peer.nextHopIpv4, same),
     ...optional('nextHopIpv6', peer.nextHopIpv6, same),
     ...optional('restartMs', peer.restart, same),
@@ -123,7 +123,7 @@ function fromTemplate(message: PeerConfigMessage): PeerRange['template'] {
     families: message.families.map(family),
     routeReflectorClient: message.routeReflectorClient,
     nextHop: word(['auto', 'self', 'keep'], message.nextHop),
-    export: word(['originated', 'all'], message.export),
+    export: fromExport(message),
     ...optional('nextHopIpv4', message.nextHopIpv4, address),
     ...optional('nextHopIpv6', message.nextHopIpv6, address),
     ...optional('restart', message.restartMs, time),
@@ -134,6 +134,12 @@ function fromTemplate(message: PeerConfigMessage): PeerRange['template'] {
     ...optional('limits', message.limits, fromLimits),
   }
 }
+
+const toExport = (policy: PeerConfig['export']) =>
+  typeof policy === 'string' ? { export: policy } : { exportPolicy: toPolicy(policy) }
+
+const fromExport = ({ export: named, exportPolicy }: PeerConfigMessage): PeerConfig['export'] =>
+  exportPolicy === undefined ? word(['originated', 'all'], named) : fromPolicy(exportPolicy)
 
 function fromTransport(message: TransportMessage): Transport {
   return {

@@ -6,6 +6,7 @@ import type {
   SpeakerConfig as SpeakerConfigMessage,
 } from '../generated/link_pb.ts'
 import { fromPeer, fromRange, toPeer, toRange } from './peer.ts'
+import { fromPolicy, toPolicy } from './policy.ts'
 import { asn, family, optional, prefix, same } from './words.ts'
 
 /** Configure: what the controller tells the speaker. */
@@ -38,6 +39,8 @@ export function toConfigure(command: SpeakerCommand): MessageInitShape<typeof Co
         ranges: (speaker.ranges ?? []).map(toRange),
         ...optional('multipathAcrossAses', speaker.multipathAcrossAses, same),
         originated: [...speaker.originated],
+        ...optional('originatedLocalPref', speaker.originatedLocalPref, same),
+        ...optional('fibPolicy', speaker.fibPolicy, toPolicy),
         watched: [...speaker.watched],
         watchedMax: speaker.watchedMax,
       },
@@ -64,6 +67,11 @@ function fromSpeakerConfig(message: SpeakerConfigMessage): SpeakerConfig {
     ...(message.ranges.length > 0 && { ranges: message.ranges.map(fromRange) }),
     ...optional('multipathAcrossAses', message.multipathAcrossAses, same),
     originated: message.originated.map(prefix),
+    ...optional('originatedLocalPref', message.originatedLocalPref, ({ ipv4, ipv6 }) => ({
+      ipv4,
+      ipv6,
+    })),
+    ...optional('fibPolicy', message.fibPolicy, fromPolicy),
     watched: message.watched.map(prefix),
     watchedMax: message.watchedMax,
   }
