@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCLgAgoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAQgYKBGJvZHkiFgoFQmVnaW4SDQoFZXBvY2gYASABKA0iFwoGSW5TeW5jEg0KBWVwb2NoGAEgASgNIjAKBkdyb3VwcxImCgZncm91cHMYASADKAsyFi5tYXJ0bGV0LmxpbmsudjEuR3JvdXAiOwoFR3JvdXASCgoCaWQYASABKA0SJgoEaG9wcxgCIAMoCzIYLm1hcnRsZXQubGluay52MS5OZXh0SG9wIj0KB05leHRIb3ASDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkSDgoGd2VpZ2h0GAMgASgNIhkKCkRyb3BHcm91cHMSCwoDaWRzGAEgAygNIjMKBlJvdXRlcxILCgNhZmkYASABKA0SDAoEbmxyaRgCIAEoDBIOCgZncm91cHMYAyADKA0iJgoJV2l0aGRyYXdzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMImcKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIAEIGCgRib2R5IioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0ijgIKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SAASMgoHcmVmcmVzaBgFIAEoCzIfLm1hcnRsZXQubGluay52MS5SZWZyZXNoUmVxdWVzdEgAQgYKBGJvZHkiiAIKDFNwZWFrZXJSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjQKCHNuYXBzaG90GAIgASgLMiAubWFydGxldC5saW5rLnYxLlNwZWFrZXJTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIABIuCgZsb29rdXAYBCABKAsyHC5tYXJ0bGV0LmxpbmsudjEuTG9va3VwUmVwbHlIABIwCgdyZWZyZXNoGAUgASgLMh0ubWFydGxldC5saW5rLnYxLlJlZnJlc2hSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiHgoOUmVmcmVzaFJlcXVlc3QSDAoEcGVlchgBIAEoCSIoCgxSZWZyZXNoUmVwbHkSEAoDd2h5GAEgASgJSACIAQFCBgoEX3doeSJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIsMCCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDRIqCgZyYW5nZXMYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuUGVlclJhbmdlEiIKFW11bHRpcGF0aF9hY3Jvc3NfYXNlcxgKIAEoCEgBiAEBQg0KC19jbHVzdGVyX2lkQhgKFl9tdWx0aXBhdGhfYWNyb3NzX2FzZXMiawoJUGVlclJhbmdlEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBlZXJzX21heBgDIAEoDRItCgh0ZW1wbGF0ZRgEIAEoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnIpYGCgpQZWVyQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SGgoNbG9jYWxfYWRkcmVzcxgGIAEoCUgAiAEBEg8KB3Bhc3NpdmUYByABKAgSDwoHaG9sZF9tcxgIIAEoARIYChBjb25uZWN0X3JldHJ5X21zGAkgASgBEhAKCGZhbWlsaWVzGAogAygJEh4KFnJvdXRlX3JlZmxlY3Rvcl9jbGllbnQYCyABKAgSEAoIbmV4dF9ob3AYDCABKAkSDgoGZXhwb3J0GA0gASgJEhoKDW5leHRfaG9wX2lwdjQYDiABKAlIAYgBARIaCg1uZXh0X2hvcF9pcHY2GA8gASgJSAKIAQESFwoKcmVzdGFydF9tcxgQIAEoAUgDiAEBEi0KCXRyYW5zcG9ydBgRIAEoCzIaLm1hcnRsZXQubGluay52MS5UcmFuc3BvcnQSFQoIcGFzc3dvcmQYEiABKAlIBIgBARIwCgdvcHRpb25zGBMgASgLMh8ubWFydGxldC5saW5rLnYxLlNlc3Npb25PcHRpb25zEi4KCnNlbmRfcGF0aHMYFCABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU2VuZFBhdGhzEjIKDGltcG9ydF9ydWxlcxgVIAEoCzIcLm1hcnRsZXQubGluay52MS5JbXBvcnRSdWxlcxIyCgxleHBvcnRfcnVsZXMYFiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRXhwb3J0UnVsZXMSLQoGbGltaXRzGBcgASgLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0cxIZCgxrZWVwYWxpdmVfbXMYGCABKAFIBYgBAUIQCg5fbG9jYWxfYWRkcmVzc0IQCg5fbmV4dF9ob3BfaXB2NEIQCg5fbmV4dF9ob3BfaXB2NkINCgtfcmVzdGFydF9tc0ILCglfcGFzc3dvcmRCDwoNX2tlZXBhbGl2ZV9tcyLgAgoOU2Vzc2lvbk9wdGlvbnMSKgoIYWRkX3BhdGgYASABKAsyGC5tYXJ0bGV0LmxpbmsudjEuQWRkUGF0aBIeChFleHRlbmRlZF9tZXNzYWdlcxgCIAEoCEgAiAEBEh4KEWV4dGVuZGVkX25leHRfaG9wGAMgASgISAGIAQESEQoEcm9sZRgEIAEoCUgCiAEBEhoKDXJvbGVfcmVxdWlyZWQYBSABKAhIA4gBARIaCg1sb25nX2xpdmVkX21zGAYgASgBSASIAQESEAoIcmVxdWlyZWQYByADKAkSGgoNZGVsYXlfb3Blbl9tcxgIIAEoAUgFiAEBQhQKEl9leHRlbmRlZF9tZXNzYWdlc0IUChJfZXh0ZW5kZWRfbmV4dF9ob3BCBwoFX3JvbGVCEAoOX3JvbGVfcmVxdWlyZWRCEAoOX2xvbmdfbGl2ZWRfbXNCEAoOX2RlbGF5X29wZW5fbXMiKAoHQWRkUGF0aBIPCgdyZWNlaXZlGAEgASgIEgwKBHNlbmQYAiABKAgiKAoJU2VuZFBhdGhzEg0KBXdoaWNoGAEgASgJEgwKBG1vc3QYAiABKA0ixgEKC0ltcG9ydFJ1bGVzEhkKDGFsbG93X293bl9hcxgBIAEoDUgAiAEBEhsKDnJlZnVzZV9hc19zZXRzGAIgASgISAGIAQESHQoQcHJlcGVuZF9sb2NhbF9hcxgDIAEoCEgCiAEBEicKBnBvbGljeRgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Qb2xpY3lCDwoNX2FsbG93X293bl9hc0IRCg9fcmVmdXNlX2FzX3NldHNCEwoRX3ByZXBlbmRfbG9jYWxfYXMiuQEKC0V4cG9ydFJ1bGVzEhkKDHNob3dfcmVhbF9hcxgBIAEoCEgAiAEBEhgKC292ZXJyaWRlX2FzGAIgASgISAGIAQESFwoKcHJpdmF0ZV9hcxgDIAEoCUgCiAEBEhoKDXNoYXJlZF9zdWJuZXQYBCABKAlIA4gBAUIPCg1fc2hvd19yZWFsX2FzQg4KDF9vdmVycmlkZV9hc0INCgtfcHJpdmF0ZV9hc0IQCg5fc2hhcmVkX3N1Ym5ldCKfAQoMUHJlZml4TGltaXRzEi4KCHJlY2VpdmVkGAEgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei4KCGFjY2VwdGVkGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei8KCWFubm91bmNlZBgDIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdCJbCgtQcmVmaXhMaW1pdBIMCgRtb3N0GAEgASgNEhQKDHdhcm5fcGVyY2VudBgCIAEoDRIOCgZhY3Rpb24YAyABKAkSGAoQcmVzdGFydF9hZnRlcl9tcxgEIAEoASJBCgZQb2xpY3kSJAoFdGVybXMYASADKAsyFS5tYXJ0bGV0LmxpbmsudjEuVGVybRIRCglvdGhlcndpc2UYAiABKAkikQEKBFRlcm0SEwoGc291cmNlGAEgASgJSACIAQESLgoIcHJlZml4ZXMYAiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSKAoHYWN0aW9ucxgDIAMoCzIXLm1hcnRsZXQubGluay52MS5BY3Rpb24SDwoHdmVyZGljdBgEIAEoCUIJCgdfc291cmNlIjkKC1ByZWZpeFJ1bGVzEioKBXJ1bGVzGAEgAygLMhsubWFydGxldC5saW5rLnYxLlByZWZpeFJ1bGUiRAoKUHJlZml4UnVsZRIOCgZwcmVmaXgYASABKAkSEgoKbGVuZ3RoX21pbhgCIAEoDRISCgpsZW5ndGhfbWF4GAMgASgNIt8BCgZBY3Rpb24SGAoOc2V0X2xvY2FsX3ByZWYYASABKA1IABIRCgdzZXRfbWVkGAIgASgNSAASNwoPYWRkX2NvbW11bml0aWVzGAMgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASOgoScmVtb3ZlX2NvbW11bml0aWVzGAQgASgLMhwubWFydGxldC5saW5rLnYxLkNvbW11bml0aWVzSAASKwoHcHJlcGVuZBgFIAEoCzIYLm1hcnRsZXQubGluay52MS5QcmVwZW5kSABCBgoEYm9keSIiCgtDb21tdW5pdGllcxITCgtjb21tdW5pdGllcxgBIAMoDSIlCgdQcmVwZW5kEgsKA2FzbhgBIAEoDRINCgVjb3VudBgCIAEoDSKBAQoJVHJhbnNwb3J0EhkKDHR0bF9zZWN1cml0eRgBIAEoDUgAiAEBEgsKA3R0bBgCIAEoDRIWCglpbnRlcmZhY2UYAyABKAlIAYgBARIVCg10cmFmZmljX2NsYXNzGAQgASgNQg8KDV90dGxfc2VjdXJpdHlCDAoKX2ludGVyZmFjZSIrCg1Mb29rdXBSZXF1ZXN0EgoKAmlkGAEgASgNEg4KBnRhcmdldBgCIAEoCSJJCgtMb29rdXBSZXBseRIKCgJpZBgBIAEoDRIuCgZyb3V0ZXMYAiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdCKsAgoPU3BlYWtlclNuYXBzaG90Eg8KB3ZlcnNpb24YASABKAESCgoCYXQYAiABKAESEQoJcm91dGVyX2lkGAMgASgNEhAKCGxvY2FsX2FzGAQgASgNEjIKCHNlc3Npb25zGAUgAygLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25TbmFwc2hvdBIuCgZ0YWJsZXMYBiADKAsyHi5tYXJ0bGV0LmxpbmsudjEuVGFibGVTbmFwc2hvdBIuCgZyb3V0ZXMYByADKAsyHi5tYXJ0bGV0LmxpbmsudjEuUm91dGVTbmFwc2hvdBIUCgxyb3V0ZXNfdG90YWwYCCABKA0SLQoJbGlzdGVuaW5nGAkgAygLMhoubWFydGxldC5saW5rLnYxLkxpc3RlbmluZyJHCglMaXN0ZW5pbmcSDgoGZmFtaWx5GAEgASgJEgwKBHBvcnQYAiABKA0SEgoFZXJyb3IYAyABKAlIAIgBAUIICgZfZXJyb3IiRAoNVGFibGVTbmFwc2hvdBIOCgZmYW1pbHkYASABKAkSFAoMZGVzdGluYXRpb25zGAIgASgNEg0KBXBhdGhzGAMgASgNIsgECg9TZXNzaW9uU25hcHNob3QSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SDwoHcGVlcl9hcxgEIAEoDRIQCghsb2NhbF9hcxgFIAEoDRINCgVzdGF0ZRgGIAEoCRINCgVzaW5jZRgHIAEoARI3CgpuZWdvdGlhdGVkGAggASgLMiMubWFydGxldC5saW5rLnYxLk5lZ290aWF0ZWRTbmFwc2hvdBIyCghjb3VudGVycxgJIAEoCzIgLm1hcnRsZXQubGluay52MS5TZXNzaW9uQ291bnRlcnMSLwoIcHJlZml4ZXMYCiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUHJlZml4Q291bnRzEiwKBmZhdWx0cxgLIAEoCzIcLm1hcnRsZXQubGluay52MS5GYXVsdENvdW50cxIxCgpsYXN0X2Vycm9yGAwgASgLMh0ubWFydGxldC5saW5rLnYxLlNlc3Npb25FcnJvchIYCgtzdGFsZV91bnRpbBgNIAEoAUgAiAEBEi4KBmxpbWl0cxgOIAMoCzIeLm1hcnRsZXQubGluay52MS5MaW1pdFNuYXBzaG90Ei0KCXN1c3BlbmRlZBgPIAEoCzIaLm1hcnRsZXQubGluay52MS5TdXNwZW5kZWQSEgoFcmFuZ2UYEiABKAlIAYgBARIPCgdvZmZlcmVkGBAgAygJEhAKCHJlY2VpdmVkGBEgAygJQg4KDF9zdGFsZV91bnRpbEIICgZfcmFuZ2UiewoNTGltaXRTbmFwc2hvdBINCgV3aGljaBgBIAEoCRIOCgZmYW1pbHkYAiABKAkSDQoFY291bnQYAyABKA0SDAoEbW9zdBgEIAEoDRIOCgZhY3Rpb24YBSABKAkSEAoIc3RhbmRpbmcYBiABKAkSDAoEbGVmdBgHIAEoASI2CglTdXNwZW5kZWQSCwoDd2h5GAEgASgJEhIKBXVudGlsGAIgASgBSACIAQFCCAoGX3VudGlsIp8DChJOZWdvdGlhdGVkU25hcHNob3QSEQoJcm91dGVyX2lkGAEgASgNEhQKDGhvbGRfc2Vjb25kcxgCIAEoDRIQCghmYW1pbGllcxgDIAMoCRIVCg1mb3VyX29jdGV0X2FzGAQgASgIEhUKDXJvdXRlX3JlZnJlc2gYBSABKAgSOgoQZ3JhY2VmdWxfcmVzdGFydBgGIAEoCzIgLm1hcnRsZXQubGluay52MS5HcmFjZWZ1bFJlc3RhcnQSEwoLbWVzc2FnZV9tYXgYByABKA0SGAoQZW5oYW5jZWRfcmVmcmVzaBgIIAEoCBIuCgpsb25nX2xpdmVkGAkgAygLMhoubWFydGxldC5saW5rLnYxLkxvbmdMaXZlZBITCgt0YWtlc19zdGFsZRgKIAEoCBIYChBhZGRfcGF0aF9yZWNlaXZlGAsgAygJEhUKDWFkZF9wYXRoX3NlbmQYDCADKAkSGQoRZXh0ZW5kZWRfbmV4dF9ob3AYDSABKAgSFgoJcGVlcl9yb2xlGA4gASgJSACIAQFCDAoKX3BlZXJfcm9sZSJGCglMb25nTGl2ZWQSDgoGZmFtaWx5GAEgASgJEhUKDXN0YWxlX3NlY29uZHMYAiABKA0SEgoKZm9yd2FyZGluZxgDIAEoCCJ6Cg9HcmFjZWZ1bFJlc3RhcnQSFwoPcmVzdGFydF9zZWNvbmRzGAEgASgNEhIKCnJlc3RhcnRpbmcYAiABKAgSFAoMbm90aWZpY2F0aW9uGAMgASgIEhAKCGZhbWlsaWVzGAQgAygJEhIKCmZvcndhcmRpbmcYBSADKAki1gEKD1Nlc3Npb25Db3VudGVycxITCgttZXNzYWdlc19pbhgBIAEoARIUCgxtZXNzYWdlc19vdXQYAiABKAESEgoKdXBkYXRlc19pbhgDIAEoARITCgt1cGRhdGVzX291dBgEIAEoARIYChBub3RpZmljYXRpb25zX2luGAUgASgBEhkKEW5vdGlmaWNhdGlvbnNfb3V0GAYgASgBEhEKCW9jdGV0c19pbhgHIAEoARISCgpvY3RldHNfb3V0GAggASgBEhMKC2VzdGFibGlzaGVkGAkgASgBIrsBCgxQcmVmaXhDb3VudHMSDgoGZmFtaWx5GAEgASgJEhAKCHJlY2VpdmVkGAIgASgNEgwKBGJlc3QYAyABKA0SEgoKYWR2ZXJ0aXNlZBgEIAEoDRINCgVzdGFsZRgFIAEoDRISCgplbmRfb2ZfcmliGAYgASgIEh0KEGxvbmdfbGl2ZWRfdW50aWwYByABKAFIAIgBARIQCghhY2NlcHRlZBgIIAEoDUITChFfbG9uZ19saXZlZF91bnRpbCJqCgtGYXVsdENvdW50cxIRCglkaXNjYXJkZWQYASABKAESEQoJd2l0aGRyYXduGAIgASgBEg0KBXJlc2V0GAMgASgBEiYKBnJlY2VudBgEIAMoCzIWLm1hcnRsZXQubGluay52MS5GYXVsdCJWCgVGYXVsdBIKCgJhdBgBIAEoARIOCgZyZW1lZHkYAiABKAkSCwoDd2h5GAMgASgJEg4KBm9jdGV0cxgEIAEoDBIUCgxvY3RldHNfdG90YWwYBSABKA0ipQEKDFNlc3Npb25FcnJvchIRCglkaXJlY3Rpb24YASABKAkSEQoEY29kZRgCIAEoDUgAiAEBEhQKB3N1YmNvZGUYAyABKA1IAYgBARIMCgR0ZXh0GAQgASgJEgoKAmF0GAUgASgBEioKBWxhdGVyGAYgASgLMhsubWFydGxldC5saW5rLnYxLkxhdGVyRXJyb3JCBwoFX2NvZGVCCgoIX3N1YmNvZGUiJgoKTGF0ZXJFcnJvchIMCgR0ZXh0GAEgASgJEgoKAmF0GAIgASgBIk0KDVJvdXRlU25hcHNob3QSDgoGcHJlZml4GAEgASgJEiwKBXBhdGhzGAIgAygLMh0ubWFydGxldC5saW5rLnYxLlBhdGhTbmFwc2hvdCLjAgoMUGF0aFNuYXBzaG90EgwKBGZyb20YASABKAkSDAoEYmVzdBgCIAEoCBIRCgltdWx0aXBhdGgYAyABKAgSEwoGcmVhc29uGAQgASgJSACIAQESFQoIbmV4dF9ob3AYBSABKAlIAYgBARIPCgdhc19wYXRoGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIXCgpsb2NhbF9wcmVmGAggASgNSAKIAQESEAoDbWVkGAkgASgNSAOIAQESEwoLY29tbXVuaXRpZXMYCiADKAkSFAoHcGF0aF9pZBgLIAEoDUgEiAEBEg8KB3JlZnVzZWQYDCABKAgSNQoIcmVjZWl2ZWQYDSABKAsyIy5tYXJ0bGV0LmxpbmsudjEuQXR0cmlidXRlc1NuYXBzaG90QgkKB19yZWFzb25CCwoJX25leHRfaG9wQg0KC19sb2NhbF9wcmVmQgYKBF9tZWRCCgoIX3BhdGhfaWQisAEKEkF0dHJpYnV0ZXNTbmFwc2hvdBIVCghuZXh0X2hvcBgBIAEoCUgAiAEBEg8KB2FzX3BhdGgYAiABKAkSDgoGb3JpZ2luGAMgASgJEhcKCmxvY2FsX3ByZWYYBCABKA1IAYgBARIQCgNtZWQYBSABKA1IAogBARITCgtjb21tdW5pdGllcxgGIAMoCUILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZCKkAQoQRGF0YXBsYW5lUmVxdWVzdBInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmludGVudBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5JbnRlbnRIABI0CghzbmFwc2hvdBgDIAEoCzIgLm1hcnRsZXQubGluay52MS5TbmFwc2hvdFJlcXVlc3RIAEIGCgRib2R5IqoBCg5EYXRhcGxhbmVSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjYKCHNuYXBzaG90GAIgASgLMiIubWFydGxldC5saW5rLnYxLkRhdGFwbGFuZVNuYXBzaG90SAASLwoJdW5jaGFuZ2VkGAMgASgLMhoubWFydGxldC5saW5rLnYxLlVuY2hhbmdlZEgAQgYKBGJvZHkiQgoGSW50ZW50EhIKCmJsYWNraG9sZXMYASADKAkSDwoHd2F0Y2hlZBgCIAMoCRITCgt3YXRjaGVkX21heBgDIAEoDSKEAwoRRGF0YXBsYW5lU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARINCgV0YWJsZRgDIAEoDRIQCghwcm90b2NvbBgEIAEoDRIOCgZtZXRyaWMYBSABKA0SDwoHc3BlYWtlchgGIAEoCRIPCgdpbl9zeW5jGAcgASgIEg4KBndhbnRlZBgIIAEoDRIRCglpbnN0YWxsZWQYCSABKA0SDwoHcGVuZGluZxgKIAEoDRIOCgZmYWlsZWQYCyABKA0SDQoFc3RhbGUYDCABKA0SEAoIcmVwYWlyZWQYDSABKAESEAoIZmFpbHVyZXMYDiABKAESFgoJbGFzdF9zeW5jGA8gASgBSACIAQESNAoMbGFzdF9mYWlsdXJlGBAgASgLMh4ubWFydGxldC5saW5rLnYxLktlcm5lbEZhaWx1cmUSLAoGcm91dGVzGBEgAygLMhwubWFydGxldC5saW5rLnYxLktlcm5lbFJvdXRlQgwKCl9sYXN0X3N5bmMiOgoNS2VybmVsRmFpbHVyZRIOCgZwcmVmaXgYASABKAkSDQoFZXJyb3IYAiABKAkSCgoCYXQYAyABKAEiSgoLS2VybmVsUm91dGUSDgoGcHJlZml4GAEgASgJEg0KBXN0YXRlGAIgASgJEhIKBWVycm9yGAMgASgJSACIAQFCCAoGX2Vycm9yYgZwcm90bzM");
+  fileDesc("CgpsaW5rLnByb3RvEg9tYXJ0bGV0LmxpbmsudjEiOQoFSGVsbG8SDwoHdmVyc2lvbhgBIAEoDRIMCgRyb2xlGAIgASgJEhEKCXByZXNlcnZlZBgDIAEoCCK2AwoLRnJvbVNwZWFrZXISEAoIc2VxdWVuY2UYASABKA0SJwoFaGVsbG8YAiABKAsyFi5tYXJ0bGV0LmxpbmsudjEuSGVsbG9IABInCgViZWdpbhgDIAEoCzIWLm1hcnRsZXQubGluay52MS5CZWdpbkgAEikKBmdyb3VwcxgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Hcm91cHNIABIpCgZyb3V0ZXMYBSABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUm91dGVzSAASLwoJd2l0aGRyYXdzGAYgASgLMhoubWFydGxldC5saW5rLnYxLldpdGhkcmF3c0gAEjIKC2Ryb3BfZ3JvdXBzGAcgASgLMhsubWFydGxldC5saW5rLnYxLkRyb3BHcm91cHNIABIqCgdpbl9zeW5jGAggASgLMhcubWFydGxldC5saW5rLnYxLkluU3luY0gAEicKBXRyYWNrGAkgASgLMhYubWFydGxldC5saW5rLnYxLlRyYWNrSAASKwoHdW50cmFjaxgKIAEoCzIYLm1hcnRsZXQubGluay52MS5VbnRyYWNrSABCBgoEYm9keSIWCgVCZWdpbhINCgVlcG9jaBgBIAEoDSIXCgZJblN5bmMSDQoFZXBvY2gYASABKA0iMAoGR3JvdXBzEiYKBmdyb3VwcxgBIAMoCzIWLm1hcnRsZXQubGluay52MS5Hcm91cCI7CgVHcm91cBIKCgJpZBgBIAEoDRImCgRob3BzGAIgAygLMhgubWFydGxldC5saW5rLnYxLk5leHRIb3AiPQoHTmV4dEhvcBIPCgdhZGRyZXNzGAEgASgMEhEKCWludGVyZmFjZRgCIAEoCRIOCgZ3ZWlnaHQYAyABKA0iGQoKRHJvcEdyb3VwcxILCgNpZHMYASADKA0iMwoGUm91dGVzEgsKA2FmaRgBIAEoDRIMCgRubHJpGAIgASgMEg4KBmdyb3VwcxgDIAMoDSImCglXaXRoZHJhd3MSCwoDYWZpGAEgASgNEgwKBG5scmkYAiABKAwiMwoFVHJhY2sSKgoEaG9wcxgBIAMoCzIcLm1hcnRsZXQubGluay52MS5OZXh0SG9wTmFtZSI1CgdVbnRyYWNrEioKBGhvcHMYASADKAsyHC5tYXJ0bGV0LmxpbmsudjEuTmV4dEhvcE5hbWUiMQoLTmV4dEhvcE5hbWUSDwoHYWRkcmVzcxgBIAEoDBIRCglpbnRlcmZhY2UYAiABKAkilwEKCVRvU3BlYWtlchInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEikKBmNyZWRpdBgCIAEoCzIXLm1hcnRsZXQubGluay52MS5DcmVkaXRIABIuCgluZXh0X2hvcHMYAyABKAsyGS5tYXJ0bGV0LmxpbmsudjEuTmV4dEhvcHNIAEIGCgRib2R5IjsKCE5leHRIb3BzEi8KB2Fuc3dlcnMYASADKAsyHi5tYXJ0bGV0LmxpbmsudjEuTmV4dEhvcEFuc3dlciJpCg1OZXh0SG9wQW5zd2VyEikKA2hvcBgBIAEoCzIcLm1hcnRsZXQubGluay52MS5OZXh0SG9wTmFtZRIQCghlbGlnaWJsZRgCIAEoCBIOCgZtZXRyaWMYAyABKA0SCwoDd2h5GAQgASgJIioKBkNyZWRpdBIOCgZyb3V0ZXMYASABKA0SEAoIc2VxdWVuY2UYAiABKA0ijgIKDlNwZWFrZXJSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASLwoJY29uZmlndXJlGAIgASgLMhoubWFydGxldC5saW5rLnYxLkNvbmZpZ3VyZUgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAEjAKBmxvb2t1cBgEIAEoCzIeLm1hcnRsZXQubGluay52MS5Mb29rdXBSZXF1ZXN0SAASMgoHcmVmcmVzaBgFIAEoCzIfLm1hcnRsZXQubGluay52MS5SZWZyZXNoUmVxdWVzdEgAQgYKBGJvZHkiiAIKDFNwZWFrZXJSZXBseRInCgVoZWxsbxgBIAEoCzIWLm1hcnRsZXQubGluay52MS5IZWxsb0gAEjQKCHNuYXBzaG90GAIgASgLMiAubWFydGxldC5saW5rLnYxLlNwZWFrZXJTbmFwc2hvdEgAEi8KCXVuY2hhbmdlZBgDIAEoCzIaLm1hcnRsZXQubGluay52MS5VbmNoYW5nZWRIABIuCgZsb29rdXAYBCABKAsyHC5tYXJ0bGV0LmxpbmsudjEuTG9va3VwUmVwbHlIABIwCgdyZWZyZXNoGAUgASgLMh0ubWFydGxldC5saW5rLnYxLlJlZnJlc2hSZXBseUgAQgYKBGJvZHkiMwoPU25hcHNob3RSZXF1ZXN0EhQKB3ZlcnNpb24YASABKAFIAIgBAUIKCghfdmVyc2lvbiILCglVbmNoYW5nZWQiHgoOUmVmcmVzaFJlcXVlc3QSDAoEcGVlchgBIAEoCSIoCgxSZWZyZXNoUmVwbHkSEAoDd2h5GAEgASgJSACIAQFCBgoEX3doeSJlCglDb25maWd1cmUSLwoHc3BlYWtlchgBIAEoCzIeLm1hcnRsZXQubGluay52MS5TcGVha2VyQ29uZmlnEicKBmxpc3RlbhgCIAMoCzIXLm1hcnRsZXQubGluay52MS5MaXN0ZW4iJgoGTGlzdGVuEg4KBmZhbWlseRgBIAEoCRIMCgRwb3J0GAIgASgNIqwDCg1TcGVha2VyQ29uZmlnEhEKCXJvdXRlcl9pZBgBIAEoDRIQCghsb2NhbF9hcxgCIAEoDRIXCgpjbHVzdGVyX2lkGAMgASgNSACIAQESFQoNbXVsdGlwYXRoX21heBgEIAEoDRIqCgVwZWVycxgFIAMoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnEhIKCm9yaWdpbmF0ZWQYBiADKAkSDwoHd2F0Y2hlZBgHIAMoCRITCgt3YXRjaGVkX21heBgIIAEoDRIqCgZyYW5nZXMYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuUGVlclJhbmdlEiIKFW11bHRpcGF0aF9hY3Jvc3NfYXNlcxgKIAEoCEgBiAEBEjoKFW9yaWdpbmF0ZWRfbG9jYWxfcHJlZhgLIAEoCzIbLm1hcnRsZXQubGluay52MS5Mb2NhbFByZWZzEisKCmZpYl9wb2xpY3kYDCABKAsyFy5tYXJ0bGV0LmxpbmsudjEuUG9saWN5Qg0KC19jbHVzdGVyX2lkQhgKFl9tdWx0aXBhdGhfYWNyb3NzX2FzZXMiKAoKTG9jYWxQcmVmcxIMCgRpcHY0GAEgASgNEgwKBGlwdjYYAiABKA0iawoJUGVlclJhbmdlEgwKBG5hbWUYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBlZXJzX21heBgDIAEoDRItCgh0ZW1wbGF0ZRgEIAEoCzIbLm1hcnRsZXQubGluay52MS5QZWVyQ29uZmlnIsYGCgpQZWVyQ29uZmlnEgwKBG5hbWUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRwb3J0GAMgASgNEg8KB3BlZXJfYXMYBCABKA0SEAoIbG9jYWxfYXMYBSABKA0SGgoNbG9jYWxfYWRkcmVzcxgGIAEoCUgAiAEBEg8KB3Bhc3NpdmUYByABKAgSDwoHaG9sZF9tcxgIIAEoARIYChBjb25uZWN0X3JldHJ5X21zGAkgASgBEhAKCGZhbWlsaWVzGAogAygJEh4KFnJvdXRlX3JlZmxlY3Rvcl9jbGllbnQYCyABKAgSEAoIbmV4dF9ob3AYDCABKAkSDgoGZXhwb3J0GA0gASgJEhoKDW5leHRfaG9wX2lwdjQYDiABKAlIAYgBARIaCg1uZXh0X2hvcF9pcHY2GA8gASgJSAKIAQESFwoKcmVzdGFydF9tcxgQIAEoAUgDiAEBEi0KCXRyYW5zcG9ydBgRIAEoCzIaLm1hcnRsZXQubGluay52MS5UcmFuc3BvcnQSFQoIcGFzc3dvcmQYEiABKAlIBIgBARIwCgdvcHRpb25zGBMgASgLMh8ubWFydGxldC5saW5rLnYxLlNlc3Npb25PcHRpb25zEi4KCnNlbmRfcGF0aHMYFCABKAsyGi5tYXJ0bGV0LmxpbmsudjEuU2VuZFBhdGhzEjIKDGltcG9ydF9ydWxlcxgVIAEoCzIcLm1hcnRsZXQubGluay52MS5JbXBvcnRSdWxlcxIyCgxleHBvcnRfcnVsZXMYFiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuRXhwb3J0UnVsZXMSLQoGbGltaXRzGBcgASgLMh0ubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0cxIZCgxrZWVwYWxpdmVfbXMYGCABKAFIBYgBARIuCg1leHBvcnRfcG9saWN5GBkgASgLMhcubWFydGxldC5saW5rLnYxLlBvbGljeUIQCg5fbG9jYWxfYWRkcmVzc0IQCg5fbmV4dF9ob3BfaXB2NEIQCg5fbmV4dF9ob3BfaXB2NkINCgtfcmVzdGFydF9tc0ILCglfcGFzc3dvcmRCDwoNX2tlZXBhbGl2ZV9tcyLgAgoOU2Vzc2lvbk9wdGlvbnMSKgoIYWRkX3BhdGgYASABKAsyGC5tYXJ0bGV0LmxpbmsudjEuQWRkUGF0aBIeChFleHRlbmRlZF9tZXNzYWdlcxgCIAEoCEgAiAEBEh4KEWV4dGVuZGVkX25leHRfaG9wGAMgASgISAGIAQESEQoEcm9sZRgEIAEoCUgCiAEBEhoKDXJvbGVfcmVxdWlyZWQYBSABKAhIA4gBARIaCg1sb25nX2xpdmVkX21zGAYgASgBSASIAQESEAoIcmVxdWlyZWQYByADKAkSGgoNZGVsYXlfb3Blbl9tcxgIIAEoAUgFiAEBQhQKEl9leHRlbmRlZF9tZXNzYWdlc0IUChJfZXh0ZW5kZWRfbmV4dF9ob3BCBwoFX3JvbGVCEAoOX3JvbGVfcmVxdWlyZWRCEAoOX2xvbmdfbGl2ZWRfbXNCEAoOX2RlbGF5X29wZW5fbXMiKAoHQWRkUGF0aBIPCgdyZWNlaXZlGAEgASgIEgwKBHNlbmQYAiABKAgiKAoJU2VuZFBhdGhzEg0KBXdoaWNoGAEgASgJEgwKBG1vc3QYAiABKA0ixgEKC0ltcG9ydFJ1bGVzEhkKDGFsbG93X293bl9hcxgBIAEoDUgAiAEBEhsKDnJlZnVzZV9hc19zZXRzGAIgASgISAGIAQESHQoQcHJlcGVuZF9sb2NhbF9hcxgDIAEoCEgCiAEBEicKBnBvbGljeRgEIAEoCzIXLm1hcnRsZXQubGluay52MS5Qb2xpY3lCDwoNX2FsbG93X293bl9hc0IRCg9fcmVmdXNlX2FzX3NldHNCEwoRX3ByZXBlbmRfbG9jYWxfYXMiuQEKC0V4cG9ydFJ1bGVzEhkKDHNob3dfcmVhbF9hcxgBIAEoCEgAiAEBEhgKC292ZXJyaWRlX2FzGAIgASgISAGIAQESFwoKcHJpdmF0ZV9hcxgDIAEoCUgCiAEBEhoKDXNoYXJlZF9zdWJuZXQYBCABKAlIA4gBAUIPCg1fc2hvd19yZWFsX2FzQg4KDF9vdmVycmlkZV9hc0INCgtfcHJpdmF0ZV9hc0IQCg5fc2hhcmVkX3N1Ym5ldCKfAQoMUHJlZml4TGltaXRzEi4KCHJlY2VpdmVkGAEgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei4KCGFjY2VwdGVkGAIgASgLMhwubWFydGxldC5saW5rLnYxLlByZWZpeExpbWl0Ei8KCWFubm91bmNlZBgDIAEoCzIcLm1hcnRsZXQubGluay52MS5QcmVmaXhMaW1pdCJbCgtQcmVmaXhMaW1pdBIMCgRtb3N0GAEgASgNEhQKDHdhcm5fcGVyY2VudBgCIAEoDRIOCgZhY3Rpb24YAyABKAkSGAoQcmVzdGFydF9hZnRlcl9tcxgEIAEoASJBCgZQb2xpY3kSJAoFdGVybXMYASADKAsyFS5tYXJ0bGV0LmxpbmsudjEuVGVybRIRCglvdGhlcndpc2UYAiABKAkiiAQKBFRlcm0SEwoGc291cmNlGAEgASgJSACIAQESLgoIcHJlZml4ZXMYAiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSKAoHYWN0aW9ucxgDIAMoCzIXLm1hcnRsZXQubGluay52MS5BY3Rpb24SDwoHdmVyZGljdBgEIAEoCRITCgZmYW1pbHkYBSABKAlIAYgBARIyCgxub3RfcHJlZml4ZXMYBiABKAsyHC5tYXJ0bGV0LmxpbmsudjEuUHJlZml4UnVsZXMSMQoLY29tbXVuaXRpZXMYByABKAsyHC5tYXJ0bGV0LmxpbmsudjEuQ29tbXVuaXRpZXMSPAoRbGFyZ2VfY29tbXVuaXRpZXMYCCABKAsyIS5tYXJ0bGV0LmxpbmsudjEuTGFyZ2VDb21tdW5pdGllcxIyCg5hc19wYXRoX3ByZWZpeBgJIAEoCzIaLm1hcnRsZXQubGluay52MS5Bc051bWJlcnMSKgoKbG9jYWxfcHJlZhgKIAEoCzIWLm1hcnRsZXQubGluay52MS5SYW5nZRIpCgluZXh0X2hvcHMYCyABKAsyFi5tYXJ0bGV0LmxpbmsudjEuVGV4dHMSJQoFbGlua3MYDCABKAsyFi5tYXJ0bGV0LmxpbmsudjEuVGV4dHNCCQoHX3NvdXJjZUIJCgdfZmFtaWx5IhkKCUFzTnVtYmVycxIMCgRhc25zGAEgAygNIiQKBVJhbmdlEg0KBWxlYXN0GAEgASgNEgwKBG1vc3QYAiABKA0iFgoFVGV4dHMSDQoFdGV4dHMYASADKAkiSAoQTGFyZ2VDb21tdW5pdGllcxI0Cgtjb21tdW5pdGllcxgBIAMoCzIfLm1hcnRsZXQubGluay52MS5MYXJnZUNvbW11bml0eSJGCg5MYXJnZUNvbW11bml0eRIVCg1hZG1pbmlzdHJhdG9yGAEgASgNEg0KBWZpcnN0GAIgASgNEg4KBnNlY29uZBgDIAEoDSI5CgtQcmVmaXhSdWxlcxIqCgVydWxlcxgBIAMoCzIbLm1hcnRsZXQubGluay52MS5QcmVmaXhSdWxlIkQKClByZWZpeFJ1bGUSDgoGcHJlZml4GAEgASgJEhIKCmxlbmd0aF9taW4YAiABKA0SEgoKbGVuZ3RoX21heBgDIAEoDSKlAgoGQWN0aW9uEhgKDnNldF9sb2NhbF9wcmVmGAEgASgNSAASEQoHc2V0X21lZBgCIAEoDUgAEjcKD2FkZF9jb21tdW5pdGllcxgDIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEjoKEnJlbW92ZV9jb21tdW5pdGllcxgEIAEoCzIcLm1hcnRsZXQubGluay52MS5Db21tdW5pdGllc0gAEi0KB3ByZXBlbmQYBSABKAsyGi5tYXJ0bGV0LmxpbmsudjEuQXNOdW1iZXJzSAASQgoVYWRkX2xhcmdlX2NvbW11bml0aWVzGAYgASgLMiEubWFydGxldC5saW5rLnYxLkxhcmdlQ29tbXVuaXRpZXNIAEIGCgRib2R5IiIKC0NvbW11bml0aWVzEhMKC2NvbW11bml0aWVzGAEgAygNIoEBCglUcmFuc3BvcnQSGQoMdHRsX3NlY3VyaXR5GAEgASgNSACIAQESCwoDdHRsGAIgASgNEhYKCWludGVyZmFjZRgDIAEoCUgBiAEBEhUKDXRyYWZmaWNfY2xhc3MYBCABKA1CDwoNX3R0bF9zZWN1cml0eUIMCgpfaW50ZXJmYWNlIisKDUxvb2t1cFJlcXVlc3QSCgoCaWQYASABKA0SDgoGdGFyZ2V0GAIgASgJIkkKC0xvb2t1cFJlcGx5EgoKAmlkGAEgASgNEi4KBnJvdXRlcxgCIAMoCzIeLm1hcnRsZXQubGluay52MS5Sb3V0ZVNuYXBzaG90IqwCCg9TcGVha2VyU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoARIKCgJhdBgCIAEoARIRCglyb3V0ZXJfaWQYAyABKA0SEAoIbG9jYWxfYXMYBCABKA0SMgoIc2Vzc2lvbnMYBSADKAsyIC5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvblNuYXBzaG90Ei4KBnRhYmxlcxgGIAMoCzIeLm1hcnRsZXQubGluay52MS5UYWJsZVNuYXBzaG90Ei4KBnJvdXRlcxgHIAMoCzIeLm1hcnRsZXQubGluay52MS5Sb3V0ZVNuYXBzaG90EhQKDHJvdXRlc190b3RhbBgIIAEoDRItCglsaXN0ZW5pbmcYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuTGlzdGVuaW5nIkcKCUxpc3RlbmluZxIOCgZmYW1pbHkYASABKAkSDAoEcG9ydBgCIAEoDRISCgVlcnJvchgDIAEoCUgAiAEBQggKBl9lcnJvciJECg1UYWJsZVNuYXBzaG90Eg4KBmZhbWlseRgBIAEoCRIUCgxkZXN0aW5hdGlvbnMYAiABKA0SDQoFcGF0aHMYAyABKA0iyAQKD1Nlc3Npb25TbmFwc2hvdBIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIPCgdwZWVyX2FzGAQgASgNEhAKCGxvY2FsX2FzGAUgASgNEg0KBXN0YXRlGAYgASgJEg0KBXNpbmNlGAcgASgBEjcKCm5lZ290aWF0ZWQYCCABKAsyIy5tYXJ0bGV0LmxpbmsudjEuTmVnb3RpYXRlZFNuYXBzaG90EjIKCGNvdW50ZXJzGAkgASgLMiAubWFydGxldC5saW5rLnYxLlNlc3Npb25Db3VudGVycxIvCghwcmVmaXhlcxgKIAMoCzIdLm1hcnRsZXQubGluay52MS5QcmVmaXhDb3VudHMSLAoGZmF1bHRzGAsgASgLMhwubWFydGxldC5saW5rLnYxLkZhdWx0Q291bnRzEjEKCmxhc3RfZXJyb3IYDCABKAsyHS5tYXJ0bGV0LmxpbmsudjEuU2Vzc2lvbkVycm9yEhgKC3N0YWxlX3VudGlsGA0gASgBSACIAQESLgoGbGltaXRzGA4gAygLMh4ubWFydGxldC5saW5rLnYxLkxpbWl0U25hcHNob3QSLQoJc3VzcGVuZGVkGA8gASgLMhoubWFydGxldC5saW5rLnYxLlN1c3BlbmRlZBISCgVyYW5nZRgSIAEoCUgBiAEBEg8KB29mZmVyZWQYECADKAkSEAoIcmVjZWl2ZWQYESADKAlCDgoMX3N0YWxlX3VudGlsQggKBl9yYW5nZSJ7Cg1MaW1pdFNuYXBzaG90Eg0KBXdoaWNoGAEgASgJEg4KBmZhbWlseRgCIAEoCRINCgVjb3VudBgDIAEoDRIMCgRtb3N0GAQgASgNEg4KBmFjdGlvbhgFIAEoCRIQCghzdGFuZGluZxgGIAEoCRIMCgRsZWZ0GAcgASgBIjYKCVN1c3BlbmRlZBILCgN3aHkYASABKAkSEgoFdW50aWwYAiABKAFIAIgBAUIICgZfdW50aWwinwMKEk5lZ290aWF0ZWRTbmFwc2hvdBIRCglyb3V0ZXJfaWQYASABKA0SFAoMaG9sZF9zZWNvbmRzGAIgASgNEhAKCGZhbWlsaWVzGAMgAygJEhUKDWZvdXJfb2N0ZXRfYXMYBCABKAgSFQoNcm91dGVfcmVmcmVzaBgFIAEoCBI6ChBncmFjZWZ1bF9yZXN0YXJ0GAYgASgLMiAubWFydGxldC5saW5rLnYxLkdyYWNlZnVsUmVzdGFydBITCgttZXNzYWdlX21heBgHIAEoDRIYChBlbmhhbmNlZF9yZWZyZXNoGAggASgIEi4KCmxvbmdfbGl2ZWQYCSADKAsyGi5tYXJ0bGV0LmxpbmsudjEuTG9uZ0xpdmVkEhMKC3Rha2VzX3N0YWxlGAogASgIEhgKEGFkZF9wYXRoX3JlY2VpdmUYCyADKAkSFQoNYWRkX3BhdGhfc2VuZBgMIAMoCRIZChFleHRlbmRlZF9uZXh0X2hvcBgNIAEoCBIWCglwZWVyX3JvbGUYDiABKAlIAIgBAUIMCgpfcGVlcl9yb2xlIkYKCUxvbmdMaXZlZBIOCgZmYW1pbHkYASABKAkSFQoNc3RhbGVfc2Vjb25kcxgCIAEoDRISCgpmb3J3YXJkaW5nGAMgASgIInoKD0dyYWNlZnVsUmVzdGFydBIXCg9yZXN0YXJ0X3NlY29uZHMYASABKA0SEgoKcmVzdGFydGluZxgCIAEoCBIUCgxub3RpZmljYXRpb24YAyABKAgSEAoIZmFtaWxpZXMYBCADKAkSEgoKZm9yd2FyZGluZxgFIAMoCSLWAQoPU2Vzc2lvbkNvdW50ZXJzEhMKC21lc3NhZ2VzX2luGAEgASgBEhQKDG1lc3NhZ2VzX291dBgCIAEoARISCgp1cGRhdGVzX2luGAMgASgBEhMKC3VwZGF0ZXNfb3V0GAQgASgBEhgKEG5vdGlmaWNhdGlvbnNfaW4YBSABKAESGQoRbm90aWZpY2F0aW9uc19vdXQYBiABKAESEQoJb2N0ZXRzX2luGAcgASgBEhIKCm9jdGV0c19vdXQYCCABKAESEwoLZXN0YWJsaXNoZWQYCSABKAEiuwEKDFByZWZpeENvdW50cxIOCgZmYW1pbHkYASABKAkSEAoIcmVjZWl2ZWQYAiABKA0SDAoEYmVzdBgDIAEoDRISCgphZHZlcnRpc2VkGAQgASgNEg0KBXN0YWxlGAUgASgNEhIKCmVuZF9vZl9yaWIYBiABKAgSHQoQbG9uZ19saXZlZF91bnRpbBgHIAEoAUgAiAEBEhAKCGFjY2VwdGVkGAggASgNQhMKEV9sb25nX2xpdmVkX3VudGlsImoKC0ZhdWx0Q291bnRzEhEKCWRpc2NhcmRlZBgBIAEoARIRCgl3aXRoZHJhd24YAiABKAESDQoFcmVzZXQYAyABKAESJgoGcmVjZW50GAQgAygLMhYubWFydGxldC5saW5rLnYxLkZhdWx0IlYKBUZhdWx0EgoKAmF0GAEgASgBEg4KBnJlbWVkeRgCIAEoCRILCgN3aHkYAyABKAkSDgoGb2N0ZXRzGAQgASgMEhQKDG9jdGV0c190b3RhbBgFIAEoDSKlAQoMU2Vzc2lvbkVycm9yEhEKCWRpcmVjdGlvbhgBIAEoCRIRCgRjb2RlGAIgASgNSACIAQESFAoHc3ViY29kZRgDIAEoDUgBiAEBEgwKBHRleHQYBCABKAkSCgoCYXQYBSABKAESKgoFbGF0ZXIYBiABKAsyGy5tYXJ0bGV0LmxpbmsudjEuTGF0ZXJFcnJvckIHCgVfY29kZUIKCghfc3ViY29kZSImCgpMYXRlckVycm9yEgwKBHRleHQYASABKAkSCgoCYXQYAiABKAEiTQoNUm91dGVTbmFwc2hvdBIOCgZwcmVmaXgYASABKAkSLAoFcGF0aHMYAiADKAsyHS5tYXJ0bGV0LmxpbmsudjEuUGF0aFNuYXBzaG90IuMCCgxQYXRoU25hcHNob3QSDAoEZnJvbRgBIAEoCRIMCgRiZXN0GAIgASgIEhEKCW11bHRpcGF0aBgDIAEoCBITCgZyZWFzb24YBCABKAlIAIgBARIVCghuZXh0X2hvcBgFIAEoCUgBiAEBEg8KB2FzX3BhdGgYBiABKAkSDgoGb3JpZ2luGAcgASgJEhcKCmxvY2FsX3ByZWYYCCABKA1IAogBARIQCgNtZWQYCSABKA1IA4gBARITCgtjb21tdW5pdGllcxgKIAMoCRIUCgdwYXRoX2lkGAsgASgNSASIAQESDwoHcmVmdXNlZBgMIAEoCBI1CghyZWNlaXZlZBgNIAEoCzIjLm1hcnRsZXQubGluay52MS5BdHRyaWJ1dGVzU25hcHNob3RCCQoHX3JlYXNvbkILCglfbmV4dF9ob3BCDQoLX2xvY2FsX3ByZWZCBgoEX21lZEIKCghfcGF0aF9pZCKwAQoSQXR0cmlidXRlc1NuYXBzaG90EhUKCG5leHRfaG9wGAEgASgJSACIAQESDwoHYXNfcGF0aBgCIAEoCRIOCgZvcmlnaW4YAyABKAkSFwoKbG9jYWxfcHJlZhgEIAEoDUgBiAEBEhAKA21lZBgFIAEoDUgCiAEBEhMKC2NvbW11bml0aWVzGAYgAygJQgsKCV9uZXh0X2hvcEINCgtfbG9jYWxfcHJlZkIGCgRfbWVkIqQBChBEYXRhcGxhbmVSZXF1ZXN0EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASKQoGaW50ZW50GAIgASgLMhcubWFydGxldC5saW5rLnYxLkludGVudEgAEjQKCHNuYXBzaG90GAMgASgLMiAubWFydGxldC5saW5rLnYxLlNuYXBzaG90UmVxdWVzdEgAQgYKBGJvZHkiqgEKDkRhdGFwbGFuZVJlcGx5EicKBWhlbGxvGAEgASgLMhYubWFydGxldC5saW5rLnYxLkhlbGxvSAASNgoIc25hcHNob3QYAiABKAsyIi5tYXJ0bGV0LmxpbmsudjEuRGF0YXBsYW5lU25hcHNob3RIABIvCgl1bmNoYW5nZWQYAyABKAsyGi5tYXJ0bGV0LmxpbmsudjEuVW5jaGFuZ2VkSABCBgoEYm9keSJCCgZJbnRlbnQSEgoKYmxhY2tob2xlcxgBIAMoCRIPCgd3YXRjaGVkGAIgAygJEhMKC3dhdGNoZWRfbWF4GAMgASgNIoQDChFEYXRhcGxhbmVTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgBEgoKAmF0GAIgASgBEg0KBXRhYmxlGAMgASgNEhAKCHByb3RvY29sGAQgASgNEg4KBm1ldHJpYxgFIAEoDRIPCgdzcGVha2VyGAYgASgJEg8KB2luX3N5bmMYByABKAgSDgoGd2FudGVkGAggASgNEhEKCWluc3RhbGxlZBgJIAEoDRIPCgdwZW5kaW5nGAogASgNEg4KBmZhaWxlZBgLIAEoDRINCgVzdGFsZRgMIAEoDRIQCghyZXBhaXJlZBgNIAEoARIQCghmYWlsdXJlcxgOIAEoARIWCglsYXN0X3N5bmMYDyABKAFIAIgBARI0CgxsYXN0X2ZhaWx1cmUYECABKAsyHi5tYXJ0bGV0LmxpbmsudjEuS2VybmVsRmFpbHVyZRIsCgZyb3V0ZXMYESADKAsyHC5tYXJ0bGV0LmxpbmsudjEuS2VybmVsUm91dGVCDAoKX2xhc3Rfc3luYyI6Cg1LZXJuZWxGYWlsdXJlEg4KBnByZWZpeBgBIAEoCRINCgVlcnJvchgCIAEoCRIKCgJhdBgDIAEoASJKCgtLZXJuZWxSb3V0ZRIOCgZwcmVmaXgYASABKAkSDQoFc3RhdGUYAiABKAkSEgoFZXJyb3IYAyABKAlIAIgBAUIICgZfZXJyb3JiBnByb3RvMw");
 
 /**
  * The first message of either side.
@@ -118,6 +118,18 @@ export type FromSpeaker = Message<"martlet.link.v1.FromSpeaker"> & {
      */
     value: InSync;
     case: "inSync";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.Track track = 9;
+     */
+    value: Track;
+    case: "track";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.Untrack untrack = 10;
+     */
+    value: Untrack;
+    case: "untrack";
   } | { case: undefined; value?: undefined };
 };
 
@@ -315,6 +327,68 @@ export const WithdrawsSchema: GenMessage<Withdraws> = /*@__PURE__*/
   messageDesc(file_link, 9);
 
 /**
+ * How these are reached is to be said, and when that changes; before a group that uses them.
+ *
+ * @generated from message martlet.link.v1.Track
+ */
+export type Track = Message<"martlet.link.v1.Track"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.NextHopName hops = 1;
+   */
+  hops: NextHopName[];
+};
+
+/**
+ * Describes the message martlet.link.v1.Track.
+ * Use `create(TrackSchema)` to create a new message.
+ */
+export const TrackSchema: GenMessage<Track> = /*@__PURE__*/
+  messageDesc(file_link, 10);
+
+/**
+ * @generated from message martlet.link.v1.Untrack
+ */
+export type Untrack = Message<"martlet.link.v1.Untrack"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.NextHopName hops = 1;
+   */
+  hops: NextHopName[];
+};
+
+/**
+ * Describes the message martlet.link.v1.Untrack.
+ * Use `create(UntrackSchema)` to create a new message.
+ */
+export const UntrackSchema: GenMessage<Untrack> = /*@__PURE__*/
+  messageDesc(file_link, 11);
+
+/**
+ * @generated from message martlet.link.v1.NextHopName
+ */
+export type NextHopName = Message<"martlet.link.v1.NextHopName"> & {
+  /**
+   * 4 or 16 octets
+   *
+   * @generated from field: bytes address = 1;
+   */
+  address: Uint8Array;
+
+  /**
+   * the link of a link-local address, else empty
+   *
+   * @generated from field: string interface = 2;
+   */
+  interface: string;
+};
+
+/**
+ * Describes the message martlet.link.v1.NextHopName.
+ * Use `create(NextHopNameSchema)` to create a new message.
+ */
+export const NextHopNameSchema: GenMessage<NextHopName> = /*@__PURE__*/
+  messageDesc(file_link, 12);
+
+/**
  * @generated from message martlet.link.v1.ToSpeaker
  */
 export type ToSpeaker = Message<"martlet.link.v1.ToSpeaker"> & {
@@ -333,6 +407,12 @@ export type ToSpeaker = Message<"martlet.link.v1.ToSpeaker"> & {
      */
     value: Credit;
     case: "credit";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.NextHops next_hops = 3;
+     */
+    value: NextHops;
+    case: "nextHops";
   } | { case: undefined; value?: undefined };
 };
 
@@ -341,7 +421,62 @@ export type ToSpeaker = Message<"martlet.link.v1.ToSpeaker"> & {
  * Use `create(ToSpeakerSchema)` to create a new message.
  */
 export const ToSpeakerSchema: GenMessage<ToSpeaker> = /*@__PURE__*/
-  messageDesc(file_link, 10);
+  messageDesc(file_link, 13);
+
+/**
+ * How tracked next hops are reached: of each whenever it changes. At most 1,024.
+ *
+ * @generated from message martlet.link.v1.NextHops
+ */
+export type NextHops = Message<"martlet.link.v1.NextHops"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.NextHopAnswer answers = 1;
+   */
+  answers: NextHopAnswer[];
+};
+
+/**
+ * Describes the message martlet.link.v1.NextHops.
+ * Use `create(NextHopsSchema)` to create a new message.
+ */
+export const NextHopsSchema: GenMessage<NextHops> = /*@__PURE__*/
+  messageDesc(file_link, 14);
+
+/**
+ * @generated from message martlet.link.v1.NextHopAnswer
+ */
+export type NextHopAnswer = Message<"martlet.link.v1.NextHopAnswer"> & {
+  /**
+   * @generated from field: martlet.link.v1.NextHopName hop = 1;
+   */
+  hop?: NextHopName | undefined;
+
+  /**
+   * @generated from field: bool eligible = 2;
+   */
+  eligible: boolean;
+
+  /**
+   * of the way there, 0 on a link of the node
+   *
+   * @generated from field: uint32 metric = 3;
+   */
+  metric: number;
+
+  /**
+   * why not eligible; else empty
+   *
+   * @generated from field: string why = 4;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message martlet.link.v1.NextHopAnswer.
+ * Use `create(NextHopAnswerSchema)` to create a new message.
+ */
+export const NextHopAnswerSchema: GenMessage<NextHopAnswer> = /*@__PURE__*/
+  messageDesc(file_link, 15);
 
 /**
  * So many more routes may be sent. A withdrawal needs none: there are no more of them than of routes.
@@ -367,7 +502,7 @@ export type Credit = Message<"martlet.link.v1.Credit"> & {
  * Use `create(CreditSchema)` to create a new message.
  */
 export const CreditSchema: GenMessage<Credit> = /*@__PURE__*/
-  messageDesc(file_link, 11);
+  messageDesc(file_link, 16);
 
 /**
  * @generated from message martlet.link.v1.SpeakerRequest
@@ -414,7 +549,7 @@ export type SpeakerRequest = Message<"martlet.link.v1.SpeakerRequest"> & {
  * Use `create(SpeakerRequestSchema)` to create a new message.
  */
 export const SpeakerRequestSchema: GenMessage<SpeakerRequest> = /*@__PURE__*/
-  messageDesc(file_link, 12);
+  messageDesc(file_link, 17);
 
 /**
  * @generated from message martlet.link.v1.SpeakerReply
@@ -461,7 +596,7 @@ export type SpeakerReply = Message<"martlet.link.v1.SpeakerReply"> & {
  * Use `create(SpeakerReplySchema)` to create a new message.
  */
 export const SpeakerReplySchema: GenMessage<SpeakerReply> = /*@__PURE__*/
-  messageDesc(file_link, 13);
+  messageDesc(file_link, 18);
 
 /**
  * "Say what you hold, unless its version is still this one." A reply comes to each request, in order.
@@ -482,7 +617,7 @@ export type SnapshotRequest = Message<"martlet.link.v1.SnapshotRequest"> & {
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_link, 14);
+  messageDesc(file_link, 19);
 
 /**
  * @generated from message martlet.link.v1.Unchanged
@@ -495,7 +630,7 @@ export type Unchanged = Message<"martlet.link.v1.Unchanged"> & {
  * Use `create(UnchangedSchema)` to create a new message.
  */
 export const UnchangedSchema: GenMessage<Unchanged> = /*@__PURE__*/
-  messageDesc(file_link, 15);
+  messageDesc(file_link, 20);
 
 /**
  * A peer is to say all again, by the name of its session.
@@ -514,7 +649,7 @@ export type RefreshRequest = Message<"martlet.link.v1.RefreshRequest"> & {
  * Use `create(RefreshRequestSchema)` to create a new message.
  */
 export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
-  messageDesc(file_link, 16);
+  messageDesc(file_link, 21);
 
 /**
  * @generated from message martlet.link.v1.RefreshReply
@@ -533,7 +668,7 @@ export type RefreshReply = Message<"martlet.link.v1.RefreshReply"> & {
  * Use `create(RefreshReplySchema)` to create a new message.
  */
 export const RefreshReplySchema: GenMessage<RefreshReply> = /*@__PURE__*/
-  messageDesc(file_link, 17);
+  messageDesc(file_link, 22);
 
 /**
  * All that the speaker should do, whole: the difference is its own business.
@@ -559,7 +694,7 @@ export type Configure = Message<"martlet.link.v1.Configure"> & {
  * Use `create(ConfigureSchema)` to create a new message.
  */
 export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
-  messageDesc(file_link, 18);
+  messageDesc(file_link, 23);
 
 /**
  * @generated from message martlet.link.v1.Listen
@@ -583,7 +718,7 @@ export type Listen = Message<"martlet.link.v1.Listen"> & {
  * Use `create(ListenSchema)` to create a new message.
  */
 export const ListenSchema: GenMessage<Listen> = /*@__PURE__*/
-  messageDesc(file_link, 19);
+  messageDesc(file_link, 24);
 
 /**
  * @generated from message martlet.link.v1.SpeakerConfig
@@ -638,6 +773,18 @@ export type SpeakerConfig = Message<"martlet.link.v1.SpeakerConfig"> & {
    * @generated from field: optional bool multipath_across_ases = 10;
    */
   multipathAcrossAses?: boolean | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.LocalPrefs originated_local_pref = 11;
+   */
+  originatedLocalPref?: LocalPrefs | undefined;
+
+  /**
+   * absent: all best routes reach the kernel
+   *
+   * @generated from field: martlet.link.v1.Policy fib_policy = 12;
+   */
+  fibPolicy?: Policy | undefined;
 };
 
 /**
@@ -645,7 +792,29 @@ export type SpeakerConfig = Message<"martlet.link.v1.SpeakerConfig"> & {
  * Use `create(SpeakerConfigSchema)` to create a new message.
  */
 export const SpeakerConfigSchema: GenMessage<SpeakerConfig> = /*@__PURE__*/
-  messageDesc(file_link, 20);
+  messageDesc(file_link, 25);
+
+/**
+ * @generated from message martlet.link.v1.LocalPrefs
+ */
+export type LocalPrefs = Message<"martlet.link.v1.LocalPrefs"> & {
+  /**
+   * @generated from field: uint32 ipv4 = 1;
+   */
+  ipv4: number;
+
+  /**
+   * @generated from field: uint32 ipv6 = 2;
+   */
+  ipv6: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.LocalPrefs.
+ * Use `create(LocalPrefsSchema)` to create a new message.
+ */
+export const LocalPrefsSchema: GenMessage<LocalPrefs> = /*@__PURE__*/
+  messageDesc(file_link, 26);
 
 /**
  * Peers that are known by where they come from.
@@ -681,7 +850,7 @@ export type PeerRange = Message<"martlet.link.v1.PeerRange"> & {
  * Use `create(PeerRangeSchema)` to create a new message.
  */
 export const PeerRangeSchema: GenMessage<PeerRange> = /*@__PURE__*/
-  messageDesc(file_link, 21);
+  messageDesc(file_link, 27);
 
 /**
  * @generated from message martlet.link.v1.PeerConfig
@@ -750,7 +919,7 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
   nextHop: string;
 
   /**
-   * originated, all
+   * originated, all; empty: as export_policy says
    *
    * @generated from field: string export = 13;
    */
@@ -820,6 +989,11 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
    * @generated from field: optional double keepalive_ms = 24;
    */
   keepaliveMs?: number | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.Policy export_policy = 25;
+   */
+  exportPolicy?: Policy | undefined;
 };
 
 /**
@@ -827,7 +1001,7 @@ export type PeerConfig = Message<"martlet.link.v1.PeerConfig"> & {
  * Use `create(PeerConfigSchema)` to create a new message.
  */
 export const PeerConfigSchema: GenMessage<PeerConfig> = /*@__PURE__*/
-  messageDesc(file_link, 22);
+  messageDesc(file_link, 28);
 
 /**
  * What our OPEN offers and asks.
@@ -885,7 +1059,7 @@ export type SessionOptions = Message<"martlet.link.v1.SessionOptions"> & {
  * Use `create(SessionOptionsSchema)` to create a new message.
  */
 export const SessionOptionsSchema: GenMessage<SessionOptions> = /*@__PURE__*/
-  messageDesc(file_link, 23);
+  messageDesc(file_link, 29);
 
 /**
  * @generated from message martlet.link.v1.AddPath
@@ -907,7 +1081,7 @@ export type AddPath = Message<"martlet.link.v1.AddPath"> & {
  * Use `create(AddPathSchema)` to create a new message.
  */
 export const AddPathSchema: GenMessage<AddPath> = /*@__PURE__*/
-  messageDesc(file_link, 24);
+  messageDesc(file_link, 30);
 
 /**
  * @generated from message martlet.link.v1.SendPaths
@@ -931,7 +1105,7 @@ export type SendPaths = Message<"martlet.link.v1.SendPaths"> & {
  * Use `create(SendPathsSchema)` to create a new message.
  */
 export const SendPathsSchema: GenMessage<SendPaths> = /*@__PURE__*/
-  messageDesc(file_link, 25);
+  messageDesc(file_link, 31);
 
 /**
  * @generated from message martlet.link.v1.ImportRules
@@ -965,7 +1139,7 @@ export type ImportRules = Message<"martlet.link.v1.ImportRules"> & {
  * Use `create(ImportRulesSchema)` to create a new message.
  */
 export const ImportRulesSchema: GenMessage<ImportRules> = /*@__PURE__*/
-  messageDesc(file_link, 26);
+  messageDesc(file_link, 32);
 
 /**
  * @generated from message martlet.link.v1.ExportRules
@@ -999,7 +1173,7 @@ export type ExportRules = Message<"martlet.link.v1.ExportRules"> & {
  * Use `create(ExportRulesSchema)` to create a new message.
  */
 export const ExportRulesSchema: GenMessage<ExportRules> = /*@__PURE__*/
-  messageDesc(file_link, 27);
+  messageDesc(file_link, 33);
 
 /**
  * @generated from message martlet.link.v1.PrefixLimits
@@ -1026,7 +1200,7 @@ export type PrefixLimits = Message<"martlet.link.v1.PrefixLimits"> & {
  * Use `create(PrefixLimitsSchema)` to create a new message.
  */
 export const PrefixLimitsSchema: GenMessage<PrefixLimits> = /*@__PURE__*/
-  messageDesc(file_link, 28);
+  messageDesc(file_link, 34);
 
 /**
  * @generated from message martlet.link.v1.PrefixLimit
@@ -1060,7 +1234,7 @@ export type PrefixLimit = Message<"martlet.link.v1.PrefixLimit"> & {
  * Use `create(PrefixLimitSchema)` to create a new message.
  */
 export const PrefixLimitSchema: GenMessage<PrefixLimit> = /*@__PURE__*/
-  messageDesc(file_link, 29);
+  messageDesc(file_link, 35);
 
 /**
  * The first term that judges decides, and `otherwise` where none does.
@@ -1086,9 +1260,11 @@ export type Policy = Message<"martlet.link.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_link, 30);
+  messageDesc(file_link, 36);
 
 /**
+ * Each condition that is absent asks nothing. What is absent and what is there with nothing in it differ.
+ *
  * @generated from message martlet.link.v1.Term
  */
 export type Term = Message<"martlet.link.v1.Term"> & {
@@ -1117,6 +1293,50 @@ export type Term = Message<"martlet.link.v1.Term"> & {
    * @generated from field: string verdict = 4;
    */
   verdict: string;
+
+  /**
+   * ipv4, ipv6
+   *
+   * @generated from field: optional string family = 5;
+   */
+  family?: string | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.PrefixRules not_prefixes = 6;
+   */
+  notPrefixes?: PrefixRules | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.Communities communities = 7;
+   */
+  communities?: Communities | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.LargeCommunities large_communities = 8;
+   */
+  largeCommunities?: LargeCommunities | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.AsNumbers as_path_prefix = 9;
+   */
+  asPathPrefix?: AsNumbers | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.Range local_pref = 10;
+   */
+  localPref?: Range | undefined;
+
+  /**
+   * @generated from field: martlet.link.v1.Texts next_hops = 11;
+   */
+  nextHops?: Texts | undefined;
+
+  /**
+   * globs of the names of links
+   *
+   * @generated from field: martlet.link.v1.Texts links = 12;
+   */
+  links?: Texts | undefined;
 };
 
 /**
@@ -1124,7 +1344,107 @@ export type Term = Message<"martlet.link.v1.Term"> & {
  * Use `create(TermSchema)` to create a new message.
  */
 export const TermSchema: GenMessage<Term> = /*@__PURE__*/
-  messageDesc(file_link, 31);
+  messageDesc(file_link, 37);
+
+/**
+ * @generated from message martlet.link.v1.AsNumbers
+ */
+export type AsNumbers = Message<"martlet.link.v1.AsNumbers"> & {
+  /**
+   * @generated from field: repeated uint32 asns = 1;
+   */
+  asns: number[];
+};
+
+/**
+ * Describes the message martlet.link.v1.AsNumbers.
+ * Use `create(AsNumbersSchema)` to create a new message.
+ */
+export const AsNumbersSchema: GenMessage<AsNumbers> = /*@__PURE__*/
+  messageDesc(file_link, 38);
+
+/**
+ * @generated from message martlet.link.v1.Range
+ */
+export type Range = Message<"martlet.link.v1.Range"> & {
+  /**
+   * @generated from field: uint32 least = 1;
+   */
+  least: number;
+
+  /**
+   * @generated from field: uint32 most = 2;
+   */
+  most: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.Range.
+ * Use `create(RangeSchema)` to create a new message.
+ */
+export const RangeSchema: GenMessage<Range> = /*@__PURE__*/
+  messageDesc(file_link, 39);
+
+/**
+ * @generated from message martlet.link.v1.Texts
+ */
+export type Texts = Message<"martlet.link.v1.Texts"> & {
+  /**
+   * @generated from field: repeated string texts = 1;
+   */
+  texts: string[];
+};
+
+/**
+ * Describes the message martlet.link.v1.Texts.
+ * Use `create(TextsSchema)` to create a new message.
+ */
+export const TextsSchema: GenMessage<Texts> = /*@__PURE__*/
+  messageDesc(file_link, 40);
+
+/**
+ * @generated from message martlet.link.v1.LargeCommunities
+ */
+export type LargeCommunities = Message<"martlet.link.v1.LargeCommunities"> & {
+  /**
+   * @generated from field: repeated martlet.link.v1.LargeCommunity communities = 1;
+   */
+  communities: LargeCommunity[];
+};
+
+/**
+ * Describes the message martlet.link.v1.LargeCommunities.
+ * Use `create(LargeCommunitiesSchema)` to create a new message.
+ */
+export const LargeCommunitiesSchema: GenMessage<LargeCommunities> = /*@__PURE__*/
+  messageDesc(file_link, 41);
+
+/**
+ * @generated from message martlet.link.v1.LargeCommunity
+ */
+export type LargeCommunity = Message<"martlet.link.v1.LargeCommunity"> & {
+  /**
+   * @generated from field: uint32 administrator = 1;
+   */
+  administrator: number;
+
+  /**
+   * @generated from field: uint32 first = 2;
+   */
+  first: number;
+
+  /**
+   * @generated from field: uint32 second = 3;
+   */
+  second: number;
+};
+
+/**
+ * Describes the message martlet.link.v1.LargeCommunity.
+ * Use `create(LargeCommunitySchema)` to create a new message.
+ */
+export const LargeCommunitySchema: GenMessage<LargeCommunity> = /*@__PURE__*/
+  messageDesc(file_link, 42);
 
 /**
  * @generated from message martlet.link.v1.PrefixRules
@@ -1141,7 +1461,7 @@ export type PrefixRules = Message<"martlet.link.v1.PrefixRules"> & {
  * Use `create(PrefixRulesSchema)` to create a new message.
  */
 export const PrefixRulesSchema: GenMessage<PrefixRules> = /*@__PURE__*/
-  messageDesc(file_link, 32);
+  messageDesc(file_link, 43);
 
 /**
  * @generated from message martlet.link.v1.PrefixRule
@@ -1168,7 +1488,7 @@ export type PrefixRule = Message<"martlet.link.v1.PrefixRule"> & {
  * Use `create(PrefixRuleSchema)` to create a new message.
  */
 export const PrefixRuleSchema: GenMessage<PrefixRule> = /*@__PURE__*/
-  messageDesc(file_link, 33);
+  messageDesc(file_link, 44);
 
 /**
  * @generated from message martlet.link.v1.Action
@@ -1203,10 +1523,16 @@ export type Action = Message<"martlet.link.v1.Action"> & {
     case: "removeCommunities";
   } | {
     /**
-     * @generated from field: martlet.link.v1.Prepend prepend = 5;
+     * @generated from field: martlet.link.v1.AsNumbers prepend = 5;
      */
-    value: Prepend;
+    value: AsNumbers;
     case: "prepend";
+  } | {
+    /**
+     * @generated from field: martlet.link.v1.LargeCommunities add_large_communities = 6;
+     */
+    value: LargeCommunities;
+    case: "addLargeCommunities";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1215,7 +1541,7 @@ export type Action = Message<"martlet.link.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_link, 34);
+  messageDesc(file_link, 45);
 
 /**
  * @generated from message martlet.link.v1.Communities
@@ -1232,29 +1558,7 @@ export type Communities = Message<"martlet.link.v1.Communities"> & {
  * Use `create(CommunitiesSchema)` to create a new message.
  */
 export const CommunitiesSchema: GenMessage<Communities> = /*@__PURE__*/
-  messageDesc(file_link, 35);
-
-/**
- * @generated from message martlet.link.v1.Prepend
- */
-export type Prepend = Message<"martlet.link.v1.Prepend"> & {
-  /**
-   * @generated from field: uint32 asn = 1;
-   */
-  asn: number;
-
-  /**
-   * @generated from field: uint32 count = 2;
-   */
-  count: number;
-};
-
-/**
- * Describes the message martlet.link.v1.Prepend.
- * Use `create(PrependSchema)` to create a new message.
- */
-export const PrependSchema: GenMessage<Prepend> = /*@__PURE__*/
-  messageDesc(file_link, 36);
+  messageDesc(file_link, 46);
 
 /**
  * @generated from message martlet.link.v1.Transport
@@ -1288,7 +1592,7 @@ export type Transport = Message<"martlet.link.v1.Transport"> & {
  * Use `create(TransportSchema)` to create a new message.
  */
 export const TransportSchema: GenMessage<Transport> = /*@__PURE__*/
-  messageDesc(file_link, 37);
+  messageDesc(file_link, 47);
 
 /**
  * @generated from message martlet.link.v1.LookupRequest
@@ -1314,7 +1618,7 @@ export type LookupRequest = Message<"martlet.link.v1.LookupRequest"> & {
  * Use `create(LookupRequestSchema)` to create a new message.
  */
 export const LookupRequestSchema: GenMessage<LookupRequest> = /*@__PURE__*/
-  messageDesc(file_link, 38);
+  messageDesc(file_link, 48);
 
 /**
  * @generated from message martlet.link.v1.LookupReply
@@ -1336,7 +1640,7 @@ export type LookupReply = Message<"martlet.link.v1.LookupReply"> & {
  * Use `create(LookupReplySchema)` to create a new message.
  */
 export const LookupReplySchema: GenMessage<LookupReply> = /*@__PURE__*/
-  messageDesc(file_link, 39);
+  messageDesc(file_link, 49);
 
 /**
  * @generated from message martlet.link.v1.SpeakerSnapshot
@@ -1393,7 +1697,7 @@ export type SpeakerSnapshot = Message<"martlet.link.v1.SpeakerSnapshot"> & {
  * Use `create(SpeakerSnapshotSchema)` to create a new message.
  */
 export const SpeakerSnapshotSchema: GenMessage<SpeakerSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 40);
+  messageDesc(file_link, 50);
 
 /**
  * A port that peers are to connect to.
@@ -1424,7 +1728,7 @@ export type Listening = Message<"martlet.link.v1.Listening"> & {
  * Use `create(ListeningSchema)` to create a new message.
  */
 export const ListeningSchema: GenMessage<Listening> = /*@__PURE__*/
-  messageDesc(file_link, 41);
+  messageDesc(file_link, 51);
 
 /**
  * @generated from message martlet.link.v1.TableSnapshot
@@ -1451,7 +1755,7 @@ export type TableSnapshot = Message<"martlet.link.v1.TableSnapshot"> & {
  * Use `create(TableSnapshotSchema)` to create a new message.
  */
 export const TableSnapshotSchema: GenMessage<TableSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 42);
+  messageDesc(file_link, 52);
 
 /**
  * @generated from message martlet.link.v1.SessionSnapshot
@@ -1561,7 +1865,7 @@ export type SessionSnapshot = Message<"martlet.link.v1.SessionSnapshot"> & {
  * Use `create(SessionSnapshotSchema)` to create a new message.
  */
 export const SessionSnapshotSchema: GenMessage<SessionSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 43);
+  messageDesc(file_link, 53);
 
 /**
  * @generated from message martlet.link.v1.LimitSnapshot
@@ -1616,7 +1920,7 @@ export type LimitSnapshot = Message<"martlet.link.v1.LimitSnapshot"> & {
  * Use `create(LimitSnapshotSchema)` to create a new message.
  */
 export const LimitSnapshotSchema: GenMessage<LimitSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 44);
+  messageDesc(file_link, 54);
 
 /**
  * @generated from message martlet.link.v1.Suspended
@@ -1640,7 +1944,7 @@ export type Suspended = Message<"martlet.link.v1.Suspended"> & {
  * Use `create(SuspendedSchema)` to create a new message.
  */
 export const SuspendedSchema: GenMessage<Suspended> = /*@__PURE__*/
-  messageDesc(file_link, 45);
+  messageDesc(file_link, 55);
 
 /**
  * @generated from message martlet.link.v1.NegotiatedSnapshot
@@ -1724,7 +2028,7 @@ export type NegotiatedSnapshot = Message<"martlet.link.v1.NegotiatedSnapshot"> &
  * Use `create(NegotiatedSnapshotSchema)` to create a new message.
  */
 export const NegotiatedSnapshotSchema: GenMessage<NegotiatedSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 46);
+  messageDesc(file_link, 56);
 
 /**
  * @generated from message martlet.link.v1.LongLived
@@ -1751,7 +2055,7 @@ export type LongLived = Message<"martlet.link.v1.LongLived"> & {
  * Use `create(LongLivedSchema)` to create a new message.
  */
 export const LongLivedSchema: GenMessage<LongLived> = /*@__PURE__*/
-  messageDesc(file_link, 47);
+  messageDesc(file_link, 57);
 
 /**
  * @generated from message martlet.link.v1.GracefulRestart
@@ -1788,7 +2092,7 @@ export type GracefulRestart = Message<"martlet.link.v1.GracefulRestart"> & {
  * Use `create(GracefulRestartSchema)` to create a new message.
  */
 export const GracefulRestartSchema: GenMessage<GracefulRestart> = /*@__PURE__*/
-  messageDesc(file_link, 48);
+  messageDesc(file_link, 58);
 
 /**
  * Counts are doubles: exact to 2^53, and plain numbers at both ends.
@@ -1847,7 +2151,7 @@ export type SessionCounters = Message<"martlet.link.v1.SessionCounters"> & {
  * Use `create(SessionCountersSchema)` to create a new message.
  */
 export const SessionCountersSchema: GenMessage<SessionCounters> = /*@__PURE__*/
-  messageDesc(file_link, 49);
+  messageDesc(file_link, 59);
 
 /**
  * @generated from message martlet.link.v1.PrefixCounts
@@ -1907,7 +2211,7 @@ export type PrefixCounts = Message<"martlet.link.v1.PrefixCounts"> & {
  * Use `create(PrefixCountsSchema)` to create a new message.
  */
 export const PrefixCountsSchema: GenMessage<PrefixCounts> = /*@__PURE__*/
-  messageDesc(file_link, 50);
+  messageDesc(file_link, 60);
 
 /**
  * @generated from message martlet.link.v1.FaultCounts
@@ -1939,7 +2243,7 @@ export type FaultCounts = Message<"martlet.link.v1.FaultCounts"> & {
  * Use `create(FaultCountsSchema)` to create a new message.
  */
 export const FaultCountsSchema: GenMessage<FaultCounts> = /*@__PURE__*/
-  messageDesc(file_link, 51);
+  messageDesc(file_link, 61);
 
 /**
  * What was wrong with an UPDATE.
@@ -1980,7 +2284,7 @@ export type Fault = Message<"martlet.link.v1.Fault"> & {
  * Use `create(FaultSchema)` to create a new message.
  */
 export const FaultSchema: GenMessage<Fault> = /*@__PURE__*/
-  messageDesc(file_link, 52);
+  messageDesc(file_link, 62);
 
 /**
  * @generated from message martlet.link.v1.SessionError
@@ -2026,7 +2330,7 @@ export type SessionError = Message<"martlet.link.v1.SessionError"> & {
  * Use `create(SessionErrorSchema)` to create a new message.
  */
 export const SessionErrorSchema: GenMessage<SessionError> = /*@__PURE__*/
-  messageDesc(file_link, 53);
+  messageDesc(file_link, 63);
 
 /**
  * @generated from message martlet.link.v1.LaterError
@@ -2048,7 +2352,7 @@ export type LaterError = Message<"martlet.link.v1.LaterError"> & {
  * Use `create(LaterErrorSchema)` to create a new message.
  */
 export const LaterErrorSchema: GenMessage<LaterError> = /*@__PURE__*/
-  messageDesc(file_link, 54);
+  messageDesc(file_link, 64);
 
 /**
  * @generated from message martlet.link.v1.RouteSnapshot
@@ -2070,7 +2374,7 @@ export type RouteSnapshot = Message<"martlet.link.v1.RouteSnapshot"> & {
  * Use `create(RouteSnapshotSchema)` to create a new message.
  */
 export const RouteSnapshotSchema: GenMessage<RouteSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 55);
+  messageDesc(file_link, 65);
 
 /**
  * @generated from message martlet.link.v1.PathSnapshot
@@ -2155,7 +2459,7 @@ export type PathSnapshot = Message<"martlet.link.v1.PathSnapshot"> & {
  * Use `create(PathSnapshotSchema)` to create a new message.
  */
 export const PathSnapshotSchema: GenMessage<PathSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 56);
+  messageDesc(file_link, 66);
 
 /**
  * @generated from message martlet.link.v1.AttributesSnapshot
@@ -2199,7 +2503,7 @@ export type AttributesSnapshot = Message<"martlet.link.v1.AttributesSnapshot"> &
  * Use `create(AttributesSnapshotSchema)` to create a new message.
  */
 export const AttributesSnapshotSchema: GenMessage<AttributesSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 57);
+  messageDesc(file_link, 67);
 
 /**
  * @generated from message martlet.link.v1.DataplaneRequest
@@ -2234,7 +2538,7 @@ export type DataplaneRequest = Message<"martlet.link.v1.DataplaneRequest"> & {
  * Use `create(DataplaneRequestSchema)` to create a new message.
  */
 export const DataplaneRequestSchema: GenMessage<DataplaneRequest> = /*@__PURE__*/
-  messageDesc(file_link, 58);
+  messageDesc(file_link, 68);
 
 /**
  * @generated from message martlet.link.v1.DataplaneReply
@@ -2269,7 +2573,7 @@ export type DataplaneReply = Message<"martlet.link.v1.DataplaneReply"> & {
  * Use `create(DataplaneReplySchema)` to create a new message.
  */
 export const DataplaneReplySchema: GenMessage<DataplaneReply> = /*@__PURE__*/
-  messageDesc(file_link, 59);
+  messageDesc(file_link, 69);
 
 /**
  * What the controller wants in the kernel, beside the speaker's routes; whole.
@@ -2298,7 +2602,7 @@ export type Intent = Message<"martlet.link.v1.Intent"> & {
  * Use `create(IntentSchema)` to create a new message.
  */
 export const IntentSchema: GenMessage<Intent> = /*@__PURE__*/
-  messageDesc(file_link, 60);
+  messageDesc(file_link, 70);
 
 /**
  * @generated from message martlet.link.v1.DataplaneSnapshot
@@ -2397,7 +2701,7 @@ export type DataplaneSnapshot = Message<"martlet.link.v1.DataplaneSnapshot"> & {
  * Use `create(DataplaneSnapshotSchema)` to create a new message.
  */
 export const DataplaneSnapshotSchema: GenMessage<DataplaneSnapshot> = /*@__PURE__*/
-  messageDesc(file_link, 61);
+  messageDesc(file_link, 71);
 
 /**
  * @generated from message martlet.link.v1.KernelFailure
@@ -2424,7 +2728,7 @@ export type KernelFailure = Message<"martlet.link.v1.KernelFailure"> & {
  * Use `create(KernelFailureSchema)` to create a new message.
  */
 export const KernelFailureSchema: GenMessage<KernelFailure> = /*@__PURE__*/
-  messageDesc(file_link, 62);
+  messageDesc(file_link, 72);
 
 /**
  * @generated from message martlet.link.v1.KernelRoute
@@ -2453,5 +2757,5 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
  * Use `create(KernelRouteSchema)` to create a new message.
  */
 export const KernelRouteSchema: GenMessage<KernelRoute> = /*@__PURE__*/
-  messageDesc(file_link, 63);
+  messageDesc(file_link, 73);
 
