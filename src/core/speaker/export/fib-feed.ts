@@ -3,6 +3,7 @@ import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../fib/index.ts
 import { FAMILIES, type Family, type PrefixId } from '../../net/index.ts'
 import { type GroupListener, type LocRib, type NextHops, NO_GROUP } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
+import { Judge } from './judge.ts'
 
 /** What the dataplane is told: the difference from what it was told before. */
 
@@ -12,7 +13,6 @@ const DONE = Number.POSITIVE_INFINITY
 /**
  * One family's part.
  *
-import { Judge } from './judge.ts'
  *   row (PrefixId)   told       GroupId that the dataplane has, or NO_GROUP   4 bytes
  *                    routes     waits to be said                              1 bit
  *                    withdraws  waits to be taken back                        1 bit
@@ -29,7 +29,10 @@ class FamilyFeed {
   readonly #routes = new Bitset()
   readonly #withdraws = new Bitset()
   readonly #scratch = new Uint8Array(16)
+  readonly #tables: Tables
+  #judge: Judge | undefined
   #walk = DONE
+  #review = DONE
 
   constructor(locRib: LocRib, tables: Tables, fib: FibWriter) {
     this.#locRib = locRib
@@ -38,11 +41,14 @@ class FamilyFeed {
     this.#fib = fib
   }
 
+  /** From now on only what `program` accepts is told; undefined: everything. */
+  set program(program: Program | undefined) {
+    this.#judge = program && new Judge(program, this.#locRib.family, this.#tables)
+    this.#review = 0
+  }
+
   /** Everything has been said. */
-  readonly #tables: Tables
-  #judge: Judge | undefined
   get idle(): boolean {
-  #review = DONE
     const waiting = this.#routes.size + this.#withdraws.size
     return this.#walk === DONE && this.#review === DONE && waiting === 0
   }
@@ -56,18 +62,13 @@ class FamilyFeed {
   get bytes(): number {
     return 4 * this.#told.length
   }
-  /** From now on only what `program` accepts is told; undefined: everything. */
-  set program(program: Program | undefined) {
-    this.#judge = program && new Judge(program, this.#locRib.family, this.#tables)
-    this.#review = 0
-  }
-
 
   /** A dataplane has come, or gone: what it was told counts for nothing. O(rows that wait). */
   restart(): void {
     for (const bits of [this.#routes, this.#withdraws])
       for (let row = bits.take(); row >= 0; row = bits.take()) this.#locRib.drop(row as PrefixId)
     this.#walk = 0
+    this.#review = DONE
   }
 
   /** Considers further rows after a change of policy, at most `rows`. */
@@ -86,7 +87,6 @@ class FamilyFeed {
     const wanted = this.#wanted(row)
     const told = this.#toldOf(row)
     this.#locRib.hold(row)
-    this.#review = DONE
     if (this.#routes.delete(row)) this.#locRib.drop(row)
     if (this.#withdraws.delete(row)) this.#locRib.drop(row)
     if (wanted === told) this.#locRib.drop(row)
@@ -148,6 +148,14 @@ class FamilyFeed {
     return said
   }
 
+  /** The metric that Calico has a route's LOCAL_PREF mean would be said from here, too. */
+  #wanted(row: PrefixId): GroupId {
+    const group = this.#locRib.group[row] as GroupId
+    if (this.#judge === undefined || group === NO_GROUP) return group
+    const best = this.#locRib.best[row] as AttributeSetId
+    return this.#judge.outcome(row, best, false) === REJECTED ? NO_GROUP : group
+  }
+
   #say(row: PrefixId): void {
     const group = this.#locRib.group[row] as GroupId
     const { prefixes, family } = this.#locRib
@@ -157,14 +165,6 @@ class FamilyFeed {
   }
 
   #toldOf(row: PrefixId): GroupId {
-  /** The metric that Calico has a route's LOCAL_PREF mean would be said from here, too. */
-  #wanted(row: PrefixId): GroupId {
-    const group = this.#locRib.group[row] as GroupId
-    if (this.#judge === undefined || group === NO_GROUP) return group
-    const best = this.#locRib.best[row] as AttributeSetId
-    return this.#judge.outcome(row, best, false) === REJECTED ? NO_GROUP : group
-  }
-
     return row < this.#told.length ? (this.#told[row] as GroupId) : NO_GROUP
   }
 
@@ -197,6 +197,7 @@ export class FibFeed implements GroupListener {
   #credit = 0
   #epoch = 0
   #inSync = false
+  #program: Program | undefined
 
   constructor(tables: Tables, fib: FibWriter) {
     this.#fib = fib
@@ -206,7 +207,6 @@ export class FibFeed implements GroupListener {
       ipv6: new FamilyFeed(tables.locRibs.ipv6, tables, fib),
     }
   }
-  #program: Program | undefined
 
   /** Said in this epoch that all has been said. */
   get inSync(): boolean {
@@ -218,16 +218,6 @@ export class FibFeed implements GroupListener {
     return this.#up && !this.#inSync && FAMILIES.every(family => this.#families[family].idle)
   }
 
-  /** Bytes of the columns. */
-  get bytes(): number {
-    return FAMILIES.reduce((sum, family) => sum + this.#families[family].bytes, 0)
-  }
-
-  /** A dataplane listens. It gives credit next. */
-  begin(): void {
-    if (this.#frozen) return
-    this.#up = true
-    this.#credit = 0
   /** The policy that best routes are told by; undefined: all of them are. */
   get program(): Program | undefined {
     return this.#program
@@ -244,6 +234,16 @@ export class FibFeed implements GroupListener {
     return this.#program?.looksAtAttributes ? CHANGES.GROUP | CHANGES.BEST : CHANGES.GROUP
   }
 
+  /** Bytes of the columns. */
+  get bytes(): number {
+    return FAMILIES.reduce((sum, family) => sum + this.#families[family].bytes, 0)
+  }
+
+  /** A dataplane listens. It gives credit next. */
+  begin(): void {
+    if (this.#frozen) return
+    this.#up = true
+    this.#credit = 0
     this.#inSync = false
     this.#epoch++
     this.#fib.begin(this.#epoch as Epoch)
@@ -290,6 +290,7 @@ export class FibFeed implements GroupListener {
   work(budget: number, now: Millis, complete: (now: Millis) => boolean): boolean {
     if (this.#frozen) return false
     let left = budget
+    for (const family of FAMILIES) this.#families[family].review(budget)
     for (const family of FAMILIES) left -= this.#families[family].withdraw(left)
     for (const family of FAMILIES) {
       const feed = this.#families[family]
@@ -304,10 +305,9 @@ export class FibFeed implements GroupListener {
       this.#inSync = true
       this.#fib.inSync(this.#epoch as Epoch)
     }
+    const reviews = FAMILIES.some(family => this.#families[family].reviews)
+    if (reviews) return true
     const idle = FAMILIES.every(family => this.#families[family].idle)
     return !idle && (!this.#up || this.#credit > 0)
   }
 }
-    for (const family of FAMILIES) this.#families[family].review(budget)
-    const reviews = FAMILIES.some(family => this.#families[family].reviews)
-    if (reviews) return true
