@@ -171,6 +171,7 @@ export class Pipeline {
 
   /** Decides dirty rows, and hands on what that changed. */
   #decide(budget: number): void {
+    const { fib, tables } = this.#parts
     let left = budget
     for (const family of FAMILIES) {
       const locRib = tables.locRibs[family]
@@ -181,7 +182,6 @@ export class Pipeline {
         const changes = locRib.decide(row, fib)
         exports.consider(row, changes)
         if ((changes & fib.concern) !== 0) fib.consider(family, row)
-    const { fib, tables } = this.#parts
         locRib.settle(row)
       }
     }
