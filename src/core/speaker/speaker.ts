@@ -399,13 +399,13 @@ export class Speaker implements Engine<SpeakerEvent> {
     return rulesFor(peer, link, family, this.#config ?? NOT_CONFIGURED, this.#programs)
   }
 
-  #full(why: string): void {
-    this.#output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   *#programsInUse(): Iterable<Program> {
     yield* this.#importRules.programs
     for (const family of FAMILIES) yield* this.#exports[family].programs
     if (this.#fib.program !== undefined) yield this.#fib.program
   }
 
+  #full(why: string): void {
+    this.#output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   }
 }
