@@ -1,4 +1,7 @@
-/** Calico's resources: kinds, keys, values. No I/O, no meaning across resources. Layer 2. */
+/**
+ * Calico's resources: kinds, keys, values, and what their writers obey. No I/O, and no meaning for a
+ * node: that is core/intent's. Layer 2.
+ */
 
 export {
   decodeBlock,
@@ -55,3 +58,6 @@ export {
   parseNodeAddress,
   parsePeerEndpoint,
 } from './values.ts'
+export { withDefaults } from './writing/defaults.ts'
+export { labelFaults, type WriteFault, writeFaults } from './writing/faults.ts'
+export { filterFaults, type PoolSurroundings, poolFaultsAmong } from './writing/others.ts'

@@ -1,9 +1,9 @@
 import {
   API_VERSION,
-  type BgpConfigurationSpec,
   KINDS,
   kindNamed,
   type Resource,
+  writeFaults,
 } from '../../core/calico/index.ts'
 import type { Problem } from '../../core/intent/index.ts'
 import { annotationOf } from './annotation.ts'
@@ -53,7 +53,7 @@ export function parseResources(
     const rules =
       decoded.resource === undefined
         ? []
-        : [...writeRules(decoded.resource), ...(annotationOf(decoded.resource)?.findings ?? [])]
+        : [...writeFaults(decoded.resource), ...(annotationOf(decoded.resource)?.findings ?? [])]
     for (const finding of [...decoded.findings, ...rules])
       problems.push({
         object: `${source}:${document.lineOf([...path, ...finding.path])}`,
@@ -106,27 +106,6 @@ function decodeKind(kind: ReadKind, value: object): Decoded {
   const second = schema.safeParse(without)
   if (second.success) return { resource: second.data, findings: unknown }
   return { findings: [...unknown, ...findings(schema, without, second.error.issues)] }
-}
-
-/** Calico's rules that only a writer must obey: what is stored already is read anyway. */
-function writeRules(resource: Resource): Finding[] {
-  if (resource.kind !== 'BGPConfiguration' || resource.metadata.name === 'default') return []
-  const global = [
-    'nodeToNodeMeshEnabled',
-    'asNumber',
-    'nodeMeshPassword',
-  ] as const satisfies readonly (keyof BgpConfigurationSpec)[]
-  const reason = 'has a meaning in the BGPConfiguration named "default" only'
-  const found: Finding[] = global
-    .filter(field => resource.spec[field] !== undefined)
-    .map(field => ({ path: ['spec', field], reason, unknownKey: false }))
-  if (!resource.metadata.name.startsWith('node.'))
-    found.push({
-      path: ['metadata', 'name'],
-      reason: `"${resource.metadata.name}" is read by nobody; name it "default" or "node.<name>"`,
-      unknownKey: false,
-    })
-  return found
 }
 
 interface Found {
