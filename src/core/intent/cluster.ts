@@ -31,6 +31,8 @@ const LISTEN_PORT_DEFAULT = 179
 export interface Cluster {
   readonly asNumber: Asn
   readonly mesh: boolean
+  /** connections are taken at the address of the node only: `bindMode: NodeIP` */
+  readonly bindToNode: boolean
   /** where the password of the mesh's sessions is; absent: they have none */
   readonly meshPassword?: PasswordSource
   /** of the mesh's sessions; absent: not given */
@@ -71,6 +73,7 @@ export function clusterOf(snapshot: Snapshot): Cluster {
   return {
     asNumber,
     mesh: global.nodeToNodeMeshEnabled ?? true,
+    bindToNode: global.bindMode === 'NodeIP',
     ...(global.nodeMeshPassword === undefined ? {} : { meshPassword: global.nodeMeshPassword }),
     ...(global.nodeMeshMaxRestartTime === undefined
       ? {}

@@ -56,7 +56,7 @@ export function desired(
   }
   return {
     speaker,
-    listen: listenOf(own),
+    listen: listenOf(cluster, own),
     dataplane,
     sessions: neighbours,
     ...policies,
@@ -65,11 +65,12 @@ export function desired(
 }
 
 /** Where to listen: at every family that the node has an address of. */
-const listenOf = (own: ClusterNode): Desired['listen'] =>
-  FAMILIES.filter(family => own.addresses[family] !== undefined).map(family => ({
-    family,
-    port: own.listenPort,
-  }))
+const listenOf = ({ bindToNode }: Cluster, own: ClusterNode): Desired['listen'] =>
+  FAMILIES.flatMap(family => {
+    const address = own.addresses[family]
+    if (address === undefined) return []
+    return { family, port: own.listenPort, ...(bindToNode && { address }) }
+  })
 
 /** Why this node is not to speak BGP. */
 function silence(snapshot: Snapshot, facts: NodeFacts, own: ClusterNode | undefined): Problem {

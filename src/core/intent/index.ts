@@ -8,7 +8,7 @@ export {
   SESSION_ANNOTATION,
   type SessionSettings,
 } from './peers/settings.ts'
-export type * from './plan.ts'
+export * from './plan.ts'
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'

@@ -1,5 +1,16 @@
-import type { Address, Asn, Family, Prefix } from '../net/index.ts'
-import type { Problem } from './types.ts'
+import type { BgpFilterResource } from '../calico/index.ts'
+import {
+  type Address,
+  type Asn,
+  address,
+  type Family,
+  familyOf,
+  formatQuad,
+  type Prefix,
+} from '../net/index.ts'
+import type { SpeakerConfig } from '../speaker/index.ts'
+import type { Neighbour } from './peers/neighbour.ts'
+import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**
  * What a node would do, for people and for programs to read before it does it: `martlet plan`
@@ -57,7 +68,10 @@ export interface PlannedSession {
   readonly ttlSecurityHops: number | null
   /** `missing`: it is asked for, and not to be had; there is no session until it is */
   readonly password: 'none' | 'set' | 'missing'
-  /** for how long the peer is asked to keep our routes; null: not at all */
+  /**
+   * for how long the peer is asked to keep our routes, 0: not at all; null: nobody said, and it is
+   * 120
+   */
   readonly restartTimeSeconds: number | null
   /** null: a third of the hold time */
   readonly keepaliveSeconds: number | null
@@ -104,3 +118,79 @@ export interface PrefixCommunities {
   /** values, `aa:nn` or `aa:nn:mm` */
   readonly communities: readonly string[]
 }
+
+const ANY_IPV4 = address('0.0.0.0')
+const ANY_IPV6 = address('::')
+
+/** What is wanted of a node, as a plan. O(sessions · filters). */
+export function planOf(
+  desired: Desired,
+  facts: Pick<NodeFacts, 'node'>,
+  { bgpFilters }: Pick<Snapshot, 'bgpFilters'>,
+  revision?: number,
+): Plan {
+  const { speaker } = desired
+  const filters = new Map(bgpFilters.map(filter => [filter.metadata.name, filter]))
+  return {
+    node: facts.node,
+    revision: revision ?? null,
+    routerId: speaker === undefined ? null : formatQuad(speaker.routerId),
+    asNumber: speaker?.localAs ?? null,
+    clusterId: speaker === undefined ? null : clusterIdOf(speaker),
+    listen: desired.listen.map(({ family, port, address: at }) => ({
+      family,
+      address: at ?? (family === 'ipv4' ? ANY_IPV4 : ANY_IPV6),
+      port,
+    })),
+    sessions: desired.sessions.map(neighbour => plannedSession(neighbour, speaker, filters)),
+    ranges: speaker?.ranges?.map(({ name, prefix }) => ({ name, prefix })) ?? [],
+    originated: desired.originated,
+    pools: desired.pools,
+    communities: desired.communities,
+    problems: desired.problems,
+  }
+}
+
+function plannedSession(
+  neighbour: Neighbour,
+  speaker: SpeakerConfig | undefined,
+  filters: ReadonlyMap<string, BgpFilterResource>,
+): PlannedSession {
+  const { config, restartTime } = neighbour
+  const family = familyOf(config.address)
+  const client = config.routeReflectorClient
+  // one that is not there is shown: what becomes of the session is in the problems
+  const having = (field: keyof BgpFilterResource['spec']): string[] =>
+    neighbour.filters.filter(name => {
+      const filter = filters.get(name)
+      return filter === undefined || (filter.spec[field] ?? []).length > 0
+    })
+  return {
+    name: config.name,
+    family,
+    peerAddress: config.address,
+    peerPort: config.port,
+    peerAs: config.peerAs,
+    localAs: config.localAs,
+    sourceAddress: config.localAddress ?? null,
+    passive: config.passive,
+    ebgp: config.peerAs !== config.localAs,
+    ttlSecurityHops: config.transport?.ttlSecurity ?? null,
+    password: neighbour.password,
+    restartTimeSeconds: restartTime === undefined ? null : restartTime / 1000,
+    keepaliveSeconds: config.keepalive === undefined ? null : config.keepalive / 1000,
+    allowLocalAs: config.importRules?.allowOwnAs ?? 0,
+    nextHop: config.nextHop,
+    routeReflectorClient: client,
+    clusterId: client && speaker !== undefined ? clusterIdOf(speaker) : null,
+    importFilters: having(family === 'ipv4' ? 'importV4' : 'importV6'),
+    exportFilters: having(family === 'ipv4' ? 'exportV4' : 'exportV6'),
+    reachableBy: neighbour.reachableBy ?? null,
+    resource: neighbour.resource ?? null,
+    reverse: neighbour.reverse,
+    withheld: neighbour.withheld ?? null,
+  }
+}
+
+const clusterIdOf = ({ clusterId }: SpeakerConfig): string | null =>
+  clusterId === undefined ? null : formatQuad(clusterId)

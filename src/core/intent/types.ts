@@ -14,7 +14,7 @@ import type {
   WorkloadEndpointResource,
 } from '../calico/index.ts'
 import type { DataplaneIntent } from '../dataplane/index.ts'
-import type { Asn, Family, Prefix } from '../net/index.ts'
+import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
 import type { Neighbour } from './peers/neighbour.ts'
 import type { AnnotatedSettings, SessionSettings } from './peers/settings.ts'
@@ -28,7 +28,7 @@ export interface Desired {
   /** absent: the node has no object, or none that it could speak BGP with; `problems` says why */
   readonly speaker?: SpeakerConfig
   /** where to listen; empty with no speaker */
-  readonly listen: readonly { readonly family: 'ipv4' | 'ipv6'; readonly port: number }[]
+  readonly listen: readonly Listen[]
   readonly dataplane: DataplaneIntent
   /** every neighbour that is named, those too that are to have no session; in order of name */
   readonly sessions: readonly Neighbour[]
@@ -39,6 +39,14 @@ export interface Desired {
   /** in the order in which they are applied */
   readonly communities: readonly PrefixCommunities[]
   readonly problems: readonly Problem[]
+}
+
+/** A port that peers are to connect to. */
+export interface Listen {
+  readonly family: Family
+  readonly port: number
+  /** connections to others are not taken; absent: to any address of the family */
+  readonly address?: Address
 }
 
 /** Something in the store that cannot be meant. It harms itself only. */
