@@ -1,6 +1,7 @@
 import type {
   Entry,
   LeasedKeys,
+  Listing,
   Precondition,
   Store,
   WatchEvent,
@@ -207,11 +208,12 @@ export class SimulatedStore implements Store {
   }
 
   /** @inheritDoc */
-  list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }> {
-    return this.#answer(() => ({
-      entries: this.#etcd.list([prefix]),
-      revision: this.#etcd.revision,
-    }))
+  list(prefix: string | readonly string[], at?: number): Promise<Listing> {
+    return this.#answer(() => {
+      const { revision } = this.#etcd
+      if (at !== undefined && at !== revision) throw new Error(`revision ${at} is not kept`)
+      return { entries: this.#etcd.list([prefix].flat()), revision }
+    })
   }
 
   /** @inheritDoc */

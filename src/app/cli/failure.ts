@@ -96,6 +96,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
     'STORE_REFUSED',
     { code: EXIT.unreachable, remedy: 'look at the user and the certificates of "store"' },
   ],
+  ['STORE_REVISION_GONE', { code: EXIT.notFound }],
   ['API_UNREACHABLE', { code: EXIT.unreachable }],
   ['API_FAILED', { code: EXIT.unreachable, remedy: 'the store may know: --from store' }],
   ['API_INVALID', { code: EXIT.usage }],

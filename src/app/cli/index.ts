@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { checkCommand } from './check.ts'
 import { describeFailure, EXIT, EXIT_CODES_HELP } from './failure.ts'
 import { labCommand } from './lab.ts'
+import { planCommand } from './plan.ts'
 import { processCommands } from './processes.ts'
 import { resourceCommands } from './resources/commands.ts'
 import { stateCommands } from './state/commands.ts'
@@ -33,7 +34,7 @@ export function program(world: Surroundings = surroundings()): Command {
     getErrHelpWidth: () => Math.min(world.terminal.columns, 100),
   })
   martlet.showSuggestionAfterError(true)
-  add(martlet, 'The agent:', [...processCommands(world), checkCommand(world)])
+  add(martlet, 'The agent:', [...processCommands(world), checkCommand(world), planCommand(world)])
   add(martlet, 'To try it:', [labCommand(world)])
   add(martlet, 'Resources:', resourceCommands(world))
   add(martlet, 'What nodes do:', stateCommands(world))

@@ -41,6 +41,14 @@ export type WatchEvent =
   /** the store does not answer; what was told stays true as far as anyone knows */
   | { readonly type: 'lost'; readonly why: string }
 
+/** All that a store held under some prefixes at one revision. */
+export interface Listing {
+  readonly entries: readonly Entry[]
+  readonly revision: number
+  /** what the store itself cannot read; absent: nothing */
+  readonly problems?: readonly Problem[]
+}
+
 /** The precondition of a write: the key does not exist, has this revision, or anything. */
 export type Precondition = { readonly absent: true } | { readonly revision: number }
 
@@ -55,8 +63,11 @@ export type WriteResult =
  */
 export interface Store {
   get(key: string): Promise<Entry | undefined>
-  /** All entries under `prefix` (which ends in `/`), by key, of one revision. */
-  list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }>
+  /**
+   * All entries under `prefix` (which ends in `/`), or under each of them, by key, of one revision:
+   * `at`, else the last. Rejects where the store keeps no such revision.
+   */
+  list(prefix: string | readonly string[], at?: number): Promise<Listing>
   put(key: string, value: string, precondition?: Precondition): Promise<WriteResult>
   /** Not done where the key is not there. */
   delete(key: string, precondition?: Precondition): Promise<WriteResult>

@@ -16,6 +16,7 @@ export {
   ConfigurationError,
   type Environment,
   formatProblem,
+  hashedRouterId,
   loadConfig,
   parseConfig,
 } from './load.ts'

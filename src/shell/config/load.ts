@@ -194,7 +194,12 @@ function rangeOf(written: WrittenConfiguration['bgp']['ranges'][number]): RangeF
   }
 }
 
-/** `hash` is Calico's rule: four octets of the name's SHA-256, the first below 224. */
+/** Calico's rule for `hash`: four octets of the name's SHA-256, the first below 224. */
+export function hashedRouterId(node: string): number {
+  const word = createHash('sha256').update(node).digest().readUInt32BE(0)
+  return word >>> 24 > 223 ? (word - 0x20000000) >>> 0 : word
+}
+
 function routerIdOf(
   inFile: string | undefined,
   node: string,
@@ -203,10 +208,7 @@ function routerIdOf(
 ): number | undefined {
   const text = inFile ?? nonEmpty(environment.CALICO_ROUTER_ID)
   if (text === undefined) return undefined
-  if (text === 'hash') {
-    const word = createHash('sha256').update(node).digest().readUInt32BE(0)
-    return word >>> 24 > 223 ? (word - 0x20000000) >>> 0 : word
-  }
+  if (text === 'hash') return hashedRouterId(node)
   const quad = parseQuad(text) ?? 0
   if (quad === 0) refuse(source, 'CALICO_ROUTER_ID', `"${text}" is not a router id`)
   return quad

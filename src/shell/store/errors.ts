@@ -6,6 +6,8 @@ export type StoreErrorCode =
   | 'STORE_UNAVAILABLE'
   /** it answered that we may not */
   | 'STORE_REFUSED'
+  /** it does not keep what it held at the revision that is asked for */
+  | 'STORE_REVISION_GONE'
   /** what was to be written cannot be stored there */
   | 'STORE_VALUE_INVALID'
   /** it was closed by us */

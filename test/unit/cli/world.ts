@@ -10,6 +10,7 @@ import type {
   Entry,
   KernelDocument,
   LeasedKeys,
+  Listing,
   Precondition,
   RouteDocument,
   SessionDocument,
@@ -53,9 +54,11 @@ export class MemoryStore implements Store {
     return this.entries.get(key)
   }
 
-  async list(prefix: string): Promise<{ entries: readonly Entry[]; revision: number }> {
+  async list(prefix: string | readonly string[], at?: number): Promise<Listing> {
+    if (at !== undefined && at !== this.#revision) throw new Error(`revision ${at} is not kept`)
+    const prefixes = [prefix].flat()
     const entries = [...this.entries.values()]
-      .filter(({ key }) => key.startsWith(prefix))
+      .filter(({ key }) => prefixes.some(prefix => key.startsWith(prefix)))
       .toSorted((a, b) => (a.key < b.key ? -1 : 1))
     return { entries, revision: this.#revision }
   }

@@ -10,15 +10,17 @@ import { entryOf, within } from './client.ts'
 const PAGE_ENTRIES = 500
 
 /**
- * All entries under `prefixes` by key, as of one revision. Each page settles within `deadlineMs`.
+ * All entries under `prefixes` by key, as of one revision: `at`, else the last. Each page settles
+ * within `deadlineMs`.
  */
 export async function listAll(
   client: Etcd3,
   prefixes: readonly string[],
   deadlineMs: number,
+  at?: number,
 ): Promise<{ entries: Map<string, Entry>; revision: number }> {
   const entries = new Map<string, Entry>()
-  let revision: number | undefined
+  let revision = at
   for (const prefix of prefixes) {
     const end = endOf(prefix)
     let start: string | undefined = prefix

@@ -2,13 +2,14 @@ import type { Etcd3, IOptions } from 'etcd3'
 import type {
   Entry,
   LeasedKeys,
+  Listing,
   Precondition,
   Store,
   WatchEvent,
   WriteResult,
 } from '../../../core/intent/index.ts'
 import type { EtcdConfiguration } from '../../config/index.ts'
-import { StoreError } from '../errors.ts'
+import { StoreError, sentenceOf } from '../errors.ts'
 import { LeasedSet } from '../leased.ts'
 import { clientOptions, EtcdClient, entryOf } from './client.ts'
 import { EtcdLease } from './lease.ts'
@@ -37,12 +38,17 @@ export class EtcdStore implements Store {
   }
 
   /** @inheritDoc */
-  async list(
-    prefix: string,
-  ): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }> {
-    const { entries, revision } = await this.#client.call(client =>
-      listAll(client, [prefix], this.#deadlineMs),
+  async list(prefix: string | readonly string[], at?: number): Promise<Listing> {
+    const prefixes = [prefix].flat()
+    const answer = this.#client.call(
+      client => listAll(client, prefixes, this.#deadlineMs, at),
+      error => isRevisionGone(error),
     )
+    const { entries, revision } = await answer.catch(cause => {
+      if (at === undefined || !isRevisionGone(cause)) throw cause
+      const sentence = `etcd does not hold revision ${at}: ${sentenceOf(cause)}`
+      throw new StoreError('STORE_REVISION_GONE', sentence, { cause })
+    })
     return { entries: [...entries.values()], revision }
   }
 
@@ -111,6 +117,10 @@ export class EtcdStore implements Store {
     if (this.#closed) throw new StoreError('STORE_CLOSED', 'the store was closed')
   }
 }
+
+/** Compacted, or still to come: etcd's words, since etcd3 has no class for either. */
+const isRevisionGone = (error: unknown): boolean =>
+  /revision has been compacted|is a future revision/.test(sentenceOf(error))
 
 async function deletion(client: Etcd3, key: string): Promise<WriteResult> {
   const { deleted, header } = await client.delete().key(key).exec()

@@ -4,6 +4,7 @@ import { parseResourceKey, RESOURCES_ROOT } from '../../../core/calico/index.ts'
 import type {
   Entry,
   LeasedKeys,
+  Listing,
   Precondition,
   Problem,
   Store,
@@ -71,10 +72,18 @@ export class FileStore implements Store {
   }
 
   /** @inheritDoc */
-  list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: number }> {
+  list(prefix: string | readonly string[], at?: number): Promise<Listing> {
+    const prefixes = [prefix].flat()
     return this.#within(async () => {
-      const { entries, revision } = await this.contents()
-      return { entries: entries.filter(entry => entry.key.startsWith(prefix)), revision }
+      const { entries, revision, problems } = await this.contents()
+      if (at !== undefined && at !== revision)
+        throw new StoreError(
+          'STORE_REVISION_GONE',
+          `${this.#root} is a directory, which has no history: it is at revision ${revision} ` +
+            `now, and nobody knows what it held at ${at}`,
+        )
+      const mine = entries.filter(({ key }) => prefixes.some(prefix => key.startsWith(prefix)))
+      return { entries: mine, revision, problems }
     })
   }
 

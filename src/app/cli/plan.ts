@@ -1,0 +1,207 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import {
+  desired,
+  NO_SECRETS,
+  type NodeFacts,
+  type Plan,
+  type PlannedSession,
+  planOf,
+  type Snapshot,
+} from '../../core/intent/index.ts'
+import {
+  hashedRouterId,
+  type NodeConfiguration,
+  SnapshotReader,
+  WATCHED_ROOTS,
+} from '../../shell/config/index.ts'
+import { SecretFiles } from '../../shell/secrets/index.ts'
+import { CommandFailure, EXIT } from './failure.ts'
+import { type ConfigOption, describedCommand, withConfig } from './options.ts'
+import { count, type Format, facts as factLines, printAs, table, withOutput } from './output.ts'
+import type { Surroundings } from './surroundings.ts'
+
+/**
+ * `martlet plan`: what the resources of a store mean for a node, by the code that its agent asks.
+ * Touches nothing: no agent, no kernel, and the store is only read.
+ */
+
+/** The command. */
+export function planCommand(surroundings: Surroundings): Command {
+  const command = describedCommand('plan', 'Show what a node would do, without doing it', {
+    text:
+      'Reads the store and prints the sessions, prefixes, pools and communities that it means ' +
+      'for one node, and what in it cannot be meant. Another node is taken to be configured as ' +
+      'this one is, and secrets are looked for here.',
+    examples: [
+      ['This node', 'martlet plan'],
+      ['Another one', 'martlet plan --node worker-1'],
+      ['What the store held before, for as long as etcd keeps it', 'martlet plan --at 1234'],
+      [
+        'What a change would change',
+        'martlet plan -o json > a; martlet apply -f tor.yaml; martlet plan -o json | diff a -',
+      ],
+    ],
+  })
+    .option('--node <name>', 'which node (default: this one)')
+    .option('--at <revision>', 'as the store was at this revision (default: now)', parseRevision)
+  return withConfig(withOutput(command)).action((options: PlanOptions) =>
+    plan(surroundings, options),
+  )
+}
+
+interface PlanOptions extends ConfigOption {
+  readonly output: Format
+  readonly node?: string
+  readonly at?: number
+}
+
+function parseRevision(text: string): number {
+  const revision = Number(text)
+  if (!/^\d+$/.test(text) || revision === 0 || !Number.isSafeInteger(revision))
+    throw new InvalidArgumentError('Write a revision, a number from 1.')
+  return revision
+}
+
+async function plan(surroundings: Surroundings, options: PlanOptions): Promise<void> {
+  const { terminal } = surroundings
+  const configuration = surroundings.loadConfig(options.config)
+  const node = options.node ?? configuration.node
+  const store = await surroundings.openStore(configuration)
+  const listing = await store.list(WATCHED_ROOTS, options.at).finally(() => store.close())
+  const { entries, revision, problems = [] } = listing
+  const read = new SnapshotReader([], node).read(entries, problems)
+  const snapshot = { ...read, problems: [...problems, ...read.problems] }
+  if (!snapshot.nodes.some(({ metadata }) => metadata.name === node))
+    throw new CommandFailure(EXIT.notFound, `the store has no Node ${node} at ${revision}`, {
+      remedy: 'martlet get nodes shows those that there are',
+    })
+  const facts = factsOf(configuration, node, snapshot)
+  const secrets = configuration.secrets && new SecretFiles(configuration.secrets.directory).now()
+  const wanted = desired(snapshot, facts, secrets ?? NO_SECRETS)
+  const found = planOf(wanted, facts, snapshot, revision)
+  printAs(terminal, options.output, found, wide => describe(surroundings, found, wide))
+}
+
+/**
+ * What is known of a node's own configuration: of another node, what it published, and what this
+ * one's says that can be said of any.
+ */
+function factsOf(
+  { node: here, facts }: NodeConfiguration,
+  node: string,
+  { podCidrs }: Snapshot,
+): NodeFacts {
+  if (node === here) return facts
+  const { routerId, ...others } = facts
+  return {
+    ...others,
+    node,
+    podCidrs: podCidrs.find(published => published.node === node)?.podCidrs ?? [],
+    ...(routerId === hashedRouterId(here) && { routerId: hashedRouterId(node) }),
+  }
+}
+
+/** For people: what a session has beyond the usual is in a line below it. */
+function describe({ terminal }: Surroundings, found: Plan, wide: boolean): string {
+  const sections = [
+    factLines([
+      ['node', found.node],
+      ['revision', found.revision === null ? undefined : String(found.revision)],
+      ['router id', found.routerId ?? 'none, and so no sessions'],
+      ['AS', found.asNumber === null ? undefined : String(found.asNumber)],
+      ['reflects for', found.clusterId === null ? undefined : `cluster ${found.clusterId}`],
+      ['listens at', found.listen.map(listenText).join(', ') || undefined],
+    ]),
+    section(count(found.sessions.length, 'session'), sessionLines(terminal, found.sessions, wide)),
+    section(
+      count(found.ranges.length, 'range'),
+      found.ranges.map(({ name, prefix }) => `${name}   ${prefix}`),
+    ),
+    section(
+      `${count(found.originated.length, 'prefix', 'prefixes')} of its own`,
+      found.originated.map(
+        ({ prefix, kind, blackhole }) => `${prefix}   ${kind}${blackhole ? ', blackhole' : ''}`,
+      ),
+    ),
+    section(
+      count(found.pools.length, 'pool'),
+      found.pools.map(
+        ({ cidr, bgpExport, kernel }) =>
+          `${cidr}   ${bgpExport ? 'announced' : 'not announced'}, kernel: ${kernel}`,
+      ),
+    ),
+    section(
+      'communities',
+      found.communities.map(({ prefix, communities }) => `${prefix}   ${communities.join(' ')}`),
+    ),
+    section(
+      count(found.problems.length, 'problem'),
+      found.problems.map(({ object, field, reason }) =>
+        [object, field === '' ? [] : field].flat().join(' ').concat(`: ${reason}`),
+      ),
+    ),
+  ]
+  return sections.filter(text => text !== '').join('\n\n')
+}
+
+const section = (title: string, lines: readonly string[]): string =>
+  lines.length === 0 ? '' : [title, ...lines.map(line => `  ${line}`)].join('\n')
+
+const listenText = ({ address, port }: { readonly address: string; readonly port: number }) =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+
+function sessionLines(
+  terminal: Surroundings['terminal'],
+  sessions: readonly PlannedSession[],
+  wide: boolean,
+): string[] {
+  if (sessions.length === 0) return []
+  const lines = table(
+    terminal,
+    [
+      { heading: 'NAME', text: session => session.name },
+      { heading: 'PEER', text: session => listenText(endpointOf(session)) },
+      { heading: 'AS', text: session => String(session.peerAs) },
+      { heading: 'TYPE', text: ({ ebgp }) => (ebgp ? 'eBGP' : 'iBGP') },
+      { heading: 'SOURCE', text: ({ sourceAddress }) => sourceAddress ?? 'any' },
+      { heading: 'CONNECTS', text: ({ passive }) => (passive ? 'the peer' : 'both') },
+      { heading: 'RESOURCE', text: ({ resource }) => resource ?? 'the mesh', wide: true },
+    ],
+    sessions,
+    wide,
+  ).split('\n')
+  return lines.flatMap((line, at) => {
+    const session = sessions[at - 1]
+    const more = session === undefined ? [] : particularsOf(session)
+    return more.length === 0 ? [line] : [line, `    ${more.join(', ')}`]
+  })
+}
+
+const endpointOf = ({ peerAddress, peerPort }: PlannedSession) => ({
+  address: peerAddress,
+  port: peerPort,
+})
+
+/** What of a session is not as it is where no resource says anything. */
+function particularsOf(session: PlannedSession): string[] {
+  const { resource, clusterId, restartTimeSeconds, keepaliveSeconds, reachableBy } = session
+  const said: readonly (readonly [boolean, string])[] = [
+    [session.withheld !== null, `NO SESSION: ${session.withheld}`],
+    [resource !== null, `of ${resource?.split('/').at(-1)}${session.reverse ? ', sent back' : ''}`],
+    [session.localAs !== session.peerAs || session.ebgp, `our AS ${session.localAs}`],
+    [session.password !== 'none', `password ${session.password}`],
+    [
+      session.ttlSecurityHops !== null,
+      `at most ${count(session.ttlSecurityHops ?? 0, 'hop')} away`,
+    ],
+    [restartTimeSeconds !== null, `restart ${restartTimeSeconds}s`],
+    [keepaliveSeconds !== null, `keepalive ${keepaliveSeconds}s`],
+    [session.allowLocalAs > 0, `takes our AS ${session.allowLocalAs} times`],
+    [session.nextHop !== 'auto', `next hop ${session.nextHop}`],
+    [session.routeReflectorClient, `client of cluster ${clusterId}`],
+    [session.importFilters.length > 0, `import filters ${session.importFilters.join(' ')}`],
+    [session.exportFilters.length > 0, `export filters ${session.exportFilters.join(' ')}`],
+    [reachableBy !== null, `reachable by ${reachableBy}`],
+  ]
+  return said.filter(([holds]) => holds).map(([, text]) => text)
+}
