@@ -4,6 +4,33 @@
  */
 
 export {
+  addressAt,
+  addressesIn,
+  affinityOf,
+  type BlockClaim,
+  type BlockUsage,
+  CANDIDATES_MAX,
+  candidateBlocks,
+  newBlock,
+  ordinalOf,
+  usageOf,
+  usedIn,
+  withAllReserved,
+  withoutAffinity,
+  withReleased,
+} from './ipam/blocks.ts'
+export {
+  type AffinityState,
+  type BlockView,
+  type ClaimRules,
+  type ClaimStep,
+  claimStep,
+  type ReleaseRules,
+  type ReleaseStep,
+  releaseStep,
+  usablePools,
+} from './ipam/claim.ts'
+export {
   decodeBlock,
   decodeHandle,
   decodeIpamConfig,
@@ -61,3 +88,4 @@ export {
 export { withDefaults } from './writing/defaults.ts'
 export { labelFaults, type WriteFault, writeFaults } from './writing/faults.ts'
 export { filterFaults, type PoolSurroundings, poolFaultsAmong } from './writing/others.ts'
+export { newClusterInformation } from './writing/cluster-information.ts'

@@ -3,10 +3,11 @@ import type { StoreConfiguration } from '../config/index.ts'
 import { EtcdStore } from './etcd/store.ts'
 import { FileStore } from './file/store.ts'
 
+export { StoreError, type StoreErrorCode } from './errors.ts'
 /**
  * The datastore: resources in, state out. Two implementations of the port `Store` of core/intent.
  */
-export { StoreError, type StoreErrorCode } from './errors.ts'
+export { BlockClient, IPAM_WRITES_MAX } from './ipam.ts'
 export { type Kept, LastGood } from './last-good.ts'
 
 /** By when a call has an answer, or is rejected. */

@@ -147,7 +147,11 @@ export interface BlockUsage {
 }
 
 /** Counts what is used, reserved and free. O(addresses · reservations that concern the block). */
-export function usageOf(block: AllocationBlock, cidr: Prefix, reserved: readonly Prefix[]): BlockUsage {
+export function usageOf(
+  block: AllocationBlock,
+  cidr: Prefix,
+  reserved: readonly Prefix[],
+): BlockUsage {
   const near = reserved.filter(each => overlaps(each, cidr))
   const kept =
     near.length === 0

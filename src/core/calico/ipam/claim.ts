@@ -77,8 +77,7 @@ export function claimStep(view: BlockView, rules: ClaimRules): ClaimStep {
  * cannot be read, or there is none, and no pool that it could be of.
  */
 function isKept(view: BlockView, block: Prefix, rules: ClaimRules): boolean {
-  if (view.blocks.has(block))
-    return isOurs(view, block) || view.blocks.get(block) === undefined
+  if (view.blocks.has(block)) return isOurs(view, block) || view.blocks.get(block) === undefined
   return !mayClaim(block, rules)
 }
 
