@@ -1,8 +1,10 @@
 import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
+import type { Neighbour } from './peers/neighbour.ts'
 import { peersOf } from './peers/peers.ts'
 import { podCidrsOf } from './pod-cidrs.ts'
+import { NO_SERVICES, policiesOf, type SessionPolicies } from './policies/policies.ts'
 import { NO_SECRETS, type Secrets } from './secrets.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
@@ -23,24 +25,27 @@ export function desired(
   const cidrs = podCidrsOf(snapshot, facts)
   const own = cluster.nodes.get(facts.node)
   const watched = { watched: cidrs.all, watchedMax: ROUTES_STATUS_MAX }
-  const dataplane = { blackholes: cidrs.own, ...watched }
-  const problems = [...snapshot.problems, ...cidrs.problems]
-  const originated = cidrs.own.map(prefix => ({ prefix, kind: 'block', blackhole: true }) as const)
-  const policies = { originated, pools: [], communities: [] }
+  const policies = policiesOf(snapshot, { facts, own, blocks: cidrs.own, services: NO_SERVICES })
+  const { originated, pools, communities } = policies
+  const dataplane = {
+    blackholes: originated.filter(({ blackhole }) => blackhole).map(({ prefix }) => prefix),
+    ...watched,
+  }
+  const problems = [...snapshot.problems, ...cidrs.problems, ...policies.problems]
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {
       listen: [],
       dataplane,
       sessions: [],
-      ...policies,
+      originated,
+      pools,
+      communities,
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
-  const {
-    neighbours,
-    ranges,
-    problems: ofPeers,
-  } = peersOf(cluster, own, snapshot, { facts, secrets })
+  const peers = peersOf(cluster, own, snapshot, { facts, secrets })
+  const neighbours = peers.neighbours.map(neighbour => policies.sessions.applied(neighbour))
+  const ranges = peers.ranges.map(range => policies.sessions.appliedTo(range))
   const speaker: SpeakerConfig = {
     routerId,
     localAs: own.asNumber,
@@ -51,7 +56,9 @@ export function desired(
       .map(({ config }) => config)
       .toSorted(comparePeers),
     ...(ranges.length > 0 && { ranges }),
-    originated: cidrs.own,
+    originated: originated.map(({ prefix }) => prefix),
+    originatedLocalPref: policies.localPref,
+    ...(policies.kernel !== undefined && { fibPolicy: policies.kernel }),
     ...watched,
   }
   return {
@@ -59,10 +66,25 @@ export function desired(
     listen: listenOf(cluster, own),
     dataplane,
     sessions: neighbours,
-    ...policies,
-    problems: inOrder([...problems, ...ofPeers, ...routerIdClash(cluster, own, routerId)]),
+    originated,
+    pools,
+    communities,
+    problems: inOrder([
+      ...problems,
+      ...peers.problems,
+      ...neighbours.flatMap(neighbour => missingFilters(neighbour, policies.sessions)),
+      ...routerIdClash(cluster, own, routerId),
+    ]),
   }
 }
+
+/** A filter that is not there lets nothing pass: see `filterTerms`. */
+const missingFilters = ({ resource, filters }: Neighbour, sessions: SessionPolicies): Problem[] =>
+  sessions.missing(filters).map(name => ({
+    object: resource ?? '',
+    field: 'spec.filters',
+    reason: `BGPFilter ${name} is not there; until it is, no route passes it, in or out`,
+  }))
 
 /** Where to listen: at every family that the node has an address of. */
 const listenOf = ({ bindToNode }: Cluster, own: ClusterNode): Desired['listen'] =>

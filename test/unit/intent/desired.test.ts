@@ -265,7 +265,6 @@ test('a peer of a family that the node lacks is a problem of that peer alone', t
 for (const [field, spec] of [
   ['password', { password: { secretKeyRef: { name: 'a', key: 'b' } } }],
   ['nodeSelector', { nodeSelector: 'has rack' }],
-  ['filters', { filters: ['only-pods'] }],
 ] as const)
   test(`a peer with ${field} is never made without it`, t => {
     const bgpPeers = [peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, ...spec })]

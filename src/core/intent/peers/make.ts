@@ -131,13 +131,8 @@ function securityOf(resource: BgpPeerResource, context: Context): Security {
   return { config: { ...transport, password }, password: 'set' }
 }
 
-/** What may protect, and is not understood: an annotation, or filters for now. */
+/** What may protect, and is not understood: an annotation. */
 function withheldFor(resource: BgpPeerResource, context: Context): Pick<Neighbour, 'withheld'> {
-  if (given(resource.spec.filters)) {
-    const why = 'are not honoured by this version, so that no session is made of this peer'
-    problem(context, resource, 'filters', `${JSON.stringify(resource.spec.filters)} ${why}`)
-    return { withheld: why }
-  }
   const withheld = context.settings.withheld(resource.metadata.name)
   if (withheld === undefined) return {}
   context.problems.push({ object: nameOf(resource), field: ANNOTATION_FIELD, reason: withheld })

@@ -1,0 +1,83 @@
+import type { BgpConfigurationSpec, EncapsulationMode, IpPoolResource } from '../../calico/index.ts'
+import { type Family, type Prefix, parsePrefix, prefixParts } from '../../net/index.ts'
+import type { Policy, Term } from '../../policy/index.ts'
+import { keyOf } from '../cluster.ts'
+import type { PlannedPool } from '../plan.ts'
+import type { Problem } from '../types.ts'
+import { inside } from './communities.ts'
+
+/** IPPools: which routes leave, and which ones reach the kernel. */
+
+/** A pool with its prefix. */
+export interface Pool extends PlannedPool {
+  /** packets to it need no tunnel where the next hop is in our own subnet */
+  readonly crossSubnet: boolean
+}
+
+/** What `programClusterRoutes` leaves to this half; the rest is Felix's, and says `reject`. */
+const NO_ENCAP: Readonly<Record<string, PlannedPool['kernel']>> = {
+  EnabledNoEncapOnly: 'accept',
+  Enabled: 'accept',
+  EnabledIPIPOnly: 'reject',
+  Disabled: 'reject',
+}
+
+/** The pools in order of text, as Calico takes them; disabled ones too: IPAM alone asks for that. */
+export function poolsOf(
+  resources: readonly IpPoolResource[],
+  { programClusterRoutes }: BgpConfigurationSpec,
+): { readonly pools: readonly Pool[]; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = []
+  const said = programClusterRoutes === undefined ? 'accept' : NO_ENCAP[programClusterRoutes]
+  if (said === undefined)
+    problems.push({
+      object: keyOf('BGPConfiguration', 'default'),
+      field: 'spec.programClusterRoutes',
+      reason:
+        `${programClusterRoutes} is none of ${Object.keys(NO_ENCAP).join(', ')}; ` +
+        'EnabledNoEncapOnly is used',
+    })
+  const pools = resources.flatMap(({ spec }) => {
+    const cidr = parsePrefix(spec.cidr)
+    if (cidr === undefined) return []
+    const modes = [spec.vxlanMode, spec.ipipMode].filter(isEncapsulated)
+    return {
+      cidr,
+      bgpExport: spec.disableBGPExport !== true,
+      kernel: modes.length > 0 ? ('tunnel' as const) : (said ?? 'accept'),
+      crossSubnet: modes.includes('CrossSubnet'),
+    }
+  })
+  return { pools: pools.toSorted((a, b) => (a.cidr < b.cidr ? -1 : 1)), problems }
+}
+
+/** Go writes what is not set as its zero value. */
+const isEncapsulated = (mode: EncapsulationMode | undefined): mode is EncapsulationMode =>
+  mode === 'Always' || mode === 'CrossSubnet'
+
+/**
+ * Which best routes are the kernel's: Calico's filter between BIRD and the kernel, in its order.
+ * Undefined: all of them. A route of a pool with tunnels goes there where it needs none; the others
+ * wait for the tunnels.
+ *
+ * @param services  ranges of services: what drops, or balances, their packets is not BGP's
+ * @param subnets   of this node
+ */
+export function kernelPolicy(
+  pools: readonly Pool[],
+  services: readonly Prefix[],
+  subnets: Readonly<Partial<Record<Family, Prefix>>>,
+): Policy | undefined {
+  const terms: Term[] = []
+  if (services.length > 0)
+    terms.push({ match: { prefixes: services.map(inside) }, actions: [], verdict: 'reject' })
+  for (const { cidr, kernel, crossSubnet } of pools) {
+    if (kernel === 'accept') continue
+    const match = { prefixes: [inside(cidr)] }
+    const subnet = subnets[prefixParts(cidr).family]
+    if (kernel === 'tunnel' && crossSubnet && subnet !== undefined)
+      terms.push({ match: { ...match, nextHops: [subnet] }, actions: [], verdict: 'accept' })
+    terms.push({ match, actions: [], verdict: 'reject' })
+  }
+  return terms.length === 0 ? undefined : { terms, otherwise: 'accept' }
+}
