@@ -25,6 +25,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   'core/intent': 5,
   sim: 6,
   'shell/posix': 6,
+  'shell/bird': 6,
   'shell/secrets': 6,
   'shell/clock': 6,
   'shell/log': 6,

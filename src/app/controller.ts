@@ -1,6 +1,9 @@
 import {
   ACCEPT_ROOT,
   type AgentMode,
+  type BirdSurroundings,
+  type BirdView,
+  birdView,
   type Desired,
   desired,
   NO_SECRETS,
@@ -8,7 +11,9 @@ import {
   type StatusFacts,
   type Store,
 } from '../core/intent/index.ts'
+import type { Family } from '../core/net/index.ts'
 import { makeApi } from '../shell/api/index.ts'
+import { interfacesHere } from '../shell/bird/index.ts'
 import { now, wallOffset } from '../shell/clock/index.ts'
 import { type NodeConfiguration, WATCHED_ROOTS } from '../shell/config/index.ts'
 import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
@@ -17,7 +22,9 @@ import { SecretFiles } from '../shell/secrets/index.ts'
 import { openStore } from '../shell/store/index.ts'
 import { SignatureWatch } from '../shell/tcp/index.ts'
 import { answersOf } from './controller/answers.ts'
+import { openBirdSockets } from './controller/bird-sockets.ts'
 import { InForce } from './controller/in-force.ts'
+import { NodeStatuses } from './controller/node-statuses.ts'
 import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
 import type { Running } from './process.ts'
 
@@ -56,6 +63,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const controller = new Controller(options, store)
   const api = makeApi(answersOf(controller))
   const listener = await listen(paths.api, socket => api.accept(socket))
+  const { birdSocket } = configuration
+  const bird =
+    birdSocket === undefined
+      ? undefined
+      : await openBirdSockets(birdSocket, family => controller.bird(family), log)
   const round = setInterval(() => {
     controller.lookAtSecrets()
     controller.round()
@@ -68,6 +80,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       clearInterval(round)
       api.close()
       await listener.close()
+      await bird?.close()
       await controller.close()
       await store.close()
     },
@@ -81,6 +94,7 @@ export class Controller {
   readonly #secrets: SecretFiles | undefined
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
+  readonly #nodeStatuses: NodeStatuses
   readonly #speaker: SpeakerLink
   readonly #dataplane: DataplaneLink
   readonly #watch: { close(): void }
@@ -88,6 +102,8 @@ export class Controller {
   readonly #startedAt = now()
   readonly #epochOffset = wallOffset()
   #desired: Desired | undefined
+  /** when the speaker was last told something new */
+  #configuredAt = now()
   #gather: NodeJS.Timeout | undefined
   #facts: StatusFacts
   #round: NodeJS.Timeout | undefined
@@ -107,6 +123,7 @@ export class Controller {
     )
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
+    this.#nodeStatuses = new NodeStatuses(store, log)
     this.#speaker = new SpeakerLink({
       path: paths.speaker,
       log,
@@ -136,6 +153,11 @@ export class Controller {
   /** The dataplane's link, for the same. */
   get dataplane(): DataplaneLink {
     return this.#dataplane
+  }
+
+  /** This node as one of BIRD's two daemons would be, as of the last round. */
+  bird(family: Family): BirdView {
+    return birdView(this.#facts, family, this.#surroundings())
   }
 
   /** Asks both halves and reports, soon: at most one round at a time, and not one after another. */
@@ -180,8 +202,10 @@ export class Controller {
     // before the speaker hears of them, and asks for them
     if (differ(before?.listen, next.listen))
       this.#options.allowPorts?.(next.listen.map(({ port }) => port))
-    if (differ(before?.speaker, next.speaker) || differ(before?.listen, next.listen))
+    if (differ(before?.speaker, next.speaker) || differ(before?.listen, next.listen)) {
+      this.#configuredAt = now()
       this.#tellSpeaker()
+    }
     if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
     this.round()
   }
@@ -209,8 +233,16 @@ export class Controller {
       ...(dataplane.status === 'fulfilled' && { dataplane: dataplane.value }),
     }
     this.#reporter.report(this.#facts)
-    const { entries } = this.#inForce
-    if (entries !== undefined) this.#podCidrs.keep(entries)
+    const { entries, snapshot } = this.#inForce
+    if (entries === undefined || snapshot === undefined) return
+    this.#podCidrs.keep(entries)
+    const asked = snapshot.calicoNodeStatuses
+    if (asked.length > 0)
+      this.#nodeStatuses.answer(asked, entries, this.#facts, this.#surroundings())
+  }
+
+  #surroundings(): BirdSurroundings {
+    return { now: now(), configuredAt: this.#configuredAt, interfaces: interfacesHere() }
   }
 
   #factsNow(): StatusFacts {

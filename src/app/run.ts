@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { NodeConfiguration } from '../shell/config/index.ts'
 import { socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
@@ -50,7 +50,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   const identities = planIdentities(thisMachine(ownPrivileges()), filesOf(configuration))
   for (const shortfall of identities.shortfalls) log.warn('PRIVILEGES_SHARED', shortfall)
   makeSocketDirectories(directoriesOf(configuration.runDirectory, identities))
-  makeStateDirectory(configuration.stateDirectory, identities.of.controller, log)
+  const { stateDirectory, birdSocket } = configuration
+  makeOwned(stateDirectory, identities.of.controller, log)
+  // a directory that is there is Calico's, and stays whose it is
+  if (birdSocket !== undefined && !existsSync(dirname(birdSocket)))
+    makeOwned(dirname(birdSocket), identities.of.controller, log)
   const ports = new GrantedPorts({ log, listen: listenHere, explain })
   const children = CHILDREN.map(name => startChild(name, options, identities, ports))
   return {
@@ -60,13 +64,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Runni
   }
 }
 
-/** Without it the agent works, and starts without a memory: the controller says so then. */
-function makeStateDirectory(directory: string, owner: Identity, log: Log): void {
+/** Without them the agent works, but for what they are for: the controller says so then. */
+function makeOwned(directory: string, owner: Identity, log: Log): void {
   try {
     makePrivateDirectory(directory, owner)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    log.debug('STATE_DIRECTORY', `${directory} cannot be made: ${why}`)
+    log.debug('DIRECTORY', `${directory} cannot be made: ${why}`)
   }
 }
 

@@ -12,6 +12,13 @@ export * from './plan.ts'
 export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
+export {
+  type BirdPeer,
+  type BirdRoute,
+  type BirdSurroundings,
+  type BirdView,
+  birdView,
+} from './state/bird-view.ts'
 export type * from './state/documents.ts'
 export {
   ACCEPT_EMPTY_KEY,
@@ -21,6 +28,7 @@ export {
   STATE_ROOT,
 } from './state/documents.ts'
 export { instant } from './state/instant.ts'
+export { nodeStatusOf } from './state/node-status.ts'
 export { sessionDocument } from './state/session-status.ts'
 export {
   agentDocument,
