@@ -37,6 +37,19 @@ const route = ({ prefix, attributes = {} }: Announcement): string => {
   return `route ${prefix} blackhole${said.length === 0 ? '' : ` {${said.join('')} }`};`
 }
 
+function channel(family: Family, options: Neighbour['options']): string {
+  const ipv4 = family === 'ipv4'
+  return [
+    `${family} { import all; export where keepsMed();`,
+    ...(options.addPath === true ? ['add paths;'] : []),
+    ...(options.extendedNextHop === true && ipv4 ? ['extended next hop;'] : []),
+    ...(options.prefixesMax !== undefined && ipv4
+      ? [`import limit ${options.prefixesMax} action restart;`]
+      : []),
+    '};',
+  ].join(' ')
+}
+
 const neighbourText = (
   { name, address, localAddress, asn, families, client, options }: Neighbour,
   description: RouterDescription,
@@ -49,7 +62,9 @@ protocol bgp ${name} {
   ${options.password === undefined ? '' : `password "${options.password}";`}
   ${options.ttlSecurity === true ? 'ttl security on;' : ''}
   ${client ? `rr client; rr cluster id ${description.routerId};` : ''}
-  ${families.map(family => `${family} { import all; export where keepsMed(); };`).join('\n  ')}
+  ${options.role === undefined ? '' : `local role ${options.role};`}
+  ${options.extendedMessages === true ? 'enable extended messages;' : ''}
+  ${families.map(family => channel(family, options)).join('\n  ')}
 }
 `
 
@@ -64,15 +79,18 @@ function files(
   routes: readonly Announcement[],
   life: Life = 'first',
 ): Files {
-  const of = (family: Family): string =>
+  const of = (family: Family, again: boolean): string =>
     routes
       .filter(({ prefix }) => familyOf(prefix) === family)
+      .filter(({ second = false }) => second === again)
       .map(route)
       .join('\n')
   return {
     'start.sh': startText(life),
-    'ipv4.routes': of('ipv4'),
-    'ipv6.routes': of('ipv6'),
+    'ipv4.routes': of('ipv4', false),
+    'ipv6.routes': of('ipv6', false),
+    'ipv4.again': of('ipv4', true),
+    'ipv6.again': of('ipv6', true),
     'bird.conf': [
       'log stderr all;',
       `router id ${description.routerId};`,
@@ -80,9 +98,12 @@ function files(
       // towards another AS it removes MED, but where its filter has set it
       'function keepsMed() { if defined(bgp_med) then bgp_med = bgp_med; return true; }',
       // an include stands on a line of its own
-      ...FAMILIES.map(
-        family =>
-          `protocol static own_${family} {\n${family};\ninclude "/etc/router/${family}.routes";\n}`,
+      ...FAMILIES.flatMap(family =>
+        ['routes', 'again'].map(
+          name =>
+            `protocol static ${name}_${family} {\n${family};\n` +
+            `include "/etc/router/${family}.${name}";\n}`,
+        ),
       ),
       ...(description.forwards ? FAMILIES.map(kernel) : []),
       ...description.neighbours.map(neighbour => neighbourText(neighbour, description)),
@@ -131,6 +152,7 @@ function seenRoute(text: string): SeenRoute | undefined {
     routeTargets: tuples(fields.get('ext_community'))?.map(text => text.replace('rt:', '')),
     aggregator: aggregator === undefined ? undefined : `${aggregatorAsn} ${aggregator}`,
     atomicAggregate: fields.has('atomic_aggr'),
+    onlyToCustomer: number(fields.get('otc')),
     originatorId: fields.get('originator_id'),
     clusterList: fields.get('cluster_list')?.split(' '),
     unknown,
@@ -186,8 +208,14 @@ export const BIRD: Program = {
     const text = await show(run, 'route', 'table', TABLES[family], 'protocol', name)
     return [...text.matchAll(/^(\S+\/\d+)\s/gm)].map(([, prefix = '']) => prefix)
   },
-  route: async (run, { name }, prefix) =>
-    seenRoute(await orNothing(show(run, 'route', prefix, 'all', 'protocol', name))),
+  routes: async (run, { name }, prefix) => {
+    const said = await orNothing(show(run, 'route', prefix, 'all', 'protocol', name))
+    // a path begins with what becomes of packets
+    return said.split(/(?=^\S* +(?:unicast|unreachable|blackhole) \[)/m).flatMap(text => {
+      const seen = seenRoute(text)
+      return seen === undefined ? [] : [seen]
+    })
+  },
   refresh: async (run, { name }) => {
     await command(run, `reload in ${name}`)
   },

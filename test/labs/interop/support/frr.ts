@@ -110,6 +110,8 @@ function changeText({ description, announced, withdrawn }: Change): string {
 const optionLines = ({ address, options }: Neighbour): readonly string[] => [
   ...(options.password === undefined ? [] : [` neighbor ${address} password ${options.password}`]),
   ...(options.ttlSecurity === true ? [` neighbor ${address} ttl-security hops 1`] : []),
+  ...(options.role === undefined ? [] : [` neighbor ${address} local-role ${options.role}`]),
+  ...(options.extendedNextHop === true ? [` neighbor ${address} capability extended-nexthop`] : []),
 ]
 
 const restarts = ({ neighbours }: RouterDescription): boolean =>
@@ -120,11 +122,24 @@ function configuration(description: RouterDescription): string {
   const activated = (family: Family): readonly string[] =>
     neighbours
       .filter(({ families }) => families.includes(family))
-      .flatMap(({ address, client }) => [
+      .flatMap(({ address, asn, ownAsn, client, options }) => [
         `  neighbor ${address} activate`,
+        ...(asn === ownAsn ? [] : [`  neighbor ${address} filter-list BEYOND-${asn} out`]),
+        ...(options.addPath === true ? [`  neighbor ${address} addpath-tx-all-paths`] : []),
+        ...(options.prefixesMax !== undefined && family === 'ipv4'
+          ? [`  neighbor ${address} maximum-prefix ${options.prefixesMax} 80 restart 1`]
+          : []),
         ...(client ? [`  neighbor ${address} route-reflector-client`] : []),
       ])
+  // left to itself, it says to a neighbour what it has from that neighbour
+  const filters = neighbours
+    .filter(neighbour => neighbour.asn !== asn)
+    .flatMap(neighbour => [
+      `bgp as-path access-list BEYOND-${neighbour.asn} seq 5 deny _${neighbour.asn}_`,
+      `bgp as-path access-list BEYOND-${neighbour.asn} seq 10 permit .*`,
+    ])
   return [
+    ...filters,
     `router bgp ${asn}`,
     ` bgp router-id ${routerId}`,
     ` bgp cluster-id ${routerId}`,
@@ -190,6 +205,7 @@ interface PathAnswer {
   readonly aggregatorAs?: number
   readonly aggregatorId?: string
   readonly atomicAggregate?: boolean
+  readonly otc?: number
   readonly originatorId?: string
   readonly clusterList?: { readonly list: readonly string[] }
   readonly nexthops: readonly { readonly ip: string; readonly scope?: string }[]
@@ -214,6 +230,7 @@ function seenRoute(path: PathAnswer): SeenRoute {
     routeTargets: targets?.map(text => text.replace('RT:', '')),
     aggregator: aggregatorAs === undefined ? undefined : `${aggregatorAs} ${path.aggregatorId}`,
     atomicAggregate: path.atomicAggregate ?? false,
+    onlyToCustomer: path.otc,
     originatorId: path.originatorId,
     clusterList: path.clusterList?.list,
   }
@@ -226,6 +243,7 @@ export const FRR: Program = {
   processes: 'bgpd',
   fileMode: 0o644,
   cannot: {
+    'announce two paths of a prefix': 'of a network of its it has one path',
     'end a session and be waited for': 'each reset by hand is a Hard Reset',
     'announce an unknown attribute': 'its route maps set only attributes that it knows',
     'do without four-octet AS numbers': 'it leaves out all capabilities, or none',
@@ -241,7 +259,7 @@ export const FRR: Program = {
       '',
     ].join('\n'),
     'zebra.conf': '',
-    'bgpd.conf': `${configuration(description)}${changeText({ description, announced, withdrawn: [] })}`,
+    'bgpd.conf': `${configuration(description)}${changeText({ description, announced, withdrawn: [], withdrawnTwice: [] })}`,
   }),
   changeFiles: change => ({ 'change.conf': changeText(change) }),
   apply: async run => {
@@ -267,11 +285,10 @@ export const FRR: Program = {
     const { routes } = await show<{ readonly routes: object }>(run, words)
     return Object.keys(routes)
   },
-  route: async (run, { address }, prefix) => {
+  routes: async (run, { address }, prefix) => {
     const words = `bgp ${familyOf(prefix)} unicast ${prefix}`
     const { paths = [] } = await show<{ readonly paths?: readonly PathAnswer[] }>(run, words)
-    const path = paths.find(({ peer }) => peer.peerId === address)
-    return path && seenRoute(path)
+    return paths.filter(({ peer }) => peer.peerId === address).map(seenRoute)
   },
   refresh: async (run, { address, families }) => {
     for (const family of families) await run(['vtysh', '-c', `clear bgp ${family} ${address} in`])

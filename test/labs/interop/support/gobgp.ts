@@ -41,6 +41,13 @@ const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription, d
   timers: { config: { 'connect-retry': 1, 'idle-hold-time-after-reset': 1 } },
   'afi-safis': neighbour.families.map(family => ({
     config: { 'afi-safi-name': `${family}-unicast` },
+    ...(neighbour.options.addPath === true && {
+      'add-paths': { config: { receive: true, 'send-max': 8 } },
+    }),
+    ...(neighbour.options.prefixesMax !== undefined &&
+      family === 'ipv4' && {
+        'prefix-limit': { config: { 'max-prefixes': neighbour.options.prefixesMax } },
+      }),
     'mp-graceful-restart': { config: { enabled: neighbour.options.restart === true } },
   })),
   ...(neighbour.client && {
@@ -207,6 +214,24 @@ async function inject(run: Run, announced: readonly Announcement[]): Promise<voi
   if (last !== undefined) await run(['sh', '-c', INJECT, 'inject', familyOf(last), last])
 }
 
+/** What a table dump cannot say: path identifiers, and next hops of another family. */
+const isApart = ({ second, overIpv6 }: Announcement): boolean =>
+  second === true || overIpv6 === true
+
+async function announceApart(
+  run: Run,
+  { prefix, attributes = {}, second, overIpv6 }: Announcement,
+  { addresses }: RouterDescription,
+): Promise<void> {
+  const { communities = [] } = attributes
+  await run([
+    ...['gobgp', 'global', 'rib', 'add', '-a', familyOf(prefix), prefix],
+    ...(second === true ? ['identifier', '2'] : []),
+    ...(overIpv6 === true ? ['nexthop', addresses.ipv6] : []),
+    ...(communities.length === 0 ? [] : ['community', communities.join(',')]),
+  ])
+}
+
 /** GoBGP */
 export const GOBGP: Program = {
   name: 'GoBGP',
@@ -217,6 +242,9 @@ export const GOBGP: Program = {
     'say that it does not come back':
       'what it sends then is no Hard Reset, which RFC 8538 asks for',
     'do without four-octet AS numbers': 'it always offers them',
+    'take a role': 'it does not know RFC 9234',
+    'use longer messages': 'it does not know RFC 8654',
+    'show ONLY_TO_CUSTOMER': 'it does not know RFC 9234',
     'show why its OPEN was refused': 'in that state it logs that a read failed',
     'ask for a route refresh': 'it keeps all that it received, and never sends ROUTE-REFRESH',
   },
@@ -228,12 +256,23 @@ export const GOBGP: Program = {
     'gobgp.yml': configuration(description, life === 'again'),
   }),
   changeFiles: ({ announced, description }) => ({
-    'routes.mrt': tableDump(announced, description.addresses),
+    'routes.mrt': tableDump(
+      announced.filter(route => !isApart(route)),
+      description.addresses,
+    ),
   }),
-  apply: async (run, { announced, withdrawn }) => {
-    await inject(run, announced)
+  apply: async (run, { description, announced, withdrawn, withdrawnTwice }) => {
+    await inject(
+      run,
+      announced.filter(route => !isApart(route)),
+    )
+    for (const route of announced.filter(isApart)) await announceApart(run, route, description)
     const line = (prefix: string): string => `gobgp global rib del -a ${familyOf(prefix)} ${prefix}`
-    if (withdrawn.length > 0) await run(['sh', '-ec', withdrawn.map(line).join('\n')])
+    const lines = [
+      ...withdrawn.map(line),
+      ...withdrawnTwice.map(prefix => `${line(prefix)} identifier 2`),
+    ]
+    if (lines.length > 0) await run(['sh', '-ec', lines.join('\n')])
   },
   session: async (run, neighbour) => {
     const answer = await neighbourAnswer(run, neighbour)
@@ -254,11 +293,11 @@ export const GOBGP: Program = {
   },
   received: async (run, { address }, family) =>
     Object.keys(await ask<Destinations>(run, 'neighbor', address, 'adj-in', '-a', family)),
-  route: async (run, { address }, prefix) => {
+  routes: async (run, { address }, prefix) => {
     const words = ['global', 'rib', prefix, '-a', familyOf(prefix)]
     const destinations = await ask<Destinations>(run, ...words)
-    const path = destinations[prefix]?.find(one => one['neighbor-ip'] === address)
-    return path && seenRoute(path)
+    const paths = destinations[prefix] ?? []
+    return paths.filter(one => one['neighbor-ip'] === address).map(seenRoute)
   },
   refresh: async () => {},
   updatesReceived: async (run, neighbour) =>
@@ -268,7 +307,9 @@ export const GOBGP: Program = {
     await run(['gobgp', 'neighbor', address, 'shutdown', '--reason', text])
   },
   reset: async (run, { address }) => {
-    await run(['gobgp', 'neighbor', address, 'reset'])
+    // by its `reset`, it begins again after half a minute
+    await run(['gobgp', 'neighbor', address, 'disable'])
+    await run(['gobgp', 'neighbor', address, 'enable'])
   },
   bringUp: async (run, { address }) => {
     await run(['gobgp', 'neighbor', address, 'enable'])

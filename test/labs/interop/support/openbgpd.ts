@@ -15,6 +15,8 @@ import {
 const show = async <Answer>(run: Run, ...words: readonly string[]): Promise<Answer> =>
   JSON.parse(await run(['bgpctl', '-j', 'show', ...words]))
 
+const NONE = { ipv4: 'IPv4 none', ipv6: 'IPv6 none' } as const
+
 /** The families in capabilities. */
 const WORDS = { ipv4: 'IPv4 unicast', ipv6: 'IPv6 unicast' } as const
 
@@ -46,6 +48,11 @@ function network(
 const optionLines = (options: Neighbour['options']): readonly string[] => [
   ...(options.password === undefined ? [] : [`  tcp md5sig password ${options.password}`]),
   ...(options.ttlSecurity === true ? ['  ttl-security yes'] : []),
+  ...(options.addPath === true
+    ? ['  announce add-path recv yes', '  announce add-path send all']
+    : []),
+  ...(options.role === undefined ? [] : [`  announce policy ${options.role}`]),
+  ...(options.prefixesMax === undefined ? [] : [`  max-prefix ${options.prefixesMax} restart 1`]),
 ]
 
 const neighbourText = (neighbour: Neighbour): string =>
@@ -58,8 +65,7 @@ const neighbourText = (neighbour: Neighbour): string =>
       ? []
       : ['  multihop 2']),
     ...FAMILIES.map(
-      family =>
-        `  announce ${neighbour.families.includes(family) ? WORDS[family] : `${family} none`}`,
+      family => `  announce ${neighbour.families.includes(family) ? WORDS[family] : NONE[family]}`,
     ),
     `  announce as-4byte ${neighbour.fourOctetAs ? 'yes' : 'no'}`,
     ...(neighbour.client ? ['  route-reflector'] : []),
@@ -117,6 +123,7 @@ interface AttributeAnswer {
   readonly type: string
   readonly flags: { readonly partial: boolean }
   readonly AS?: number
+  readonly as?: number
   readonly router_id?: string
   readonly originator?: string
   readonly cluster_list?: readonly string[]
@@ -181,6 +188,7 @@ function seenRoute(route: RouteAnswer, { ownRouterId }: Neighbour): SeenRoute {
     routeTargets: route.extended_communities?.map(text => text.replace('rt ', '')),
     aggregator: aggregator && `${aggregator.AS} ${aggregator.router_id}`,
     atomicAggregate: others.some(({ type }) => type === 'Atomic Aggregate'),
+    onlyToCustomer: others.find(({ type }) => type === 'OTC')?.as,
     ...reflectionOf(others, ownRouterId),
     unknown: others.flatMap(unknownOf),
   }
@@ -193,6 +201,9 @@ export const OPENBGPD: Program = {
   processes: 'bgpd',
   fileMode: 0o600,
   cannot: {
+    'announce two paths of a prefix': 'of a network of its it has one path',
+    'use longer messages': 'this version does not know RFC 8654',
+    'announce IPv4 by an IPv6 next hop': 'this version does not know RFC 8950',
     'end a session and be waited for': 'it does not know RFC 8538, in which that is possible',
     'restart and keep its routes':
       'it waits for others that restart, and does not say that it does',
@@ -227,10 +238,11 @@ export const OPENBGPD: Program = {
     const found = await routes(run, family, 'neighbor', address)
     return found.map(({ prefix }) => prefix)
   },
-  route: async (run, neighbour, prefix) => {
+  routes: async (run, neighbour, prefix) => {
     const found = await routes(run, 'detail', prefix)
-    const route = found.find(({ neighbor }) => neighbor.remote_addr === neighbour.address)
-    return route && seenRoute(route, neighbour)
+    return found
+      .filter(({ neighbor }) => neighbor.remote_addr === neighbour.address)
+      .map(route => seenRoute(route, neighbour))
   },
   refresh: async (run, { address }) => {
     await run(['bgpctl', 'neighbor', address, 'refresh'])

@@ -34,6 +34,16 @@ export interface NeighbourOptions {
   readonly password?: string
   /** the neighbour is next to it. RFC 5082 */
   readonly ttlSecurity?: boolean
+  /** several paths of a prefix, all of them, both ways. RFC 7911 */
+  readonly addPath?: boolean
+  /** what the router is to the neighbour. RFC 9234 */
+  readonly role?: 'customer' | 'provider' | 'peer'
+  /** messages of up to 65,535 octets. RFC 8654 */
+  readonly extendedMessages?: boolean
+  /** IPv4 routes with IPv6 next hops. RFC 8950 */
+  readonly extendedNextHop?: boolean
+  /** most IPv4 prefixes that it takes; with one more it ends the session */
+  readonly prefixesMax?: number
 }
 
 /** A router's whole configuration, routes aside. */
@@ -70,6 +80,10 @@ export interface Attributes {
 /** One route to announce. */
 export interface Announcement {
   readonly prefix: string
+  /** another path than the one of the same prefix without this. RFC 7911 */
+  readonly second?: boolean
+  /** IPv4 by way of the router's IPv6 address, where it has to be told. RFC 8950 */
+  readonly overIpv6?: boolean
   readonly attributes?: Attributes
 }
 
@@ -87,6 +101,8 @@ export interface SeenRoute {
   /** `65044 192.0.2.1` */
   readonly aggregator?: string | undefined
   readonly atomicAggregate?: boolean
+  /** RFC 9234 §5; absent where the program does not show it */
+  readonly onlyToCustomer?: number | undefined
   readonly originatorId?: string | undefined
   readonly clusterList?: readonly string[] | undefined
   /** attributes that the program does not know, where it shows them */
@@ -125,6 +141,13 @@ export type Ability =
   | 'show that LOCAL_PREF is absent'
   | 'show why its OPEN was refused'
   | 'ask for a route refresh'
+  | 'sign with a password'
+  | 'take several paths'
+  | 'announce two paths of a prefix'
+  | 'take a role'
+  | 'show ONLY_TO_CUSTOMER'
+  | 'use longer messages'
+  | 'announce IPv4 by an IPv6 next hop'
   | 'restart and keep its routes'
   | 'end a session and be waited for'
   | 'say that it does not come back'
@@ -141,6 +164,8 @@ export interface Change {
   readonly description: RouterDescription
   readonly announced: readonly Announcement[]
   readonly withdrawn: readonly string[]
+  /** those of `withdrawn` of which there was a second path */
+  readonly withdrawnTwice: readonly string[]
 }
 
 /** `again`: it begins where its last life was killed, as a graceful restart wants it. */
@@ -168,15 +193,15 @@ export interface Program {
   session(run: Run, neighbour: Neighbour): Promise<SeenSession>
   /** Prefixes that it holds from this neighbour. */
   received(run: Run, neighbour: Neighbour, family: Family): Promise<readonly string[]>
-  /** One of them with its attributes. */
-  route(run: Run, neighbour: Neighbour, prefix: string): Promise<SeenRoute | undefined>
+  /** One of them with its attributes: each path that it has from this neighbour. */
+  routes(run: Run, neighbour: Neighbour, prefix: string): Promise<readonly SeenRoute[]>
   /** Asks the neighbour for everything again. RFC 2918 */
   refresh(run: Run, neighbour: Neighbour): Promise<void>
   /** How many routes, or messages with routes, the neighbour has sent, ever. */
   updatesReceived(run: Run, neighbour: Neighbour): Promise<number>
   /** Ends the session with Administrative Shutdown and a text. RFC 9003 */
   shutDown(run: Run, neighbour: Neighbour, text: string): Promise<void>
-  /** Ends the session with Administrative Reset; it begins again by itself. */
+  /** Ends the session by hand, and lets another begin. */
   reset(run: Run, neighbour: Neighbour): Promise<void>
   /** Lets a session begin again, at once. */
   bringUp(run: Run, neighbour: Neighbour): Promise<void>

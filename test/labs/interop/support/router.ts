@@ -35,6 +35,9 @@ const describe = (place: Place, neighbours: readonly Neighbour[]): RouterDescrip
   neighbours,
 })
 
+const keyOf = ({ prefix, second }: Announcement): string =>
+  `${prefix}${second === true ? ' again' : ''}`
+
 /** A router in its node. Until `join`, it is a folder of files. */
 export class Router {
   readonly place: Place
@@ -94,9 +97,14 @@ export class Router {
 
   /** Starts the program that was killed, which announces what it did, but for `gone`. */
   async revive(gone: readonly string[]): Promise<void> {
-    for (const prefix of gone) this.#announced.delete(prefix)
+    this.#forget(gone)
     const announced = [...this.#announced.values()]
-    const change = { description: this.#description, announced, withdrawn: gone }
+    const change = {
+      description: this.#description,
+      announced,
+      withdrawn: gone,
+      withdrawnTwice: [],
+    }
     const { node, program } = this.place
     this.#write({
       ...program.files(this.#description, announced, 'again'),
@@ -112,14 +120,28 @@ export class Router {
 
   /** Announces routes, instead of those with the same prefix. */
   async announce(announced: readonly Announcement[]): Promise<void> {
-    for (const route of announced) this.#announced.set(route.prefix, route)
-    await this.#change({ description: this.#description, announced, withdrawn: [] })
+    for (const route of announced) this.#announced.set(keyOf(route), route)
+    await this.#change({
+      description: this.#description,
+      announced,
+      withdrawn: [],
+      withdrawnTwice: [],
+    })
   }
 
   /** Withdraws routes that it announces. */
   async withdraw(withdrawn: readonly string[]): Promise<void> {
-    for (const prefix of withdrawn) this.#announced.delete(prefix)
-    await this.#change({ description: this.#description, announced: [], withdrawn })
+    const withdrawnTwice = withdrawn.filter(prefix =>
+      this.#announced.has(keyOf({ prefix, second: true })),
+    )
+    this.#forget(withdrawn)
+    const description = this.#description
+    await this.#change({ description, announced: [], withdrawn, withdrawnTwice })
+  }
+
+  #forget(prefixes: readonly string[]): void {
+    for (const prefix of prefixes)
+      for (const second of [false, true]) this.#announced.delete(keyOf({ prefix, second }))
   }
 
   async #change(change: Change): Promise<void> {
@@ -141,8 +163,13 @@ export class Router {
   }
 
   /** A route from the neighbour; undefined where it has none. */
-  route(prefix: string, neighbour = this.neighbour()): Promise<SeenRoute | undefined> {
-    return this.place.program.route(this.#run, neighbour, prefix)
+  async route(prefix: string, neighbour = this.neighbour()): Promise<SeenRoute | undefined> {
+    return (await this.paths(prefix, neighbour))[0]
+  }
+
+  /** All paths of a prefix from the neighbour. */
+  paths(prefix: string, neighbour = this.neighbour()): Promise<readonly SeenRoute[]> {
+    return this.place.program.routes(this.#run, neighbour, prefix)
   }
 
   refresh(): Promise<void> {

@@ -25,6 +25,8 @@ export interface SessionDescription {
   readonly holdSeconds?: number
   /** what the routers are told of it */
   readonly theirs?: NeighbourOptions
+  /** keys of the annotation `martlet/session` on them */
+  readonly asked?: Readonly<Record<string, unknown>>
   /** fields of the agents' BGPPeers */
   readonly ours?: Readonly<Record<string, unknown>>
   /** what a router must be able to do to have such a session */
@@ -62,11 +64,17 @@ const STORE = '/var/lib/martlet/store'
 
 const FIXTURES = new URL('../fixtures/', import.meta.url).pathname
 
-const resource = (kind: string, name: string, spec: object, status?: object): string =>
+const resource = (
+  kind: string,
+  name: string,
+  spec: object,
+  status?: object,
+  annotations?: Readonly<Record<string, string>>,
+): string =>
   JSON.stringify({
     apiVersion: 'projectcalico.org/v3',
     kind,
-    metadata: { name },
+    metadata: { name, ...(annotations && { annotations }) },
     spec,
     ...(status && { status }),
   })
@@ -238,12 +246,18 @@ const clusterResources = ({ agents }: Cast): readonly string[] => [
 const peerResources = (cast: Cast, session: SessionDescription): readonly string[] =>
   cast.agents.flatMap(agent =>
     cast.routers.map(router =>
-      resource('BGPPeer', `${agent.node}-${router.node}`, {
-        node: agent.node,
-        peerIP: router.addresses[session.transport],
-        asNumber: ownAsnOf(router, session) + (session.wrongAs === true ? 1000 : 0),
-        ...session.ours,
-      }),
+      resource(
+        'BGPPeer',
+        `${agent.node}-${router.node}`,
+        {
+          node: agent.node,
+          peerIP: router.addresses[session.transport],
+          asNumber: ownAsnOf(router, session) + (session.wrongAs === true ? 1000 : 0),
+          ...session.ours,
+        },
+        undefined,
+        session.asked && { 'martlet/session': JSON.stringify(session.asked) },
+      ),
     ),
   )
 
