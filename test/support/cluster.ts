@@ -6,8 +6,10 @@ import type {
   BgpConfigurationSpec,
   BgpPeerResource,
   BgpPeerSpec,
+  Labels,
   NodeBgp,
   NodeResource,
+  WorkloadEndpointResource,
 } from '../../src/core/calico/index.ts'
 import type { NodeFacts, Snapshot } from '../../src/core/intent/index.ts'
 
@@ -33,6 +35,22 @@ export function configuration(
 
 export function peer(name: string, spec: BgpPeerSpec): BgpPeerResource {
   return { kind: 'BGPPeer', apiVersion, metadata: { name }, spec }
+}
+
+/** The same node with these labels. */
+export function labelled(labels: Labels, resource: NodeResource): NodeResource {
+  return { ...resource, metadata: { ...resource.metadata, labels } }
+}
+
+/** A workload of `node`. */
+export function workload(
+  name: string,
+  node: string,
+  labels: Labels,
+  ipNetworks: readonly string[],
+): WorkloadEndpointResource {
+  const metadata = { name, namespace: 'default', labels }
+  return { kind: 'WorkloadEndpoint', apiVersion, metadata, spec: { node, ipNetworks } }
 }
 
 /** A snapshot with what is given, and nothing else. */

@@ -1,0 +1,431 @@
+/**
+ * Who peers with whom by BGPPeers: the rules of Calico's confd (updatePeersV1, buildPeerFromData),
+ * one test a rule. What is better here than there says so.
+ */
+import test from 'ava'
+import type { BgpPeerSpec } from '../../../src/core/calico/index.ts'
+import {
+  type Desired,
+  desired,
+  type Plan,
+  type PlannedSession,
+  planOf,
+  type Secrets,
+  type Snapshot,
+} from '../../../src/core/intent/index.ts'
+import {
+  configuration,
+  facts,
+  labelled,
+  node,
+  peer,
+  snapshot,
+  workload,
+} from '../../support/cluster.ts'
+
+const noMesh = configuration({ nodeToNodeMeshEnabled: false })
+const held: Secrets = {
+  read: ({ name }) => (name === 'gone' ? { missing: 'gone' } : { text: 's' }),
+}
+
+/** Two reflectors and three workers in two racks, all in both families but `w3`. */
+const both = (last: number) => ({ ipv4Address: `10.0.0.${last}/24`, ipv6Address: `fd00::${last}` })
+const nodes = [
+  labelled({ rr: 'true' }, node('r1', { ...both(1), routeReflectorClusterID: '1.0.0.1' })),
+  labelled({ rr: 'true' }, node('r2', { ...both(2), routeReflectorClusterID: '1.0.0.1' })),
+  labelled({ rack: 'a' }, node('w1', both(3))),
+  labelled({ rack: 'b' }, node('w2', both(4))),
+  labelled({ rack: 'b' }, node('w3', '10.0.0.5/24')),
+]
+
+const wanted = (name: string, parts: Partial<Snapshot>): Desired =>
+  desired(snapshot({ nodes, bgpConfigurations: [noMesh], ...parts }), facts(name), held)
+const planned = (name: string, parts: Partial<Snapshot>): Plan =>
+  planOf(wanted(name, parts), { node: name }, { bgpFilters: parts.bgpFilters ?? [] })
+const sessions = (name: string, ...specs: BgpPeerSpec[]): readonly PlannedSession[] =>
+  planned(name, { bgpPeers: specs.map((spec, at) => peer(`p${at}`, spec)) }).sessions
+const names = (name: string, ...specs: BgpPeerSpec[]): string[] =>
+  sessions(name, ...specs).map(session => session.name)
+const problems = (found: { readonly problems: Plan['problems'] }): string[] =>
+  found.problems.map(({ object, field }) => `${object.split('/').pop()} ${field}`)
+
+// --- which nodes a BGPPeer is for --------------------------------------------------------------
+
+const selected = test.macro((t, nodeSelector: string, expected: string) => {
+  const spec = { nodeSelector, peerIP: '10.0.0.9', asNumber: 65000 }
+  const found = nodes.map(({ metadata }) => metadata.name).filter(name => names(name, spec).length)
+  t.is(found.join(' '), expected)
+})
+test('nodeSelector: only nodes with the label have the session', selected, "rack == 'a'", 'w1')
+test('nodeSelector: all() is every node', selected, 'all()', 'r1 r2 w1 w2 w3')
+test('nodeSelector: a label that is not there is none', selected, "rack != 'a'", 'r1 r2 w2 w3')
+test('nodeSelector: && and ! work as Calico’s', selected, '!has(rr) && has(rack)', 'w1 w2 w3')
+test('nodeSelector: none that matches is no session', selected, "rack == 'c'", '')
+test('nodeSelector: one that is no selector selects nothing', selected, 'rack = ', '')
+
+test('a peer for selected nodes is named Node_, one for all Global_', t => {
+  const spec = { peerIP: '10.0.0.9', asNumber: 65000 }
+  t.deepEqual(names('w1', spec), ['Global_10_0_0_9'])
+  t.deepEqual(names('w1', { ...spec, nodeSelector: 'all()' }), ['Node_10_0_0_9'])
+  t.deepEqual(names('w1', { ...spec, node: 'w1' }), ['Node_10_0_0_9'])
+})
+
+test('a selector that cannot be read is a problem of its field', t => {
+  const bgpPeers = [peer('odd', { nodeSelector: 'rack = ', peerSelector: 'all()' })]
+  t.deepEqual(problems(planned('w1', { bgpPeers })), ['odd spec.nodeSelector'])
+})
+
+// --- whom it is with ---------------------------------------------------------------------------
+
+test('peerSelector: every node that matches, in each family that both ends have', t => {
+  const spec = { nodeSelector: 'has(rack)', peerSelector: 'has(rr)', reversePeering: 'Manual' }
+  t.deepEqual(names('w1', spec as BgpPeerSpec), [
+    'Node_10_0_0_1',
+    'Node_10_0_0_2',
+    'Node_fd00__1',
+    'Node_fd00__2',
+  ])
+  t.deepEqual(names('w3', spec as BgpPeerSpec), ['Node_10_0_0_1', 'Node_10_0_0_2'])
+})
+
+test('peerSelector: a node that selects itself has no session with itself', t => {
+  t.deepEqual(names('r1', { nodeSelector: 'has(rr)', peerSelector: 'has(rr)' }), [
+    'Node_10_0_0_2',
+    'Node_fd00__2',
+  ])
+})
+
+test('peerSelector without nodes is for all of them, and named Global_', t => {
+  t.deepEqual(names('w3', { peerSelector: 'has(rr)' }), ['Global_10_0_0_1', 'Global_10_0_0_2'])
+})
+
+test('peerSelector: the AS number is the remote node’s, else the cluster’s', t => {
+  const own = node('x', { ipv4Address: '10.0.0.7', asNumber: 65007 })
+  const bgpPeers = [peer('p', { node: 'w1', peerSelector: 'all()', reversePeering: 'Manual' })]
+  const bgpConfigurations = [configuration({ nodeToNodeMeshEnabled: false, asNumber: 65001 })]
+  const found = planned('w1', { nodes: [own, ...nodes], bgpPeers, bgpConfigurations }).sessions
+  const as = (name: string): unknown => found.find(each => each.name === name)?.peerAs
+  t.is(as('Node_10_0_0_7'), 65007)
+  t.is(as('Node_10_0_0_4'), 65001)
+})
+
+test('peerSelector: localASNumber and numAllowedLocalASNumbers do not count, and are told', t => {
+  const spec = { peerSelector: 'has(rr)', localASNumber: 65009, numAllowedLocalASNumbers: 2 }
+  const plan = planned('w3', { bgpPeers: [peer('p', spec)] })
+  t.deepEqual(
+    plan.sessions.map(({ localAs, allowLocalAs }) => [localAs as number, allowLocalAs]),
+    [
+      [64512, 0],
+      [64512, 0],
+    ],
+  )
+  t.deepEqual(problems(plan), ['p spec.localASNumber', 'p spec.numAllowedLocalASNumbers'])
+})
+
+test('of a peer that all nodes have, the peer itself has none with itself, and it is no problem', t => {
+  const plan = planned('r1', { bgpPeers: [peer('p', { peerIP: '10.0.0.1', asNumber: 64512 })] })
+  t.false(plan.sessions.some(({ peerAddress }) => peerAddress === '10.0.0.1'))
+  t.deepEqual(plan.problems, [])
+})
+
+// --- ports -------------------------------------------------------------------------------------
+
+const ports = test.macro(
+  (t, peerIP: string, listen: Readonly<Record<string, number>>, expected: string) => {
+    const bgpConfigurations = [
+      noMesh,
+      ...Object.entries(listen).map(([name, listenPort]) =>
+        configuration(
+          { listenPort, nodeToNodeMeshEnabled: name === 'default' ? false : undefined },
+          name,
+        ),
+      ),
+    ].filter(
+      ({ metadata }, at, all) => all.findLastIndex(o => o.metadata.name === metadata.name) === at,
+    )
+    const bgpPeers = [peer('p', { node: 'w1', peerIP, asNumber: 64512 })]
+    const [found] = planned('w1', { bgpConfigurations, bgpPeers }).sessions
+    t.is(`${found?.name} ${found?.peerPort}`, expected)
+  },
+)
+test(
+  'a port that nobody says is 179, and not in the name',
+  ports,
+  '10.0.0.4',
+  {},
+  'Node_10_0_0_4 179',
+)
+test(
+  'a port that peerIP says is in the name',
+  ports,
+  '10.0.0.4:179',
+  {},
+  'Node_10_0_0_4_port_179 179',
+)
+test(
+  'a node’s own listenPort is the port of a peer without one',
+  ports,
+  '10.0.0.4',
+  { default: 1000, 'node.w2': 2000 },
+  'Node_10_0_0_4_port_2000 2000',
+)
+test(
+  'the cluster’s listenPort is that of a node without one of its own',
+  ports,
+  '10.0.0.4',
+  { default: 1000 },
+  'Node_10_0_0_4_port_1000 1000',
+)
+test('a listenPort is of nodes only', ports, '10.0.0.9', { default: 1000 }, 'Node_10_0_0_9 179')
+
+test('an address of a node with another AS number is not that node’s port', t => {
+  const bgpConfigurations = [noMesh, configuration({ listenPort: 2000 }, 'node.w2')]
+  const bgpPeers = [peer('p', { node: 'w1', peerIP: '10.0.0.4', asNumber: 65000 })]
+  t.is(planned('w1', { bgpConfigurations, bgpPeers }).sessions[0]?.peerPort, 179)
+})
+
+// --- precedence --------------------------------------------------------------------------------
+
+test('a peer of all nodes is before one of some, one of some before a session back', t => {
+  const all = { peerIP: '10.0.0.3', asNumber: 64512, maxRestartTime: '1s' }
+  const some = {
+    nodeSelector: 'has(rr)',
+    peerIP: '10.0.0.3',
+    asNumber: 64512,
+    maxRestartTime: '2s',
+  }
+  const back = { node: 'w1', peerIP: '10.0.0.1', asNumber: 64512, maxRestartTime: '3s' }
+  const first = (...specs: BgpPeerSpec[]): string =>
+    sessions('r1', ...specs)
+      .map(({ name, restartTimeSeconds }) => `${name} ${restartTimeSeconds}`)
+      .join()
+  t.is(first(back, some, all), 'Global_10_0_0_3 1')
+  t.is(first(back, some), 'Node_10_0_0_3 2')
+  t.is(first(back), 'Node_10_0_0_3 3')
+})
+
+test('179 and no port are one endpoint; another port is another session', t => {
+  const spec = { node: 'w1', asNumber: 65000 }
+  t.deepEqual(
+    names(
+      'w1',
+      { ...spec, peerIP: '10.0.0.9' },
+      { ...spec, peerIP: '10.0.0.9:179' },
+      { ...spec, peerIP: '10.0.0.9:1790' },
+    ),
+    ['Node_10_0_0_9', 'Node_10_0_0_9_port_1790'],
+  )
+})
+
+test('two resources that ask for one and the same session are no problem', t => {
+  const spec = { nodeSelector: 'has(rack)', peerSelector: 'has(rr)' }
+  const bgpPeers = [peer('a', spec), peer('b', { ...spec, nodeSelector: "rack == 'a'" })]
+  const plan = planned('w1', { bgpPeers })
+  t.deepEqual(plan.problems, [])
+  t.is(plan.sessions.length, 4)
+  t.true(plan.sessions.every(({ resource }) => resource?.endsWith('/a')))
+  const other = planned('w1', { bgpPeers: [...bgpPeers, peer('c', { ...spec, ttlSecurity: 2 })] })
+  t.deepEqual(problems(other), Array(4).fill('c spec.peerSelector'))
+})
+
+// --- sessions back -----------------------------------------------------------------------------
+
+test('reverse peering: who is selected as a peer has the session too, in both families', t => {
+  const spec = { nodeSelector: 'has(rr)', peerSelector: '!has(rr)' }
+  const found = sessions('w1', spec)
+  t.deepEqual(
+    found.map(({ name, reverse }) => [name, reverse]),
+    ['Node_10_0_0_1', 'Node_10_0_0_2', 'Node_fd00__1', 'Node_fd00__2'].map(name => [name, true]),
+  )
+})
+
+test('reverse peering: of a peerIP, in that family only', t => {
+  t.deepEqual(names('r1', { nodeSelector: "rack == 'a'", peerIP: '10.0.0.1', asNumber: 64512 }), [
+    'Node_10_0_0_3',
+  ])
+})
+
+test('reverse peering: a peer of all nodes has a session with each of them', t => {
+  t.deepEqual(names('r1', { peerIP: '10.0.0.1', asNumber: 64512 }), [
+    'Node_10_0_0_2',
+    'Node_10_0_0_3',
+    'Node_10_0_0_4',
+    'Node_10_0_0_5',
+  ])
+})
+
+const notBack = test.macro((t, spec: BgpPeerSpec, more: Partial<Snapshot> = {}) => {
+  t.deepEqual(
+    planned('r1', { ...more, bgpPeers: [peer('p', { node: 'w1', ...spec })] }).sessions,
+    [],
+  )
+})
+const AT_R1 = { peerIP: '10.0.0.1', asNumber: 64512 }
+test('reverse peering: Manual has none', notBack, { ...AT_R1, reversePeering: 'Manual' })
+test('reverse peering: not where the AS number is another', notBack, { ...AT_R1, asNumber: 65000 })
+test(
+  'reverse peering: not where the port is not the node’s',
+  notBack,
+  { ...AT_R1, peerIP: '10.0.0.1:1790' },
+  {
+    bgpConfigurations: [noMesh, configuration({ listenPort: 1791 }, 'node.r1')],
+  },
+)
+
+test('reverse peering: the node’s own port counts, whatever the cluster’s (Calico misses it)', t => {
+  const bgpConfigurations = [
+    configuration({ nodeToNodeMeshEnabled: false, listenPort: 179 }),
+    configuration({ listenPort: 1790 }, 'node.r1'),
+  ]
+  const bgpPeers = [peer('p', { node: 'w1', ...AT_R1, peerIP: '10.0.0.1:1790' })]
+  t.deepEqual(
+    planned('r1', { bgpConfigurations, bgpPeers }).sessions.map(({ name }) => name),
+    ['Node_10_0_0_3_port_179'],
+  )
+})
+
+test('reverse peering: what secures and tunes the one end does so at the other', t => {
+  const [found] = sessions('r1', {
+    node: 'w1',
+    ...AT_R1,
+    password: { secretKeyRef: { name: 'bgp', key: 'k' } },
+    sourceAddress: 'None',
+    maxRestartTime: '60s',
+    keepaliveTime: '10s',
+    ttlSecurity: 3,
+    nextHopMode: 'Self',
+    numAllowedLocalASNumbers: 2,
+    reachableBy: '10.0.0.99',
+  })
+  t.like(found, {
+    name: 'Node_10_0_0_3',
+    password: 'set',
+    sourceAddress: null,
+    restartTimeSeconds: 60,
+    keepaliveSeconds: 10,
+    ttlSecurityHops: 3,
+    nextHop: 'self',
+    // of the one end's own tables and links
+    allowLocalAs: 0,
+    reachableBy: null,
+  })
+})
+
+test('reverse peering: the one end’s localASNumber is whom the other peers with (better)', t => {
+  const [found] = sessions('r1', { node: 'w1', ...AT_R1, localASNumber: 65009 })
+  t.like(found, { peerAs: 65009, localAs: 64512, ebgp: true, routeReflectorClient: false })
+})
+
+// --- who connects ------------------------------------------------------------------------------
+
+test('passive: of a Global_ peer that is a node, the lower text waits', t => {
+  const passive = (name: string, peerIP: string): unknown =>
+    sessions(name, { peerIP, asNumber: 64512, reversePeering: 'Manual' })[0]?.passive
+  t.is(passive('w1', '10.0.0.4'), true)
+  t.is(passive('w2', '10.0.0.3'), false)
+  t.is(passive('w1', '10.0.0.9'), false, 'no node')
+})
+
+test('passive: Node_ peers, selected ones and sessions back connect from both ends', t => {
+  const connects = (name: string, spec: BgpPeerSpec): boolean =>
+    sessions(name, spec).every(({ passive }) => !passive)
+  for (const name of ['r1', 'w1', 'w3']) {
+    t.true(connects(name, { nodeSelector: 'has(rr)', peerSelector: 'all()' }))
+    t.true(connects(name, { peerSelector: 'all()' }))
+    t.true(connects(name, { nodeSelector: 'has(rr)', peerIP: '10.0.0.3', asNumber: 64512 }))
+  }
+})
+
+// --- reflectors --------------------------------------------------------------------------------
+
+test('a reflector’s clients are iBGP peers of another cluster or none, with our cluster id', t => {
+  const found = sessions(
+    'r1',
+    { nodeSelector: 'has(rr)', peerSelector: 'all()' },
+    { node: 'r1', peerIP: '10.0.0.9', asNumber: 65000 },
+  )
+  const clients = found.map(
+    ({ name, routeReflectorClient, clusterId }) => `${name} ${routeReflectorClient} ${clusterId}`,
+  )
+  t.true(clients.includes('Node_10_0_0_2 false null'), 'the same cluster')
+  t.true(clients.includes('Node_10_0_0_3 true 1.0.0.1'))
+  t.true(clients.includes('Node_10_0_0_9 false null'), 'eBGP')
+})
+
+test('a localASNumber that makes a session external makes its peer no client', t => {
+  const spec = { node: 'r1', peerIP: '10.0.0.9', asNumber: 64512 }
+  t.true(sessions('r1', spec)[0]?.routeReflectorClient)
+  t.false(sessions('r1', { ...spec, localASNumber: 65001 })[0]?.routeReflectorClient)
+  const other = { ...spec, asNumber: 65001, localASNumber: 65001 }
+  t.true(sessions('r1', other)[0]?.routeReflectorClient)
+})
+
+// --- secrets -----------------------------------------------------------------------------------
+
+test('a session whose password is missing is planned and not made, nor another to that address', t => {
+  const password = { secretKeyRef: { name: 'gone', key: 'k' } }
+  const spec = { node: 'w1', peerIP: '10.0.0.4', asNumber: 64512 }
+  const bgpPeers = [peer('a', { ...spec, password }), peer('b', { ...spec, peerIP: '10.0.0.4:99' })]
+  const found = wanted('w1', { bgpPeers, bgpConfigurations: [] })
+  t.deepEqual(
+    found.speaker?.peers.map(({ name }) => name),
+    ['Mesh_10_0_0_5', 'Mesh_fd00__4'],
+  )
+  const [first] = found.sessions.filter(({ withheld }) => withheld !== undefined)
+  t.is(first?.config.name, 'Node_10_0_0_4')
+  t.is(first?.password, 'missing')
+})
+
+test('a mesh whose password is missing is planned as such', t => {
+  const nodeMeshPassword = { secretKeyRef: { name: 'gone', key: 'k' } }
+  const bgpConfigurations = [configuration({ nodeMeshPassword })]
+  const found = planned('w3', { bgpConfigurations })
+  t.deepEqual(
+    found.sessions.map(({ name, password, withheld }) => [name, password, withheld]),
+    ['Mesh_10_0_0_3', 'Mesh_10_0_0_4'].map(name => [name, 'missing', 'gone']),
+  )
+})
+
+// --- workloads ---------------------------------------------------------------------------------
+
+const vm = workload('vm', 'w1', { color: 'red' }, ['192.168.1.1/32', 'fd01::1/128'])
+const workloadEndpoints = [
+  vm,
+  workload('blue', 'w1', { color: 'blue' }, ['192.168.1.2/32']),
+  workload('elsewhere', 'w2', { color: 'red' }, ['192.168.1.3/32']),
+]
+const ofVms = (spec: BgpPeerSpec = {}) =>
+  peer('vms', { localWorkloadSelector: "color == 'red'", asNumber: 64999, ...spec })
+
+test('localWorkloadSelector: passive sessions with workloads of this node that match', t => {
+  const found = planned('w1', { workloadEndpoints, bgpPeers: [ofVms({ localASNumber: 65002 })] })
+  t.deepEqual(
+    found.sessions.map(({ name, passive, sourceAddress, peerAs, localAs }) =>
+      [name, passive, sourceAddress, peerAs, localAs].join(' '),
+    ),
+    ['Local_Workload_192_168_1_1 true  64999 65002', 'Local_Workload_fd01__1 true  64999 65002'],
+  )
+})
+
+test('localWorkloadSelector: password, restart, keepalive and hops mean nothing, as in Calico', t => {
+  const spec = {
+    password: { secretKeyRef: { name: 'gone', key: 'k' } },
+    maxRestartTime: '7s',
+    keepaliveTime: '7s',
+    ttlSecurity: 7,
+  }
+  const plan = planned('w1', { workloadEndpoints, bgpPeers: [ofVms(spec)] })
+  t.like(plan.sessions[0], {
+    password: 'none',
+    restartTimeSeconds: null,
+    keepaliveSeconds: null,
+    ttlSecurityHops: null,
+    withheld: null,
+  })
+})
+
+test('localWorkloadSelector: nodes that are not selected have none, and none has a session back', t => {
+  const store = { workloadEndpoints, bgpPeers: [ofVms({ nodeSelector: 'has(rr)' })] }
+  t.deepEqual(planned('w1', store).sessions, [])
+  t.deepEqual(planned('r1', store).sessions, [])
+})
