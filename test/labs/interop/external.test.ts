@@ -104,8 +104,16 @@ const withdrawn: Row = {
       await Promise.all(
         scene.others(router).map(other => sees(t, other, prefix, { asPath: passed(router) })),
       )
-    const carried = await hub(scene).run('sh', '-c', 'ip route; ip -6 route')
-    for (const prefix of gone) t.false(carried.includes(`${prefix} `), prefix)
+    const kernel = (): Promise<string> => hub(scene).run('sh', '-c', 'ip route; ip -6 route')
+    await until(
+      async () => {
+        const has = await kernel()
+        return gone.every(prefix => !has.includes(`${prefix} `))
+      },
+      `the kernel has lost ${gone.join(' ')}`,
+      SOON,
+    )
+    const carried = await kernel()
     for (const { prefix } of stays) t.true(carried.includes(`${prefix} `), prefix)
   },
 }

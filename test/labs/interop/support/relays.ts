@@ -76,7 +76,11 @@ export const kept: Row = {
     const [withMed] = await api.routes(prefixOf(router, 'ipv4', 4))
     t.like(withMed?.best, { med: 50, origin: 'EGP', asPath: String(router.asn) })
     const [tagged] = await api.routes(prefixOf(router, 'ipv6', 3))
-    t.deepEqual(tagged?.best.communities, ['65000:1', '65000:65535', '1:2:3', '4200000000:1:2'])
+    t.deepEqual(tagged?.best.communities, [
+      ...['65000:1', '65000:65535'],
+      ...['1:2:3', '4200000000:1:2'],
+      'rt:65000:7',
+    ])
   },
 }
 
