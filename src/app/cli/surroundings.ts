@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { Store } from '../../core/intent/index.ts'
 import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
@@ -19,6 +20,7 @@ export interface Surroundings {
   readonly environment: Environment
   readonly now: () => Date
   readonly uniqueId: () => string
+  readonly pause: (milliseconds: number) => Promise<void>
   /** @throws ConfigurationError */
   loadConfig(path: string | undefined): NodeConfiguration
   openStore(configuration: NodeConfiguration): Promise<Store>
@@ -43,6 +45,7 @@ export function surroundings(): Surroundings {
     environment: process.env,
     now: () => new Date(),
     uniqueId: randomUUID,
+    pause: milliseconds => setTimeout(milliseconds),
     loadConfig,
     openStore: async ({ store }) => {
       const { openStore } = await import('../../shell/store/index.ts')

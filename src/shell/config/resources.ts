@@ -38,10 +38,12 @@ export interface Decoded {
  * is one of an unknown kind.
  *
  * @param source  the file's name, for the problems' `file:line`
+ * @param namespace  of resources of namespaced kinds that name none; absent: they are not valid
  */
 export function parseResources(
   text: string,
   source: string,
+  namespace?: string,
 ): { readonly resources: readonly LocatedResource[]; readonly problems: readonly Problem[] } {
   const resources: LocatedResource[] = []
   const problems: Problem[] = []
@@ -49,7 +51,8 @@ export function parseResources(
     const found = document.fault
       ? [{ path: [], reason: document.fault.reason, unknownKey: false }]
       : undefined
-    const decoded = found === undefined ? decodeResource(value) : { findings: found }
+    const decoded =
+      found === undefined ? decodeResource(placed(value, namespace)) : { findings: found }
     const rules =
       decoded.resource === undefined
         ? []
@@ -68,6 +71,18 @@ export function parseResources(
   }
   return { resources, problems }
 }
+
+/** The value with the namespace, where it is of a kind that has one and names none. */
+function placed(value: unknown, namespace: string | undefined): unknown {
+  if (namespace === undefined || !isMapping(value)) return value
+  const { kind, metadata } = value
+  const isIn = typeof kind === 'string' && kindNamed(kind)?.namespaced === true
+  if (!isIn || !isMapping(metadata) || metadata.namespace !== undefined) return value
+  return { ...value, metadata: { ...metadata, namespace } }
+}
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * What `value` is, by its own `kind`. Unknown fields are found and left out, but for those of a

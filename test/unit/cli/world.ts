@@ -33,6 +33,8 @@ export interface Setting {
   readonly columns?: number
   readonly colour?: boolean
   readonly store?: MemoryStore
+  /** what the configuration says of it, in YAML */
+  readonly storeIn?: string
   readonly agent?: AgentClient
 }
 
@@ -123,8 +125,12 @@ export async function run(words: readonly string[], setting: Setting = {}): Prom
     environment: {},
     now: () => NOW,
     uniqueId: () => '00000000-0000-4000-8000-000000000001',
+    pause: async () => {},
     loadConfig: () =>
-      parseConfig('{node: worker-0, store: {directory: /store}}', '/etc/martlet.yaml'),
+      parseConfig(
+        `{node: worker-0, store: ${setting.storeIn ?? '{directory: /store}'}}`,
+        '/etc/martlet.yaml',
+      ),
     openStore: async () => setting.store ?? new MemoryStore(),
     openAgent: async () => ({ socket: '/run/martlet/api/api.sock', client: setting.agent }),
     start: async (name, config) => void printed.push(`started ${name} ${config ?? ''}`.trim()),

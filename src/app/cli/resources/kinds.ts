@@ -16,20 +16,20 @@ export interface TableContext {
 /** calicoctl's short names, beside the kind and its plural in any case. */
 const SHORT_NAMES: Readonly<Record<string, readonly string[]>> = {
   BGPConfiguration: ['bgpconfig', 'bgpconfigs'],
+  BGPFilter: ['bgpf', 'bgpfs'],
   BGPPeer: ['bgpp', 'bgpps', 'bp', 'bps'],
   ClusterInformation: ['clusterinfo', 'clusterinfos'],
   FelixConfiguration: ['felixconfig', 'felixconfigs'],
   HostEndpoint: ['hep', 'heps'],
+  IPAMConfiguration: ['ipamconfig', 'ipamconfigs'],
   IPPool: ['pool', 'pools', 'ipp', 'ipps'],
   Node: ['no', 'nos'],
   Profile: ['pro', 'pros'],
+  WorkloadEndpoint: ['wep', 'weps', 'workload', 'workloads'],
 }
 
-/** Kinds that commands take: those of the cluster. Namespaced ones route nothing. */
-export const CLUSTER_KINDS: readonly Kind[] = KINDS.filter(kind => !kind.namespaced)
-
 const BY_NAME: ReadonlyMap<string, Kind> = new Map(
-  CLUSTER_KINDS.flatMap(kind =>
+  KINDS.flatMap(kind =>
     [kind.kind.toLowerCase(), kind.plural, ...(SHORT_NAMES[kind.kind] ?? [])].map(
       (name): [string, Kind] => [name, kind],
     ),
@@ -46,17 +46,19 @@ export function columnsOf(kind: Kind, context: TableContext): readonly Column<Re
     case 'BGPPeer':
       return [
         name,
-        { heading: 'PEERIP', text: field('spec', 'peerIP') },
+        column('PEERIP', 'peerIP'),
         { heading: 'NODE', text: peerNode },
-        { heading: 'ASN', text: field('spec', 'asNumber') },
+        column('ASN', 'asNumber'),
       ]
     case 'BGPConfiguration':
       return [
         name,
-        { heading: 'LOGSEVERITY', text: field('spec', 'logSeverityScreen') },
-        { heading: 'MESHENABLED', text: field('spec', 'nodeToNodeMeshEnabled') },
-        { heading: 'ASNUMBER', text: field('spec', 'asNumber') },
+        column('LOGSEVERITY', 'logSeverityScreen'),
+        column('MESHENABLED', 'nodeToNodeMeshEnabled'),
+        column('ASNUMBER', 'asNumber'),
       ]
+    case 'BGPFilter':
+      return [name, ...['exportV4', 'importV4', 'exportV6', 'importV6'].map(rules)]
     case 'Node':
       return [
         name,
@@ -67,13 +69,69 @@ export function columnsOf(kind: Kind, context: TableContext): readonly Column<Re
     case 'IPPool':
       return [
         name,
-        { heading: 'CIDR', text: field('spec', 'cidr') },
-        { heading: 'SELECTOR', text: field('spec', 'nodeSelector') },
+        column('CIDR', 'cidr'),
+        wide(flag('NAT', 'natOutgoing')),
+        wide(column('IPIPMODE', 'ipipMode')),
+        wide(column('VXLANMODE', 'vxlanMode')),
+        wide(flag('DISABLED', 'disabled')),
+        wide(flag('DISABLEBGPEXPORT', 'disableBGPExport')),
+        column('SELECTOR', 'nodeSelector'),
+        wide(column('ASSIGNMENTMODE', 'assignmentMode')),
+      ]
+    case 'CalicoNodeStatus':
+      return [name, column('NODE', 'node'), wide(column('CLASSES', 'classes'))]
+    case 'ClusterInformation':
+      return [
+        name,
+        column('CLUSTERGUID', 'clusterGUID'),
+        column('CLUSTERTYPE', 'clusterType'),
+        column('CALICOVERSION', 'calicoVersion'),
+        column('DATASTOREREADY', 'datastoreReady'),
+      ]
+    case 'WorkloadEndpoint':
+      return [
+        { heading: 'NAMESPACE', text: field('metadata', 'namespace'), wide: true },
+        column('WORKLOAD', 'pod'),
+        column('NODE', 'node'),
+        column('NETWORKS', 'ipNetworks'),
+        column('INTERFACE', 'interfaceName'),
+        wide(name),
+      ]
+    case 'IPReservation':
+      return [name, wide(column('CIDRS', 'reservedCIDRs'))]
+    case 'IPAMConfiguration':
+      return [
+        name,
+        flag('STRICTAFFINITY', 'strictAffinity'),
+        flag('AUTOALLOCATEBLOCKS', 'autoAllocateBlocks'),
+        wide(column('MAXBLOCKSPERHOST', 'maxBlocksPerHost')),
       ]
     default:
       return [name]
   }
 }
+
+const column = (heading: string, name: string): Column<ResourceObject> => ({
+  heading,
+  text: field('spec', name),
+})
+
+/** A field that Calico does not store where it is false. */
+const flag = (heading: string, name: string): Column<ResourceObject> => ({
+  heading,
+  text: object => String(valueAt(object, ['spec', name]) === true),
+})
+
+const wide = (one: Column<ResourceObject>): Column<ResourceObject> => ({ ...one, wide: true })
+
+/** How many rules of a filter there are: `NUMEXPORTV4`. */
+const rules = (name: string): Column<ResourceObject> => ({
+  heading: `NUM${name.toUpperCase()}`,
+  text: object => {
+    const list = valueAt(object, ['spec', name])
+    return String(Array.isArray(list) ? list.length : 0)
+  },
+})
 
 /**
  * The text at a path of an object; `-` where there is none, so that a column always holds a

@@ -26,11 +26,25 @@ export interface ResourceObject {
   readonly status?: object | undefined
 }
 
+/** Which resource is meant. */
+export interface ResourceReference {
+  readonly kind: Kind
+  readonly name: string
+  /** of namespaced kinds; absent: `default` */
+  readonly namespace?: string | undefined
+}
+
 /** What writing needs of the world. */
 export interface Writer {
   readonly store: Store
   now(): Date
   uniqueId(): string
+  /**
+   * Looks at what else is stored before `object` takes the place of `previous`, or of nothing.
+   *
+   * @throws CommandFailure where it must not
+   */
+  check(object: ResourceObject, previous: ResourceObject | undefined): Promise<void>
 }
 
 /** Times that an update is tried again when somebody else was faster. */
@@ -39,10 +53,9 @@ const UPDATE_ATTEMPTS_MAX = 5
 /** What the store has under a name; undefined where there is none. */
 export async function read(
   store: Store,
-  kind: Kind,
-  name: string,
+  reference: ResourceReference,
 ): Promise<ResourceObject | undefined> {
-  const entry = await store.get(resourceKey({ kind, name }))
+  const entry = await store.get(keyOfReference(reference))
   if (entry === undefined) return undefined
   const object = decode(entry)
   if (object !== undefined) return object
@@ -52,18 +65,20 @@ export async function read(
 }
 
 /**
- * All resources of a kind by name. A value that is no resource harms itself only: its key is
- * told apart.
+ * All resources of a kind by name, or those of one namespace. A value that is no resource harms
+ * itself only: its key is told apart.
  */
 export async function list(
   store: Store,
   kind: Kind,
+  namespace?: string,
 ): Promise<{
   readonly items: readonly ResourceObject[]
   readonly revision: number
   readonly unreadable: readonly string[]
 }> {
-  const { entries, revision } = await store.list(`${RESOURCES_ROOT}${kind.plural}/`)
+  const folder = kind.namespaced && namespace !== undefined ? `${namespace}/` : ''
+  const { entries, revision } = await store.list(`${RESOURCES_ROOT}${kind.plural}/${folder}`)
   const items: ResourceObject[] = []
   const unreadable: string[] = []
   for (const entry of entries) {
@@ -107,26 +122,62 @@ export async function apply(writer: Writer, object: ResourceObject): Promise<voi
     if (await update(writer, object)) return
     // it was deleted between the two: begin again
   }
-  throw conflict(object)
+  throw conflict(label(object))
 }
 
 /**
- * Deletes a resource, of the revision that it carries where it carries one. False where there is
- * none.
+ * Deletes a resource, of `version` where one is given. False where there is none.
  */
-export async function remove(store: Store, object: ResourceObject): Promise<boolean> {
-  const revision = revisionOf(object)
-  const key = keyOf(object)
+export async function remove(
+  store: Store,
+  reference: ResourceReference,
+  version: string | undefined,
+): Promise<boolean> {
+  const what = labelOf(reference)
+  const revision = revisionOf(version, what)
+  const key = keyOfReference(reference)
   // a store may call the deletion of nothing done
   if ((await store.get(key)) === undefined) return false
   const result = await store.delete(key, revision === undefined ? undefined : { revision })
   if (result.done) return true
   if (result.current === undefined) return false
-  throw conflict(object)
+  throw conflict(what)
+}
+
+/** Writes an object over the revision that was read. @throws CommandFailure where it has changed */
+export async function write(store: Store, object: ResourceObject): Promise<void> {
+  const revision = Number(object.metadata.resourceVersion)
+  if (!(await store.put(keyOf(object), encode(object), { revision })).done)
+    throw conflict(label(object))
 }
 
 /** `BGPPeer(tor)`, as libcalico-go names a resource in its errors. */
-export const label = (object: ResourceObject): string => `${object.kind}(${object.metadata.name})`
+export const labelOf = ({ kind, name, namespace }: ResourceReference): string =>
+  `${kind.kind}(${namespace === undefined ? name : `${namespace}/${name}`})`
+
+/** The same of an object. */
+export const label = (object: ResourceObject): string =>
+  labelOf({ kind: kindOf(object), ...object.metadata })
+
+/**
+ * Changes nothing but the metadata of a resource, as `change` says; tried again when somebody else
+ * was faster. @throws CommandFailure where it does not exist
+ */
+export async function changeMetadata(
+  { store }: Writer,
+  reference: ResourceReference,
+  change: (metadata: Metadata) => Metadata,
+): Promise<void> {
+  for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
+    const stored = await read(store, reference)
+    if (stored === undefined)
+      throw new CommandFailure(EXIT.notFound, `resource does not exist: ${labelOf(reference)}`)
+    const revision = Number(stored.metadata.resourceVersion)
+    const changed = encode({ ...stored, metadata: change(stored.metadata) })
+    if ((await store.put(keyOf(stored), changed, { revision })).done) return
+  }
+  throw conflict(labelOf(reference))
+}
 
 /** Without what the store filled in: what another store can be given. */
 export function exported(object: ResourceObject): ResourceObject {
@@ -141,6 +192,8 @@ export function exported(object: ResourceObject): ResourceObject {
 
 async function createOnly(writer: Writer, object: ResourceObject): Promise<boolean> {
   const { metadata } = object
+  if ((await writer.store.get(keyOf(object))) !== undefined) return false
+  await writer.check(object, undefined)
   const created = {
     ...object,
     metadata: {
@@ -155,24 +208,26 @@ async function createOnly(writer: Writer, object: ResourceObject): Promise<boole
 /** False where there is nothing to update. */
 async function update(writer: Writer, object: ResourceObject): Promise<boolean> {
   const key = keyOf(object)
-  const wanted = revisionOf(object)
+  const wanted = revisionOf(object.metadata.resourceVersion, label(object))
   for (let attempt = 1; attempt <= UPDATE_ATTEMPTS_MAX; attempt++) {
     const entry = await writer.store.get(key)
     if (entry === undefined) return false
-    const merged = mergeMetadata(writer, decode(entry), object)
+    const stored = decode(entry)
+    await writer.check(object, stored)
+    const merged = merge(writer, stored, object)
     const revision = wanted ?? entry.revision
     const result = await writer.store.put(key, encode(merged), { revision })
     if (result.done) return true
     if (wanted !== undefined) break
   }
-  throw conflict(object)
+  throw conflict(label(object))
 }
 
 /**
  * The store's metadata wins but for labels and annotations, which are the file's, absent ones
- * included.
+ * included. A status that the file does not speak of stays: it is its writer's.
  */
-function mergeMetadata(
+function merge(
   writer: Writer,
   stored: ResourceObject | undefined,
   wanted: ResourceObject,
@@ -180,8 +235,10 @@ function mergeMetadata(
   const base = stored?.metadata ?? { name: wanted.metadata.name }
   const { labels: _labels, annotations: _annotations, ...kept } = base
   const { labels, annotations } = wanted.metadata
+  const status = wanted.status ?? stored?.status
   return {
     ...wanted,
+    ...(status !== undefined && { status }),
     metadata: {
       ...kept,
       // libcalico-go cannot update an object that lacks these: heal what another writer left out
@@ -193,36 +250,44 @@ function mergeMetadata(
   }
 }
 
-const conflict = (object: ResourceObject): CommandFailure =>
-  new CommandFailure(EXIT.conflict, `update conflict: ${label(object)}`, {
+const conflict = (what: string): CommandFailure =>
+  new CommandFailure(EXIT.conflict, `update conflict: ${what}`, {
     remedy: 'somebody else changed it meanwhile; get it again and repeat the change',
   })
 
-function revisionOf(object: ResourceObject): number | undefined {
-  const text = object.metadata.resourceVersion
+function revisionOf(text: string | undefined, what: string): number | undefined {
   if (text === undefined) return undefined
   if (/^[1-9]\d{0,15}$/.test(text)) return Number(text)
   throw new CommandFailure(
     EXIT.failed,
-    `${label(object)}: metadata.resourceVersion "${text}" is not a revision`,
+    `${what}: metadata.resourceVersion "${text}" is not a revision`,
     { remedy: 'leave it out, or take it from get -o yaml' },
   )
 }
 
-function keyOf(object: ResourceObject): string {
-  const kind = kindNamed(object.kind)
-  if (kind === undefined) throw new CommandFailure(EXIT.failed, `unknown kind ${object.kind}`)
-  return resourceKey({ kind, name: object.metadata.name })
+function kindOf({ kind: name }: ResourceObject): Kind {
+  const kind = kindNamed(name)
+  if (kind === undefined) throw new CommandFailure(EXIT.failed, `unknown kind ${name}`)
+  return kind
 }
 
-/** RFC 3339 in UTC, whole seconds: as Calico stores it. */
-const timestamp = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`
+const keyOf = (object: ResourceObject): string =>
+  keyOfReference({ kind: kindOf(object), ...object.metadata })
 
-/** As stored: no revision, which the store knows better. `Node` always has a status. */
+const keyOfReference = ({ kind, name, namespace }: ResourceReference): string =>
+  resourceKey({ kind, name, ...(namespace !== undefined && { namespace }) })
+
+/** RFC 3339 in UTC, whole seconds: as Calico stores it. */
+export const timestamp = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`
+
+/** Kinds that are never without a status. */
+const WITH_STATUS = new Set(['Node', 'CalicoNodeStatus'])
+
+/** As stored: no revision, which the store knows better. */
 function encode(object: ResourceObject): string {
   const { resourceVersion: _, ...metadata } = object.metadata
   const { kind, apiVersion, spec, status } = object
-  const filled = kind === 'Node' ? (status ?? {}) : status
+  const filled = WITH_STATUS.has(kind) ? (status ?? {}) : status
   return JSON.stringify({ kind, apiVersion, metadata, spec: spec ?? {}, status: filled })
 }
 

@@ -44,10 +44,7 @@ export function withDefaults(resource: Resource): Resource {
         spec: { ...resource.spec, deleted: resource.spec.deleted ?? 'false' },
       }
     case 'Node':
-      // always written, by every Calico
-      return { ...resource, status: resource.status ?? {} }
     case 'CalicoNodeStatus':
-      return { ...resource, status: resource.status ?? {} }
     case 'BGPPeer':
     case 'BGPFilter':
     case 'IPReservation':
