@@ -29,6 +29,8 @@ export class Feed {
   #walk = 0
   /** rows from the walk on are held as the columns say: the member asked for them again */
   #again = false
+  /** it asked while a walk was on its way: one more follows, however often it asked */
+  #next = false
   readonly #announce = new Bitset()
   readonly #withdraw = new Bitset()
   readonly #held = new Bitset()
@@ -62,17 +64,16 @@ export class Feed {
   }
 
   /**
-   * The member asked for everything again: RFC 2918. O(rows) while its first walk is on its way.
+   * The member asked for everything again: RFC 2918. One walk at a time: what is asked meanwhile is
+   * answered by the next. O(1).
    */
   refresh(): void {
-    if (this.#walk === DONE || this.#again) {
-      this.#again = true
-      this.#walk = 0
+    if (this.#walk !== DONE) {
+      this.#next = true
       return
     }
-    for (let row = 0; row < this.#walk; row++)
-      if (this.#adj.holds(row as PrefixId, this.#peer) && !this.#waits(row))
-        this.#want(row as PrefixId, true, true)
+    this.#again = true
+    this.#walk = 0
   }
 
   /** The columns went from `last` of `lastOwner` to what they say now. */
@@ -121,6 +122,7 @@ export class Feed {
       const same = before && wants && !waits && this.#adj.get(row) === from.#adj.get(row)
       if (!same && (before || wants)) this.#want(row, before, wants)
     }
+    if (from?.#next) this.refresh()
   }
 
   #holdsNow(row: PrefixId): boolean {
@@ -148,10 +150,10 @@ export class Feed {
       const row = this.#walk++ as PrefixId
       if (this.#adj.holds(row, peer) && !this.#announce.has(row)) return row
     }
-    if (last) {
-      this.#walk = DONE
-      this.#again = false
-    }
+    if (!last) return -1
+    this.#walk = this.#next ? 0 : DONE
+    this.#again = this.#next
+    this.#next = false
     return -1
   }
 

@@ -51,8 +51,7 @@ export class Stream {
   }
 
   /**
-   * The member asked for everything again: RFC 2918. With marks it may have to wait. O(rows) while
-   * its first walk is on its way.
+   * The member asked for everything again: RFC 2918. It may have to wait. O(1).
    */
   refresh(marks?: RefreshMarks): void {
     if (marks === undefined) for (const feed of this.feeds) feed.refresh()
