@@ -4,8 +4,12 @@ import { seconds } from '../../src/core/base/index.ts'
 import type {
   BgpConfigurationResource,
   BgpConfigurationSpec,
+  BgpFilterResource,
+  BgpFilterSpec,
   BgpPeerResource,
   BgpPeerSpec,
+  IpPoolResource,
+  IpPoolSpec,
   Labels,
   NodeBgp,
   NodeResource,
@@ -51,6 +55,15 @@ export function workload(
 ): WorkloadEndpointResource {
   const metadata = { name, namespace: 'default', labels }
   return { kind: 'WorkloadEndpoint', apiVersion, metadata, spec: { node, ipNetworks } }
+}
+
+export function filter(name: string, spec: BgpFilterSpec): BgpFilterResource {
+  return { kind: 'BGPFilter', apiVersion, metadata: { name }, spec }
+}
+
+export function pool(cidr: string, spec: Partial<IpPoolSpec> = {}): IpPoolResource {
+  const name = `pool-${cidr.replaceAll(/[^0-9a-f]+/g, '-')}`
+  return { kind: 'IPPool', apiVersion, metadata: { name }, spec: { cidr, ...spec } }
 }
 
 /** A snapshot with what is given, and nothing else. */
