@@ -66,7 +66,8 @@ export function clusterOf(snapshot: Snapshot): Cluster {
   const global: BgpConfigurationSpec = byName.get('default')?.spec ?? {}
   const asNumber = asnOf(global.asNumber) ?? asnOf(AS_NUMBER_DEFAULT)!
   const nodes = new Map<string, ClusterNode>()
-  for (const node of snapshot.nodes) {
+  const inOrder = snapshot.nodes.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  for (const node of inOrder) {
     const read = nodeOf(node, asNumber, listenPort(byName, node.metadata.name))
     if (read !== undefined) nodes.set(read.name, read)
   }

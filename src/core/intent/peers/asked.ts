@@ -18,7 +18,7 @@ import {
   toAsn,
 } from '../../net/index.ts'
 import { type ClusterNode, keyOf } from '../cluster.ts'
-import type { Context, Scope } from './common.ts'
+import { addressesOf, type Context, type Scope } from './common.ts'
 
 /**
  * What a BGPPeer asks of this node: sessions with whom, and which of the resource's fields count
@@ -56,7 +56,7 @@ export function askedBy(resource: BgpPeerResource, context: Context): Asked[] {
   return [...cluster.nodes.values()]
     .filter(node => node.name !== own.name && selected.matches(node.labels))
     .flatMap(node =>
-      sharedFamilies(own, node).map(address => ({
+      addressesOf(node, context).map(address => ({
         resource,
         scope,
         by: 'selector' as const,
@@ -80,7 +80,7 @@ export function askedBack(resource: BgpPeerResource, context: Context): Asked[] 
   return [...cluster.nodes.values()]
     .filter(node => node.name !== own.name && isFor(resource, node, context))
     .flatMap(node =>
-      sharedFamilies(own, node)
+      addressesOf(node, context)
         .filter(address => families.includes(familyOf(address)))
         .map(address => {
           const at = nodeAt(node, address)
@@ -155,12 +155,6 @@ const isNode = (node: ClusterNode, { address, port }: PeerEndpoint, as: Asn): bo
   Object.values(node.addresses).includes(address) &&
   node.asNumber === as &&
   (port === undefined || !node.listenPortGiven || port === node.listenPort)
-
-/** The addresses of `node` in the families that both have. */
-const sharedFamilies = (own: ClusterNode, node: ClusterNode): Address[] =>
-  FAMILIES.flatMap(family =>
-    own.addresses[family] === undefined ? [] : (node.addresses[family] ?? []),
-  )
 
 const nodeAt = (node: ClusterNode, address: Address) => ({
   address,

@@ -3,6 +3,7 @@ import { parseDuration, type WorkloadEndpointResource } from '../../calico/index
 import {
   type Address,
   containsAddress,
+  FAMILIES,
   type Family,
   familyOf,
   type Prefix,
@@ -122,6 +123,27 @@ export const sessionName = (scope: Scope, address: Address, port?: number): stri
 
 /** Whose a session is: of the mesh, of a BGPPeer for all nodes, for some, or with a workload. */
 export type Scope = 'Mesh' | 'Global' | 'Node' | 'Local_Workload'
+
+/**
+ * The addresses of another node that a session may be with: in the families that both have. One
+ * that is somebody else's too is a problem, and that of the lower name.
+ */
+export function addressesOf(node: ClusterNode, context: Context): Address[] {
+  const { own, byAddress, problems } = context
+  return FAMILIES.flatMap(family => {
+    const address = node.addresses[family]
+    const ours = own.addresses[family]
+    if (address === undefined || ours === undefined) return []
+    const holder = address === ours ? own : byAddress.get(address)
+    if (holder === node) return address
+    problems.push({
+      object: node.key,
+      field: `spec.bgp.${family}Address`,
+      reason: `${address} is ${holder?.name}'s address too; no session is made with ${node.name}`,
+    })
+    return []
+  })
+}
 
 /** The subnet that a node shares with `address`. */
 export function sharedSubnet(own: ClusterNode, address: Address): Prefix | undefined {

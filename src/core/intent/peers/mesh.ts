@@ -1,8 +1,9 @@
 import type { BgpConfigurationSpec } from '../../calico/index.ts'
-import { type Address, FAMILIES } from '../../net/index.ts'
+import { type Address, familyOf } from '../../net/index.ts'
 import { keyOf } from '../cluster.ts'
 import { passwordOf } from '../secrets.ts'
 import {
+  addressesOf,
   type Context,
   exportMode,
   otherNextHop,
@@ -38,19 +39,10 @@ export function meshNeighbours(context: Context): Neighbour[] {
   const neighbours = new Map<Address, Neighbour>()
   for (const node of cluster.nodes.values()) {
     if (node.name === own.name || node.clusterId !== undefined) continue
-    for (const family of FAMILIES) {
-      const address = node.addresses[family]
+    for (const address of addressesOf(node, context)) {
+      const family = familyOf(address)
       const localAddress = own.addresses[family]
-      if (address === undefined || localAddress === undefined) continue
-      const holder = address === localAddress ? own.name : context.byAddress.get(address)?.name
-      if (holder !== node.name) {
-        context.problems.push({
-          object: node.key,
-          field: `spec.bgp.${family}Address`,
-          reason: `${address} is ${holder}'s address too; no session is made with ${node.name}`,
-        })
-        continue
-      }
+      if (localAddress === undefined) continue
       const external = node.asNumber !== own.asNumber
       const subnet = sharedSubnet(own, address)
       const config = {
