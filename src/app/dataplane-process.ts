@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { DataplaneConfig } from '../core/dataplane/index.ts'
-import { serveDataplane, serveRoutes, socketPaths } from '../shell/link/index.ts'
+import { type RoutesServer, serveDataplane, serveRoutes, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
 import { makeDataplane } from './dataplane.ts'
 import type { Running } from './process.ts'
@@ -21,7 +21,9 @@ const ADOPTION_PATIENCE_MS = 2_000
 export async function startDataplane(options: DataplaneProcessOptions): Promise<Running> {
   const { config, log } = options
   const paths = socketPaths(options.runDirectory)
-  const dataplane = makeDataplane(config, { log })
+  // nothing is tracked before a speaker is linked
+  let routes: RoutesServer | undefined
+  const dataplane = makeDataplane(config, { log, tell: answers => routes?.resolved(answers) })
   const control = await serveDataplane({
     path: paths.dataplane,
     log,
@@ -33,15 +35,16 @@ export async function startDataplane(options: DataplaneProcessOptions): Promise<
     dataplane.adopted,
     setTimeout(ADOPTION_PATIENCE_MS, undefined, { ref: false }),
   ])
-  const routes = await serveRoutes({
+  const server = await serveRoutes({
     path: paths.routes,
     log,
     preserved: () => dataplane.preserved(),
     deliver: event => dataplane.deliver(event),
   })
+  routes = server
   return {
     close: async () => {
-      await Promise.all([routes.close(), control.close()])
+      await Promise.all([server.close(), control.close()])
       await dataplane.close()
     },
   }

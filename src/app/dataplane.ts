@@ -7,6 +7,7 @@ import {
   type DataplaneNote,
   type DataplaneSnapshot,
 } from '../core/dataplane/index.ts'
+import type { NextHopAnswer } from '../core/fib/index.ts'
 import { Loop, now } from '../shell/clock/index.ts'
 import { type Log, SILENT } from '../shell/log/index.ts'
 import { NetlinkKernel } from '../shell/netlink/index.ts'
@@ -20,6 +21,8 @@ export interface DataplaneWiring {
   readonly log?: Log
   /** for jitter; from the system where absent */
   readonly chance?: Prng
+  /** takes what the speaker is to hear of next hops */
+  readonly tell?: (answers: readonly NextHopAnswer[]) => void
 }
 
 /** A running kernel half. */
@@ -54,7 +57,8 @@ export function makeDataplane(
       logNote(log, note)
     },
   })
-  const engine = new Dataplane(config, kernel, { chance })
+  const { tell } = wiring
+  const engine = new Dataplane(config, kernel, { chance, ...(tell && { tell }) })
   const loop = new Loop<DataplaneEvent>(engine)
   if (kernel.waitsBy === 'poll')
     log.warn('NETLINK_POLLED', 'this runtime cannot wait for netlink: it is looked at every 5 ms')

@@ -54,6 +54,7 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     up: preserved => deliver({ type: 'FibUp', preserved }),
     down: () => deliver({ type: 'FibDown' }),
     credit: routes => deliver({ type: 'FibCredit', routes }),
+    resolved: answers => deliver({ type: 'NextHops', answers }),
   })
   const { speaker, engine } = makeSpeaker(outputOf(connections, fib, log), options.record)
   const loop = new Loop<SpeakerEvent>(engine)

@@ -6,8 +6,8 @@ import type {
   Refusal,
   RouteChange,
 } from '../core/dataplane/index.ts'
-import { formatPrefix, prefixParts } from '../core/net/index.ts'
-import type { RouteVerb } from '../core/rtnl/index.ts'
+import { type Address, formatPrefix, prefixParts } from '../core/net/index.ts'
+import { EINVAL, type Found, notFound, type RouteVerb } from '../core/rtnl/index.ts'
 import type { SimulatedKernel, SimulatedRoute } from './kernel.ts'
 
 /**
@@ -89,7 +89,16 @@ export class SimulatedSocket implements KernelOutput {
     this.#options.later('dump', () => {
       for (const { index, name, up } of this.#kernel.links())
         this.#now({ type: 'Link', dump, link: { present: true, index, name, up, carrier: up } })
+      for (const route of this.#kernel.connected(this.table))
+        this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
       this.#dumpFrom(this.#kernel.keys(this.table), 0, dump)
+    })
+  }
+
+  lookUp(addresses: readonly Address[]): void {
+    this.#options.later('answers', () => {
+      for (const address of addresses)
+        this.#now({ type: 'Found', address, found: this.#kernel.lookUp(address) })
     })
   }
 
@@ -155,6 +164,15 @@ export function routeEvent(
   const { protocol, metric, target } = route
   return {
     type: 'Route',
-    route: { ...how, family, bytes, offset: 0, length, protocol, metric, tos: 0, target },
+    route: {
+      ...{ ...how, family, bytes, offset: 0, length, protocol, metric, tos: 0, target },
+      leads: () => foundIn(route),
+    },
   }
+}
+
+/** What a packet finds that takes `route`. */
+export function foundIn({ protocol, metric, target }: SimulatedRoute): Found {
+  if (target.kind === 'blackhole') return { ...notFound(EINVAL), protocol, metric }
+  return { errno: 0, local: false, protocol, metric, hops: target.hops }
 }

@@ -17,12 +17,19 @@ import {
   ENODEV,
   ENOENT,
   ESRCH,
+  type Found,
+  notFound,
   type RouteTarget,
   type RouteVerb,
   type TargetHop,
   unicastTarget,
 } from '../core/rtnl/index.ts'
-import { routeEvent, SimulatedSocket, type SimulatedSocketOptions } from './kernel-socket.ts'
+import {
+  foundIn,
+  routeEvent,
+  SimulatedSocket,
+  type SimulatedSocketOptions,
+} from './kernel-socket.ts'
 
 /**
  * A kernel that routes nothing: tables, links and addresses that answer as Linux does, as far as
@@ -50,6 +57,10 @@ export interface KernelFaults {
   /** an errno for a change that would have worked, 0 for none */
   refuse: (prefix: Prefix, verb: RouteVerb) => number
 }
+
+/** The main routing table, and who has its connected networks. */
+const MAIN = 254
+const BY_KERNEL = 2
 
 interface SimulatedLink {
   readonly index: number
@@ -117,14 +128,25 @@ export class SimulatedKernel {
       this.#flush(link)
     }
     this.#tellLink(link, true)
+    if (up) this.#tellConnected(link, true)
   }
 
   /**
    * Gives a link an address, `10.0.0.1/24`, whose network is reachable through it while it is up.
    */
   addAddress(name: string, address: Address, network: Prefix): void {
-    this.#link(name).addresses.set(address, network)
+    const link = this.#link(name)
+    link.addresses.set(address, network)
     this.#tell({ type: 'Address', present: true })
+    if (link.up) this.#tellConnected(link, true)
+  }
+
+  /** Takes an address from a link, and its network. */
+  deleteAddress(name: string, address: Address): void {
+    const link = this.#link(name)
+    if (link.up) this.#tellConnected(link, false)
+    this.#dropAddress(link, address)
+    if (link.up) this.#tellConnected(link, true)
   }
 
   /** Does what somebody would by `ip route`. Answers the errno. */
@@ -164,6 +186,28 @@ export class SimulatedKernel {
   /** The links as they are now. */
   *links(): Generator<{ index: number; name: string; up: boolean }> {
     yield* this.#links.values()
+  }
+
+  /** The networks of links that are up, where `table` is the main one. */
+  *connected(table: number): Generator<SimulatedRoute> {
+    if (table !== MAIN) return
+    for (const link of this.#links.values()) if (link.up) yield* connectedBy(link)
+  }
+
+  /** Where a packet would go: local, then the longest prefix, then the lowest metric. */
+  lookUp(address: Address): Found {
+    const links = [...this.#links.values()]
+    if (links.some(link => link.up && link.addresses.has(address)))
+      return { errno: 0, local: true, protocol: BY_KERNEL, metric: 0, hops: [] }
+    const routes = [...this.connected(MAIN), ...this.routes(MAIN)]
+      .filter(({ prefix }) => containsAddress(prefix, address))
+      .map(route => ({ route, length: prefixParts(route.prefix).length }))
+    // a sort is stable: of aliases the first
+    routes.sort((a, b) => b.length - a.length || a.route.metric - b.route.metric)
+    const [best] = routes
+    if (best === undefined) return notFound(ENETUNREACH)
+    const found = foundIn(best.route)
+    return { ...found, hops: found.hops.filter(hop => this.#isUp(hop.link)) }
   }
 
   /** Keys of all routes of a table, as a dump walks them. */
@@ -251,6 +295,11 @@ export class SimulatedKernel {
     return [...this.#links.values()].some(link => link.index === index && link.up)
   }
 
+  #tellConnected(link: SimulatedLink, present: boolean): void {
+    for (const route of connectedBy(link))
+      this.#tellRoute(route, { present, replaced: false, by: 0 })
+  }
+
   #tellLink(link: SimulatedLink, present: boolean): void {
     const { index, name, up } = link
     this.#tell({ type: 'Link', dump: 0, link: { present, index, name, up, carrier: up } })
@@ -276,6 +325,15 @@ export class SimulatedKernel {
       this.faults.loseNotifications--
       socket.lose()
     } else socket.tell(event)
+  }
+}
+
+/** The networks of a link, as routes. */
+function* connectedBy(link: SimulatedLink): Generator<SimulatedRoute> {
+  const target = unicastTarget([{ link: link.index, weight: 1, onlink: false }])
+  for (const prefix of link.addresses.values()) {
+    const metric = prefixParts(prefix).family === 'ipv4' ? 0 : 256
+    yield { table: MAIN, prefix, metric, protocol: BY_KERNEL, target }
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Millis, NEVER, Prng, seconds } from '../core/base/index.ts'
-import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../core/fib/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup, NextHopName } from '../core/fib/index.ts'
 import { type Address, type Family, formatPrefix, type Prefix } from '../core/net/index.ts'
 import type { ConnectionId } from '../core/session/index.ts'
 import {
@@ -28,6 +28,8 @@ const BUDGET = 64
 export class FibRecord implements FibWriter {
   readonly groups = new Map<GroupId, NextHopGroup>()
   readonly routes = new Map<Prefix, GroupId>()
+  /** next hops that the speaker wants to hear of, `fe80::1%eth0` where they have a link */
+  readonly tracked = new Map<string, NextHopName>()
   epoch: Epoch | undefined
   synced: Epoch | undefined
   /** things said that contradict what was said before */
@@ -46,6 +48,7 @@ export class FibRecord implements FibWriter {
     this.epoch = epoch
     this.groups.clear()
     this.routes.clear()
+    this.tracked.clear()
   }
 
   group(id: GroupId, hops: NextHopGroup): void {
@@ -73,6 +76,15 @@ export class FibRecord implements FibWriter {
     this.told++
   }
 
+  track(hop: NextHopName): void {
+    if (this.tracked.has(nameOf(hop))) this.faults.push(`${nameOf(hop)} is tracked twice`)
+    this.tracked.set(nameOf(hop), hop)
+  }
+
+  untrack(hop: NextHopName): void {
+    if (!this.tracked.delete(nameOf(hop))) this.faults.push(`${nameOf(hop)} was never tracked`)
+  }
+
   inSync(epoch: Epoch): void {
     if (epoch !== this.epoch) this.faults.push(`epoch ${epoch} is not the present one`)
     this.synced = epoch
@@ -86,6 +98,9 @@ export class FibRecord implements FibWriter {
     return id === undefined ? [] : (this.groups.get(id) ?? []).map(({ address }) => address)
   }
 }
+
+const nameOf = ({ address, interface: link }: NextHopName): string =>
+  link === undefined ? address : `${address}%${link}`
 
 function prefixAt(family: Family, bytes: Uint8Array, offset: number, length: number): Prefix {
   const padded = new Uint8Array(family === 'ipv4' ? 4 : 16)

@@ -12,6 +12,7 @@ import {
   type DataplaneEvent,
   type DataplaneNote,
 } from '../../src/core/dataplane/index.ts'
+import type { Address } from '../../src/core/net/index.ts'
 import { Loop } from '../../src/shell/clock/index.ts'
 import { CONFIG, DataplaneWorld, epoch, group, hopsOf, nlriOf } from '../support/dataplane-world.ts'
 import { type Rig, realRig } from '../support/kernel-rig.ts'
@@ -281,6 +282,7 @@ class RealDataplane {
       },
       commit: (batch: number) => kernel.commit(batch),
       dump: (dump: number) => kernel.dump(dump),
+      lookUp: (addresses: readonly Address[]) => kernel.lookUp(addresses),
       note: (note: DataplaneNote) => {
         this.notes.push(note)
       },

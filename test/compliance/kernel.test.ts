@@ -15,8 +15,11 @@ import { address, prefix, prefixParts } from '../../src/core/net/index.ts'
 import {
   BLACKHOLE,
   EEXIST,
+  EINVAL,
+  ENETUNREACH,
   ENOENT,
   ESRCH,
+  type Found,
   isShared,
   type RouteTarget,
   type RouteVerb,
@@ -36,6 +39,9 @@ class Client {
   readonly links: Extract<KernelEvent, { type: 'Link' }>[] = []
   readonly ends: Extract<KernelEvent, { type: 'Dumped' }>[] = []
   readonly answers: Extract<KernelEvent, { type: 'Written' }>[] = []
+  readonly found: Extract<KernelEvent, { type: 'Found' }>[] = []
+  /** sees each route while it is valid */
+  onRoute: (route: Readonly<KernelRoute>) => void = () => {}
   losses = 0
   readonly #output: KernelOutput & { close(): void }
   #batch = 0
@@ -72,6 +78,15 @@ class Client {
     return new Map(told.map(route => [textOf(route), route]))
   }
 
+  /** Asks where packets would go; resolves with the answers, in order. */
+  async lookUp(...texts: readonly string[]): Promise<readonly Found[]> {
+    this.found.length = 0
+    this.#output.lookUp(texts.map(address))
+    await until(() => this.found.length === texts.length, 'every address is answered')
+    if (this.found.some((one, at) => one.address !== texts[at])) throw new Error('another order')
+    return this.found.map(({ found }) => found)
+  }
+
   close(): void {
     this.#output.close()
   }
@@ -79,6 +94,7 @@ class Client {
   #hear(event: KernelEvent): void {
     switch (event.type) {
       case 'Route':
+        this.onRoute(event.route)
         this.routes.push({ ...event.route, bytes: event.route.bytes.slice() })
         return
       case 'Link':
@@ -89,6 +105,9 @@ class Client {
         return
       case 'Written':
         this.answers.push(event)
+        return
+      case 'Found':
+        this.found.push(event)
         return
       case 'Lost':
         this.losses++
@@ -364,6 +383,74 @@ function suite(name: string, make: () => Rig): void {
     t.is(refusals.length, BATCH_MAX / 2)
     t.true(refusals.every(({ at }, index) => at === 2 * index))
     t.is(rig.routes(TABLE).length, BATCH_MAX / 2)
+    client.close()
+  })
+
+  rule(
+    'where a packet would go is what the kernel says: link, gateway or why not',
+    async (t, rig) => {
+      const { client, link } = await prepare(rig)
+      const stranger = { protocol: 99, metric: 50 }
+      for (const [prefix, to] of [
+        ['198.51.100.0/24', 'via 10.9.0.3'],
+        ['198.51.100.128/25', 'blackhole'],
+        ['2001:db8:1::/48', 'via 2001:db8:9::3'],
+      ] as const)
+        rig.act('add', TABLE, { ...stranger, prefix, to })
+      await client.write(['add', '203.0.113.0/24', via('10.9.0.2', '10.9.0.4')])
+      const near = { errno: 0, local: false, metric: 0, hops: [{ link, weight: 1, onlink: false }] }
+      const far = { errno: 0, local: false, protocol: 99, metric: 50 }
+      const [connected, own, static4, dropped, ours, none, near6, static6, none6] =
+        await client.lookUp(
+          ...['10.9.0.2', '10.9.0.1', '198.51.100.1', '198.51.100.129', '203.0.113.1'],
+          ...['192.0.2.1', '2001:db8:9::2', '2001:db8:1::1', '2001:db8:2::1'],
+        )
+      t.like(connected, near)
+      t.is(own?.local, true)
+      t.like(static4, { ...far, hops: [hop('10.9.0.3', { link })] })
+      t.is(dropped?.errno, EINVAL)
+      t.like(ours, { errno: 0, protocol: OURS, metric: METRIC })
+      t.deepEqual(ours?.hops.map(({ gateway }) => gateway).sort(), ['10.9.0.2', '10.9.0.4'])
+      t.is(none?.errno, ENETUNREACH)
+      t.like(near6, { ...near, metric: 256 })
+      t.like(static6, { ...far, hops: [hop('2001:db8:9::3', { link })] })
+      t.is(none6?.errno, ENETUNREACH)
+      client.close()
+    },
+  )
+
+  rule('a default route leads everywhere, and a link that goes down nowhere', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    rig.addLink('b')
+    rig.addAddress('b', '10.8.0.1/24')
+    const stranger = { protocol: 99, metric: 50 }
+    rig.act('add', TABLE, { ...stranger, prefix: '0.0.0.0/0', to: 'via 10.9.0.3' })
+    const [far, near] = await client.lookUp('192.0.2.1', '10.8.0.2')
+    t.deepEqual(far?.hops, [hop('10.9.0.3', { link })])
+    t.is(near?.hops[0]?.gateway, undefined)
+    rig.setLink('b', false)
+    t.deepEqual((await client.lookUp('10.8.0.2'))[0]?.hops, [hop('10.9.0.3', { link })])
+    rig.setLink('a', false)
+    t.deepEqual(
+      (await client.lookUp('192.0.2.1')).map(({ errno }) => errno),
+      [ENETUNREACH],
+    )
+    client.close()
+  })
+
+  rule('a dump and the word of a change say where a stranger’s route leads', async (t, rig) => {
+    const { client, link } = await prepare(rig)
+    const stranger = { protocol: 99, metric: 50 }
+    rig.act('add', TABLE, { ...stranger, prefix: '198.51.100.0/24', to: 'via 10.9.0.3' })
+    const leads = new Map<string, Found>()
+    client.onRoute = route => void leads.set(`${route.dump} ${textOf(route)}`, route.leads())
+    await client.dump()
+    t.like(leads.get('2 ipv4 c63364/24'), { errno: 0, hops: [hop('10.9.0.3', { link })] })
+    t.like(leads.get('2 ipv4 0a0900/24'), { metric: 0, hops: [{ link, weight: 1, onlink: false }] })
+    rig.addLink('b')
+    rig.addAddress('b', '10.8.0.1/24')
+    await until(() => leads.has('0 ipv4 0a0800/24'), 'a network that is connected is told')
+    t.is(leads.get('0 ipv4 0a0800/24')?.hops[0]?.gateway, undefined)
     client.close()
   })
 

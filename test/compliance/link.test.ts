@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import type { DataplaneSnapshot, RouteEvent } from '../../src/core/dataplane/index.ts'
-import type { Epoch, GroupId } from '../../src/core/fib/index.ts'
+import type { Epoch, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import { address, prefix, prefixParts } from '../../src/core/net/index.ts'
 import type { SpeakerSnapshot } from '../../src/core/speaker/index.ts'
 import {
@@ -31,6 +31,7 @@ import {
   dataplaneIntent,
   dataplaneSnapshot,
   fibCalls,
+  nextHopAnswers,
   speakerCommand,
   speakerSnapshot,
 } from '../support/link-arbitraries.ts'
@@ -219,6 +220,9 @@ function told(events: readonly RouteEvent[]): string[] {
         )
       case 'Withdraws':
         return split(event.nlri).map(nlri => `Withdraw ${event.family} ${nlri}`)
+      case 'Track':
+      case 'Untrack':
+        return [`${event.type} ${event.hop.address} ${event.hop.interface ?? ''}`]
       case 'SpeakerUp':
       case 'SpeakerDown':
         return []
@@ -250,6 +254,7 @@ async function routesLink(t: ExecutionContext, options: { split?: boolean } = {}
     deliver: event => events.push(event),
   })
   const heard: string[] = []
+  const answers: NextHopAnswer[] = []
   let credit = 0
   const link = new RoutesLink({
     path: options.split ? paths.dataplane : path,
@@ -262,13 +267,14 @@ async function routesLink(t: ExecutionContext, options: { split?: boolean } = {}
     credit: routes => {
       credit += routes
     },
+    resolved: some => answers.push(...some),
   })
   t.teardown(async () => {
     link.close()
     await listener.close()
   })
   await until(() => credit > 0, 'the first credit')
-  return { events, listener, link, heard, credit: () => credit, path }
+  return { events, listener, link, heard, answers, credit: () => credit, path }
 }
 
 const inOrder = test.macro(async (t, split: boolean) => {
@@ -295,6 +301,23 @@ function route(link: RoutesLink, text: string, id: number): void {
   const { family, bytes, length } = prefixParts(prefix(text))
   link.route(family, bytes, 0, length, id as GroupId)
 }
+
+test('whatever the dataplane says of next hops, the speaker hears it unchanged', async t => {
+  const { answers, listener } = await routesLink(t)
+  await fc.assert(
+    fc.asyncProperty(nextHopAnswers, async said => {
+      answers.length = 0
+      listener.resolved(said)
+      await until(() => answers.length === said.length, 'the answers arrived')
+      t.deepEqual(answers, said)
+    }),
+    { numRuns: 100 },
+  )
+  const [one] = fc.sample(nextHopAnswers, { numRuns: 1, seed: 3 })
+  answers.length = 0
+  listener.resolved(Array.from({ length: 2_500 }, () => one![0]!))
+  await until(() => answers.length === 2_500, 'more than one message holds arrived')
+})
 
 test('a batch has at most 1,024 routes and its length is checked', async t => {
   const { events, link } = await routesLink(t)
@@ -342,7 +365,14 @@ test('a dataplane that comes back is asked anew, and writes meanwhile are not se
 
 test('a second speaker takes the place of the first', async t => {
   const { events, path, heard } = await routesLink(t)
-  const second = new RoutesLink({ path, log: SILENT, up() {}, down() {}, credit() {} })
+  const second = new RoutesLink({
+    path,
+    log: SILENT,
+    up() {},
+    down() {},
+    credit() {},
+    resolved() {},
+  })
   await until(() => heard.includes('down'), 'the first is told')
   second.close()
   await until(() => events.filter(event => event.type === 'SpeakerDown').length >= 2, 'both went')

@@ -33,6 +33,8 @@ const NO_KERNEL: FibWriter = {
   dropGroup: () => {},
   route: () => {},
   withdraw: () => {},
+  track: () => {},
+  untrack: () => {},
   inSync: () => {},
 }
 

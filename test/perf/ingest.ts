@@ -86,6 +86,8 @@ class Sink implements SpeakerOutput {
       this.routes++
     },
     withdraw: () => {},
+    track: () => {},
+    untrack: () => {},
     inSync: () => {
       this.synced = true
     },

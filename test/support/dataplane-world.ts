@@ -6,7 +6,13 @@ import {
   type DataplaneNote,
   type DataplaneSnapshot,
 } from '../../src/core/dataplane/index.ts'
-import type { Epoch, GroupId, NextHopGroup } from '../../src/core/fib/index.ts'
+import type {
+  Epoch,
+  GroupId,
+  NextHopAnswer,
+  NextHopGroup,
+  NextHopName,
+} from '../../src/core/fib/index.ts'
 import {
   address,
   type Family,
@@ -58,6 +64,9 @@ export const hopsOf = (...ways: readonly string[]): NextHopGroup =>
     return { address: address(text), weight: 1, ...(link !== undefined && { interface: link }) }
   })
 
+const namesOf = (ways: readonly string[]): NextHopName[] =>
+  hopsOf(...ways).map(({ weight: _weight, ...name }) => name)
+
 /** Rows in one slice of work: small, so that slices and events mix. */
 const BUDGET = 16
 
@@ -65,6 +74,9 @@ const BUDGET = 16
 export class DataplaneWorld {
   readonly kernel = new SimulatedKernel()
   readonly notes: DataplaneNote[] = []
+  /** the last answer for each next hop that was tracked, and every one in order */
+  readonly answers = new Map<string, NextHopAnswer>()
+  readonly told: NextHopAnswer[] = []
   now: Millis = millis(1_000)
   engine!: Dataplane
   socket!: SimulatedSocket
@@ -101,7 +113,13 @@ export class DataplaneWorld {
         queue.push(act)
       },
     })
-    this.engine = new Dataplane(this.#config, this.socket, { chance: this.#chance })
+    this.engine = new Dataplane(this.#config, this.socket, {
+      chance: this.#chance,
+      tell: answers => {
+        this.told.push(...answers)
+        for (const answer of answers) this.answers.set(answer.address, answer)
+      },
+    })
     this.say({ type: 'Tick' })
   }
 
@@ -132,6 +150,20 @@ export class DataplaneWorld {
       const groups = prefixes.map(text => routes[text] ?? 0)
       this.say({ type: 'Routes', family, nlri: nlriOf(prefixes), groups })
     }
+  }
+
+  track(...ways: readonly string[]): void {
+    for (const hop of namesOf(ways)) this.say({ type: 'Track', hop })
+  }
+
+  untrack(...ways: readonly string[]): void {
+    for (const hop of namesOf(ways)) this.say({ type: 'Untrack', hop })
+  }
+
+  /** What was said of a next hop last: its metric, or why not; undefined when nothing was. */
+  answer(text: string): number | string | undefined {
+    const answer = this.answers.get(text)
+    return answer?.eligible ? answer.metric : answer?.why
   }
 
   withdraw(...prefixes: readonly string[]): void {

@@ -5,7 +5,7 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { type Millis, millis } from '../../src/core/base/index.ts'
 import type { DataplaneIntent, DataplaneSnapshot } from '../../src/core/dataplane/index.ts'
-import type { FibNextHop, FibWriter, GroupId } from '../../src/core/fib/index.ts'
+import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import {
   type Address,
   type Asn,
@@ -500,6 +500,26 @@ const dropCall: Arbitrary<FibCall> = groupId.map(id => writer => {
   return `DropGroup ${id}`
 })
 
+/** A next hop by its name. */
+const nextHopName = nextHop.map(({ weight: _weight, ...name }) => name)
+
+/** What the kernel half says of next hops. */
+export const nextHopAnswers: Arbitrary<NextHopAnswer[]> = fc.array(
+  fc
+    .tuple(nextHopName, fc.boolean(), word32, fc.string())
+    .map(([name, eligible, metric, why]) => ({ ...name, eligible, metric, why })),
+  { minLength: 1, maxLength: 8 },
+)
+
+const trackCall: Arbitrary<FibCall> = fc
+  .tuple(nextHopName, fc.constantFrom('track', 'untrack'))
+  .map(([hop, what]) => writer => {
+    if (what === 'track') writer.track(hop)
+    else writer.untrack(hop)
+    const { address, interface: link = '' } = hop
+    return `${what === 'track' ? 'Track' : 'Untrack'} ${address} ${link}`
+  })
+
 const prefixCall: Arbitrary<FibCall> = fc
   .tuple(prefix, fc.option(groupId, { nil: undefined }), fc.nat(3))
   .map(([prefix, id, offset]) => writer => {
@@ -521,7 +541,7 @@ export const fibCalls: Arbitrary<FibCall[]> = fc.array(
     { weight: 8, arbitrary: prefixCall },
     { weight: 1, arbitrary: groupCall },
     { weight: 1, arbitrary: dropCall },
+    { weight: 1, arbitrary: trackCall },
   ),
   { maxLength: 60 },
 )
-    { weight: 1, arbitrary: trackCall },

@@ -1,8 +1,10 @@
 import { type Engine, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
+import type { NextHopAnswer } from '../fib/index.ts'
 import type { RouteTarget } from '../rtnl/index.ts'
-import { Dumps } from './dumps.ts'
-import { Observer } from './observer.ts'
 import type { DataplaneEvent, KernelEvent, KernelOutput } from './ports.ts'
+import { Dumps } from './reading/dumps.ts'
+import { Observer } from './reading/observer.ts'
+import { Tracker } from './reading/tracker.ts'
 import { type Blame, Reconciler, type SweepRule } from './reconciler.ts'
 import { listCounts, listRoutes, SnapshotCache } from './snapshot.ts'
 import { Counted, NONE } from './table/counted.ts'
@@ -19,15 +21,22 @@ import {
   WATCHED,
 } from './table/route-table.ts'
 import { Walk } from './table/walk.ts'
+import { Ways } from './table/ways.ts'
 import type { DataplaneConfig, DataplaneSnapshot } from './types.ts'
 import { Wants } from './wants.ts'
+
+/** An address came or went, on whatever link. */
+const NO_LINK = 0
 
 /** A link may bring many changes at once: one dump after them is enough. */
 const LINK_SETTLES = millis(20)
 
-/** Where the dataplane gets chance from: jitter. */
+/** What the dataplane is made with, beside its configuration and the kernel. */
 export interface DataplaneOptions {
+  /** jitter */
   readonly chance: Prng
+  /** Takes what the speaker is to hear of the next hops that it tracks; may not call back. */
+  readonly tell?: (answers: readonly NextHopAnswer[]) => void
 }
 
 /**
@@ -44,6 +53,8 @@ export interface DataplaneOptions {
  * - Nothing is deleted before its source has said all: the speaker by `InSync`, the node's intent
  *   by being
  *   there. A speaker that has gone leaves its routes, stale, for `stale`; then they are swept.
+ * - Where a next hop is not on a link of ours, its routes go through the gateway that the kernel
+ *   uses, and move with it.
  * - A route of ours that somebody takes out is put back at once, and less and less eagerly if they
  *   go on.
  * - The kernel takes IPv4 routes out without a word when a link goes down: a change of a link asks
@@ -61,6 +72,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
   readonly #wants: Wants
   readonly #reconciler: Reconciler
   readonly #observer: Observer
+  readonly #tracker: Tracker
   readonly #dumps: Dumps
   readonly #walk: Walk
   readonly #snapshots = new SnapshotCache()
@@ -78,8 +90,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const { chance } = options
     const sweep = this.#sweep
     const targets = new Counted<RouteTarget>()
+    const ways = new Ways()
     const shared: Shared = {
-      groups: new Groups(this.#links, targets),
+      groups: new Groups(this.#links, ways, targets),
       targets,
       counts: new Uint32Array(STATES.length),
       generation: 1,
@@ -104,6 +117,15 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#dumps = new Dumps(output, shared, chance, config.resync)
     this.#reconciler = reconciler
     this.#observer = new Observer({ config, shared, tables, reconciler, doubt })
+    this.#tracker = new Tracker({
+      ...{ output, ways, links: this.#links, protocol: config.protocol },
+      tell: options.tell ?? (() => {}),
+      askDump: now => this.#dumps.ask(now),
+      moved: now => {
+        reconciler.holds.better(now)
+        revisit()
+      },
+    })
     this.#wants = new Wants({
       ...{ config, shared, tables, reconciler, output, sweep, revisit, startSweep },
     })
@@ -118,15 +140,24 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Intent':
         this.#wants.intend(event.intent)
         return
+      case 'Track':
+        this.#tracker.track(event.hop)
+        return
+      case 'Untrack':
+        this.#tracker.untrack(event.hop)
+        return
       case 'Route':
       case 'Link':
       case 'Address':
       case 'Dumped':
+      case 'Found':
       case 'Lost':
       case 'Written':
         this.#hear(event, now)
         return
       default:
+        if (event.type === 'Begin') this.#tracker.begin()
+        if (event.type === 'InSync') this.#tracker.complete()
         this.#wants.obey(event, now)
     }
   }
@@ -135,10 +166,12 @@ export class Dataplane implements Engine<DataplaneEvent> {
     if (now >= this.#nextDump) this.#startDump(now)
     // nothing is decided before the kernel's table is known
     if (this.#dumps.completed === 0) return false
+    this.#tracker.work(now)
     const walked = this.#walk.going ? this.#walk.step(budget, now, this.#visit) : 0
     if (walked > 0 && !this.#walk.going) this.#walked()
-    const more = this.#reconciler.work(Math.max(1, budget - walked), now)
-    return more || this.#walk.going
+    // a route through a next hop that nobody has looked up yet could only be written wrong
+    const more = !this.#tracker.waits && this.#reconciler.work(Math.max(1, budget - walked), now)
+    return more || this.#walk.going || this.#tracker.busy
   }
 
   deadline(): Millis {
@@ -149,7 +182,8 @@ export class Dataplane implements Engine<DataplaneEvent> {
    * True when all that can be done is done: nothing waits, nothing is in flight, no walk is going.
    */
   get idle(): boolean {
-    return this.#dumps.completed > 0 && this.#reconciler.idle && !this.#walk.going
+    const asking = this.#tracker.waits || this.#tracker.busy
+    return this.#dumps.completed > 0 && this.#reconciler.idle && !this.#walk.going && !asking
   }
 
   /**
@@ -188,25 +222,36 @@ export class Dataplane implements Engine<DataplaneEvent> {
    * How much it remembers: when nothing is wanted and nothing is there, one group and one target
    * (blackhole).
    */
-  held(): { readonly prefixes: number; readonly groups: number; readonly targets: number } {
+  held(): {
+    readonly prefixes: number
+    readonly groups: number
+    readonly targets: number
+    readonly nextHops: number
+  } {
     const { groups, targets } = this.#shared
     const [first, second] = this.#tables
     const prefixes = first.prefixes.size + second.prefixes.size
-    return { prefixes, groups: groups.size, targets: targets.size }
+    return { prefixes, groups: groups.size, targets: targets.size, nextHops: this.#tracker.size }
   }
 
   #hear(event: KernelEvent, now: Millis): void {
     switch (event.type) {
       case 'Route':
+        this.#tracker.learn(event.route, now)
         this.#observer.learn(event.route, now)
         return
       case 'Link': {
         const change = this.#links.learn(event.link, event.dump)
         if (change === 'better') this.#reconciler.holds.better(now)
         if (change === 'worse') this.#lose(now)
+        if (change !== 'same') this.#tracker.changed(event.link.index)
         return
       }
+      case 'Found':
+        this.#tracker.found(event.address, event.found, now)
+        return
       case 'Address':
+        this.#tracker.changed(NO_LINK)
         if (event.present) this.#reconciler.holds.better(now)
         else this.#lose(now)
         return
@@ -248,6 +293,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#blame = this.#worse ? 'kernel' : 'stranger'
     this.#worse = false
     this.#dumps.start(now)
+    this.#tracker.dumping(this.#shared.dump)
   }
 
   #dumped(dump: number, complete: boolean, why: string | undefined, now: Millis): void {
@@ -255,6 +301,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     if (!this.#dumps.ended(dump, complete, why, now)) return
     this.#shared.version++
     if (this.#links.settle(dump)) this.#lose(now)
+    this.#tracker.dumped()
     this.#walk.ask()
     if (!first) return
     const took = this.#dumps.adoptedIn

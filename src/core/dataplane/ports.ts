@@ -1,6 +1,6 @@
 import type { Millis } from '../base/index.ts'
-import type { Family, Prefix } from '../net/index.ts'
-import type { LinkMessage, RouteTarget, RouteVerb } from '../rtnl/index.ts'
+import type { Address, Family, Prefix } from '../net/index.ts'
+import type { Found, LinkMessage, RouteTarget, RouteVerb } from '../rtnl/index.ts'
 import type { DataplaneIntent, RouteEvent } from './types.ts'
 
 /**
@@ -34,6 +34,8 @@ export interface KernelOutput {
    * number.
    */
   dump(dump: number): void
+  /** Asks where packets to some addresses would go. A `Found` for each follows, in order. */
+  lookUp(addresses: readonly Address[]): void
   note(note: DataplaneNote): void
 }
 
@@ -57,7 +59,10 @@ export interface KernelRoute {
   metric: number
   /** part of the key of IPv4 routes; ours have 0 */
   tos: number
+  /** of ours; nobody looks at that of a stranger's */
   target: RouteTarget
+  /** what a packet finds that takes this route: for the few of a stranger that matter */
+  readonly leads: () => Found
 }
 
 /** What the kernel says. Our own changes are not told as routes: their `Written` says all. */
@@ -76,6 +81,7 @@ export type KernelEvent =
       readonly complete: boolean
       readonly why?: string
     }
+  | { readonly type: 'Found'; readonly address: Address; readonly found: Found }
   /** notifications were lost: only a dump tells what is */
   | { readonly type: 'Lost' }
   | {

@@ -1,5 +1,5 @@
 import type { Millis } from '../base/index.ts'
-import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
+import type { Epoch, GroupId, NextHopGroup, NextHopName } from '../fib/index.ts'
 import type { Family, Prefix } from '../net/index.ts'
 
 /**
@@ -49,6 +49,8 @@ export type RouteEvent =
       readonly groups: readonly number[]
     }
   | { readonly type: 'Withdraws'; readonly family: Family; readonly nlri: Uint8Array }
+  | { readonly type: 'Track'; readonly hop: NextHopName }
+  | { readonly type: 'Untrack'; readonly hop: NextHopName }
   | { readonly type: 'InSync'; readonly epoch: Epoch }
 
 /** Where a route of ours stands. */

@@ -60,7 +60,7 @@ export class Wants {
   }
 
   /** Takes what the speaker says. O(prefixes of the event). */
-  obey(event: RouteEvent, now: Millis): void {
+  obey(event: Exclude<RouteEvent, { readonly type: 'Track' | 'Untrack' }>, now: Millis): void {
     switch (event.type) {
       case 'SpeakerUp':
         this.speaker = 'up'

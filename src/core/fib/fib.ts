@@ -24,6 +24,22 @@ export interface FibNextHop {
  */
 export type NextHopGroup = readonly FibNextHop[]
 
+/** A next hop by name: a link-local address is another one on each link. RFC 4291 §2.5.6 */
+export interface NextHopName {
+  readonly address: Address
+  /** of a link-local address */
+  readonly interface?: string
+}
+
+/** How a next hop is reached, as the kernel half knows it. RFC 4271 §9.1.2.1 */
+export interface NextHopAnswer extends NextHopName {
+  readonly eligible: boolean
+  /** of the way there, lower is nearer; an unsigned word, 0 on a link of ours */
+  readonly metric: number
+  /** why not eligible: a phrase for people; else empty */
+  readonly why: string
+}
+
 /** The speaker's name for a group, unique within an epoch. */
 export type GroupId = Brand<number, 'GroupId'>
 
@@ -43,6 +59,12 @@ export interface FibWriter {
   /** `prefix` goes through group `id`, replacing what it went through before. */
   route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void
   withdraw(family: Family, bytes: Uint8Array, offset: number, length: number): void
+  /**
+   * From now on it is told how `hop` is reached, and when that changes. Said before a group that
+   * uses it; said again in each epoch.
+   */
+  track(hop: NextHopName): void
+  untrack(hop: NextHopName): void
   /** All that was wanted in `epoch` has been said: what was not may be swept. */
   inSync(epoch: Epoch): void
 }

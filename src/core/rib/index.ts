@@ -42,6 +42,7 @@ export {
   nextHopOctets,
   type Resolution,
   scopedText,
+  type TrackListener,
 } from './next-hops.ts'
 export { AdjRibOut } from './out/adj-rib-out.ts'
 export type { CeilingOf } from './out/ceiling.ts'

@@ -219,6 +219,20 @@ export class LocRib {
       if (this.prefixes.has(row) && this.#paths[row]! > 0) this.#dirty.add(row)
   }
 
+  /**
+   * The rows of one source whose path goes through one of `hops` will be decided again. Looks at
+   * `count` paths from row `from` on; returns the row to go on at, or -1.
+   */
+  touchThrough(hops: ReadonlySet<number>, source: PeerId, from: number, count: number): number {
+    const column = this.source(source)
+    let row = column.next(from)
+    for (let left = count; row >= 0 && left > 0; left--, row = column.next(row + 1)) {
+      const set = column.get(row as PrefixId)
+      if (hops.has(this.#shared.sets.nextHop[set]!)) this.#dirty.add(row)
+    }
+    return row
+  }
+
   /** The next dirty row, which is clean now, or `NO_PREFIX`. In order of rows, going round. */
   takeDirty(): PrefixId {
     return this.#dirty.take() as PrefixId

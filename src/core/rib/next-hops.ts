@@ -1,5 +1,5 @@
 import { invariant } from '../base/index.ts'
-import type { FibNextHop, GroupId, NextHopGroup } from '../fib/index.ts'
+import type { FibNextHop, GroupId, NextHopGroup, NextHopName } from '../fib/index.ts'
 import {
   type Address,
   addressBytes,
@@ -24,7 +24,16 @@ interface NextHop {
   /** what the kernel is to use: a link-local address where we know its link. RFC 2545 §3 */
   readonly way: FibNextHop
   readonly key: Key
+  /** absent where no kernel needs to be asked: it is no host's address, or nobody knows its link */
+  readonly tracked: Tracked | undefined
   references: number
+}
+
+/** A way that next hops share, and what is known of it. */
+interface Tracked {
+  readonly hop: NextHopName
+  readonly rows: Set<NextHopId>
+  resolution: Resolution | undefined
 }
 
 /** Next hops that routes share, as the FIB names them. */
@@ -50,6 +59,14 @@ export interface GroupListener {
   dropGroup(id: GroupId): void
 }
 
+/** Is told which next hops are in use: of each before its first use, and after its last. */
+export interface TrackListener {
+  track(hop: NextHopName): void
+  untrack(hop: NextHopName): void
+}
+
+const NOBODY: TrackListener = { track: () => {}, untrack: () => {} }
+
 /** Links that have a number: it is two octets of a record. */
 const LINKS_MAX = 65_535
 
@@ -61,8 +78,8 @@ const groupId = (id: number): GroupId => id as GroupId
 /**
  * The next hops, counted by the attribute sets that name them, and the groups, counted by the
  * routes that use them. An address of our own is not eligible. RFC 4271 §5.1.3: "A BGP speaker
- * SHALL NOT install a route with itself as the next hop." Every other one is, at metric 0, unless
- * `resolve` was told better.
+ * SHALL NOT install a route with itself as the next hop." Every other one is, at metric 0, until
+ * `resolve` is told better: whoever listens is told which ones are in use, and answers when it can.
  */
 export class NextHops {
   readonly #rows: (NextHop | undefined)[] = []
@@ -76,7 +93,9 @@ export class NextHops {
   #own: ReadonlySet<string> = new Set()
   /** names of links by number; 0 is none */
   readonly #links: string[] = ['']
-  readonly #resolutions = new Map<Address, Resolution>()
+  /** by `scopedText` */
+  readonly #tracked = new Map<string, Tracked>()
+  #listener: TrackListener = NOBODY
 
   /** 1 where a path through the next hop may be used. Read by the decision. */
   readonly eligible: number[] = []
@@ -87,6 +106,11 @@ export class NextHops {
   /** How many next hops are in use. */
   get size(): number {
     return this.#byKey.size
+  }
+
+  /** Who is to be told which next hops are in use, from now on. */
+  listen(listener: TrackListener): void {
+    this.#listener = listener
   }
 
   /** How many groups have routes. */
@@ -118,7 +142,9 @@ export class NextHops {
     const id = this.#free.pop() ?? (this.#rows.length as NextHopId)
     const address = formatAddress(bytes.subarray(at, at + Math.min(octets, 16)))
     const way = this.#wayOf(address, bytes.subarray(at, at + octets))
-    this.#rows[id] = { address, way, key, references: 1 }
+    const tracked = isLost(way) || !isUnicast(address) ? undefined : this.#track(way)
+    tracked?.rows.add(id)
+    this.#rows[id] = { address, way, key, tracked, references: 1 }
     this.#byKey.set(key, id)
     this.#judge(id, this.#row(id))
     return id
@@ -131,6 +157,8 @@ export class NextHops {
     this.#rows[id] = undefined
     this.#byKey.delete(row.key)
     this.#free.push(id)
+    row.tracked?.rows.delete(id)
+    if (row.tracked?.rows.size === 0) this.#untrack(row.tracked.hop)
     // a row that is used again must not find the group of the address that it had
     this.#single[id] = undefined
   }
@@ -153,27 +181,23 @@ export class NextHops {
   }
 
   /**
-   * What is known of an address, or that nothing is known any more; remembered until told again,
-   * whether paths name it or not. True when a next hop changed: rows must be decided again. O(next
-   * hops).
+   * What is known of a next hop in use; of another it is not remembered. Returns the rows whose
+   * paths must be decided again: none where it says what was known. O(1), and a row each.
    */
-  resolve(address: Address, resolution: Resolution | undefined): boolean {
-    if (resolution === undefined) this.#resolutions.delete(address)
-    else this.#resolutions.set(address, resolution)
-    let changed = false
-    for (const [id, row] of this.#rows.entries())
-      if (row?.address === address && this.#judge(id, row)) changed = true
-    return changed
+  resolve(hop: NextHopName, resolution: Resolution): readonly NextHopId[] {
+    const tracked = this.#tracked.get(scopedText(hop.address, hop.interface))
+    if (tracked === undefined) return []
+    tracked.resolution = resolution
+    return [...tracked.rows].filter(id => this.#judge(id, this.#row(id)))
   }
 
   /** Why paths through a next hop are not eligible; for people. */
   whyNot(id: NextHopId): string {
-    const { address, way } = this.#row(id)
+    const { address, way, tracked } = this.#row(id)
     if (isLost(way)) return `nobody says which link the next hop ${address} is on`
     if (!isUnicast(address)) return `no host has the next hop ${address}`
     if (this.#isOwn(this.#row(id))) return 'the next hop is this node'
-    const why = this.#resolutions.get(address)?.why ?? 'it is not resolved'
-    return `next hop ${address}: ${why}`
+    return tracked?.resolution?.why ?? 'it is not resolved'
   }
 
   /**
@@ -212,8 +236,9 @@ export class NextHops {
     this.#idle.clear()
   }
 
-  /** Says every group, as an epoch begins. */
-  repeat(listener: GroupListener): void {
+  /** Says every next hop and every group, as an epoch begins. */
+  repeat(listener: GroupListener & TrackListener): void {
+    for (const { hop } of this.#tracked.values()) listener.track(hop)
     for (const group of this.#groupByKey.values()) listener.group(group.id, group.hops)
   }
 
@@ -228,6 +253,22 @@ export class NextHops {
     return (
       row !== undefined && (this.#groups[group]?.hops.some(way => isSame(way, row.way)) ?? false)
     )
+  }
+
+  #track({ address, interface: link }: FibNextHop): Tracked {
+    const text = scopedText(address, link)
+    const known = this.#tracked.get(text)
+    if (known !== undefined) return known
+    const hop = { address, ...(link !== undefined && { interface: link }) }
+    const tracked: Tracked = { hop, rows: new Set(), resolution: undefined }
+    this.#tracked.set(text, tracked)
+    this.#listener.track(hop)
+    return tracked
+  }
+
+  #untrack(hop: NextHopName): void {
+    this.#tracked.delete(scopedText(hop.address, hop.interface))
+    this.#listener.untrack(hop)
   }
 
   /** A link-local address counts only where its link is known: RFC 4291 §2.5.6. */
@@ -265,7 +306,7 @@ export class NextHops {
   /** RFC 4271 §6.3: "syntactically correct" and a host's; not one of ours. */
   #isUsable(row: NextHop): boolean {
     if (isLost(row.way) || this.#isOwn(row)) return false
-    return isUnicast(row.address) && (this.#resolutions.get(row.address)?.eligible ?? true)
+    return isUnicast(row.address) && (row.tracked?.resolution?.eligible ?? true)
   }
 
   #isOwn({ address, way }: NextHop): boolean {
@@ -275,7 +316,7 @@ export class NextHops {
   /** Writes down what the decision reads of a next hop. True when that is something else now. */
   #judge(id: number, row: NextHop): boolean {
     const eligible = this.#isUsable(row) ? 1 : 0
-    const metric = this.#resolutions.get(row.address)?.metric ?? 0
+    const metric = row.tracked?.resolution?.metric ?? 0
     const changed = this.eligible[id] !== eligible || this.metric[id] !== metric
     this.eligible[id] = eligible
     this.metric[id] = metric

@@ -8,6 +8,8 @@ export const EPERM = 1
 export const ENOENT = 2
 /** There is no such route to delete. */
 export const ESRCH = 3
+/** Of a packet: a route forbids it. */
+export const EACCES = 13
 /** Something has this place. */
 export const EEXIST = 17
 /** There is no such link. */
@@ -29,7 +31,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [ESRCH, 'ESRCH (there is no such route)'],
   [11, 'EAGAIN (try again)'],
   [12, 'ENOMEM (out of memory)'],
-  [13, 'EACCES (permission denied)'],
+  [EACCES, 'EACCES (permission denied)'],
   [16, 'EBUSY (busy)'],
   [EEXIST, 'EEXIST (another route has this destination and metric)'],
   [ENODEV, 'ENODEV (there is no such link)'],

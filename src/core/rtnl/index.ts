@@ -1,6 +1,7 @@
 /** rtnetlink: bytes of the kernel to values and back, stateless. Layer 2. */
 
 export {
+  EACCES,
   EEXIST,
   EHOSTUNREACH,
   EINVAL,
@@ -21,6 +22,7 @@ export {
   encodeLinkDump,
   type LinkMessage,
 } from './link.ts'
+export { encodeLookup, type Found, foundIn, LOOKUP_OCTETS_MAX, notFound } from './lookup.ts'
 export {
   type Answer,
   beginMessage,

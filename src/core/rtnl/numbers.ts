@@ -52,7 +52,12 @@ export const RTA_NH_ID = 30
 
 /** Types of routes. */
 export const RTN_UNICAST = 1
+export const RTN_LOCAL = 2
 export const RTN_BLACKHOLE = 6
+export const RTN_UNREACHABLE = 7
+export const RTN_PROHIBIT = 8
+/** the search goes on in the next table */
+export const RTN_THROW = 9
 
 /** Scopes of routes; NOWHERE in a deletion means any. */
 export const RT_SCOPE_UNIVERSE = 0
@@ -61,6 +66,8 @@ export const RT_SCOPE_NOWHERE = 255
 
 /** Flags of routes and of next hops. */
 export const RTM_F_CLONED = 0x200
+/** of a question: the answer is the route itself, not what it means for one packet */
+export const RTM_F_FIB_MATCH = 0x2000
 export const RTNH_F_ONLINK = 4
 
 /** Attributes of links, flags of links. */

@@ -112,7 +112,6 @@ function isStrange(type: number): boolean {
 
 function parseTarget(route: RouteMessage): RouteTarget {
   const bytes = route.message
-  const hops: TargetHop[] = []
   let strange = ''
   let at = route.attributes
   for (
@@ -121,15 +120,25 @@ function parseTarget(route: RouteMessage): RouteTarget {
     stop = attributeEnd(bytes, at, route.end)
   ) {
     const type = attributeType(bytes, at)
-    if (type === RTA_MULTIPATH) parseHops(bytes, at + 4, stop, route.family, hops)
-    else if (isStrange(type)) strange += `${type}:${bytes.subarray(at + 4, stop).join('.')} `
+    if (isStrange(type)) strange += `${type}:${bytes.subarray(at + 4, stop).join('.')} `
+    at = align4(stop)
+  }
+  const target = unicastTarget(readHops(route))
+  return strange === '' ? target : otherTarget(`${strange}${target.key}`)
+}
+
+/** The ways out of a unicast route, whoever's it is and whatever else it says. O(octets). */
+export function readHops(route: RouteMessage): TargetHop[] {
+  const { message: bytes, attributes, end, family } = route
+  const hops: TargetHop[] = []
+  let at = attributes
+  for (let stop = attributeEnd(bytes, at, end); stop >= 0; stop = attributeEnd(bytes, at, end)) {
+    if (attributeType(bytes, at) === RTA_MULTIPATH) parseHops(bytes, at + 4, stop, family, hops)
     at = align4(stop)
   }
   const onlink = (route.routeFlags & RTNH_F_ONLINK) !== 0
-  if (hops.length === 0)
-    hops.push(parseHop(bytes, route.attributes, route.end, route.family, { weight: 1, onlink }))
-  const target = unicastTarget(hops)
-  return strange === '' ? target : otherTarget(`${strange}${target.key}`)
+  if (hops.length === 0) hops.push(parseHop(bytes, attributes, end, family, { weight: 1, onlink }))
+  return hops
 }
 
 function parseHops(

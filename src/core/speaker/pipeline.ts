@@ -1,4 +1,5 @@
 import type { Millis } from '../base/index.ts'
+import type { NextHopAnswer } from '../fib/index.ts'
 import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
 import { PATHS_PER_PEER_MAX } from '../rib/index.ts'
 import type { Fault } from '../wire/index.ts'
@@ -7,6 +8,7 @@ import type { Exports } from './export/groups.ts'
 import type { Completion } from './inbound/completion.ts'
 import { Importer, type Verdict } from './inbound/import.ts'
 import type { Limits } from './inbound/limits.ts'
+import { NextHopChanges } from './inbound/next-hops.ts'
 import { type RefreshMark, refreshMarkOf } from './inbound/refresh.ts'
 import type { Retention } from './inbound/retention.ts'
 import type { Neighbours } from './neighbours/neighbours.ts'
@@ -38,6 +40,7 @@ export interface PipelineParts {
 export class Pipeline {
   readonly #parts: PipelineParts
   readonly #importer: Importer
+  readonly #nextHops: NextHopChanges
   /** peers whose queue is not empty, whose turn is first first */
   readonly #ready = new Set<Peer>()
   /** removed, but still in the tables */
@@ -46,6 +49,7 @@ export class Pipeline {
   constructor(parts: PipelineParts) {
     this.#parts = parts
     this.#importer = new Importer(parts.tables)
+    this.#nextHops = new NextHopChanges(parts.tables)
   }
 
   /** A peer's queue has something. */
@@ -63,16 +67,22 @@ export class Pipeline {
     this.#leaving.add(peer)
   }
 
+  /** The kernel half says how next hops are reached. */
+  resolved(answers: readonly NextHopAnswer[]): void {
+    this.#nextHops.take(answers)
+  }
+
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
     const { completion, exports, fib, limits, retention, tables } = this.#parts
     retention.work(budget)
     this.#import(budget, now)
+    const walking = this.#nextHops.work(budget)
     this.#decide(budget)
     completion.look(now)
     limits.look(now)
     // an UPDATE may have ended a session: what it left is swept in the next slice
-    let more = retention.busy || this.#ready.size > 0 || tables.dirty > 0
+    let more = walking || retention.busy || this.#ready.size > 0 || tables.dirty > 0
     for (const family of FAMILIES) {
       exports[family].flush()
       exports[family].holdEndOfRib(completion.restarting)

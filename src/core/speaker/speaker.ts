@@ -186,6 +186,8 @@ export class Speaker implements Engine<SpeakerEvent> {
       case 'FibCredit':
         this.#fib.addCredit(event.routes)
         return
+      case 'NextHops':
+        return this.#pipeline.resolved(event.answers)
       case 'Refresh': {
         const peer = neighbours.named(event.peer)
         if (peer !== undefined) askForRefresh(peer)

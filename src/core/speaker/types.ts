@@ -1,5 +1,5 @@
 import type { Millis } from '../base/index.ts'
-import type { FibWriter } from '../fib/index.ts'
+import type { FibWriter, NextHopAnswer } from '../fib/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { SendPaths } from '../rib/index.ts'
@@ -217,6 +217,8 @@ export type SpeakerEvent =
   | { readonly type: 'FibDown' }
   /** the dataplane's credit for further routes */
   | { readonly type: 'FibCredit'; readonly routes: number }
+  /** how next hops are reached, of those that the FIB was told to track: all, or what changed */
+  | { readonly type: 'NextHops'; readonly answers: readonly NextHopAnswer[] }
   /** a peer is to say all again; nothing happens where its session cannot. RFC 2918 */
   | { readonly type: 'Refresh'; readonly peer: string }
   /** where peers are to connect to, and whether they can: whenever that changes */

@@ -11,6 +11,7 @@ export {
   CREDIT_ROUTES_MAX,
   RoutesLink,
   type RoutesLinkOptions,
+  type RoutesServer,
   type RoutesServerOptions,
   serveRoutes,
 } from './routes-link.ts'

@@ -1,8 +1,13 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../core/fib/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup, NextHopName } from '../../core/fib/index.ts'
 import type { Family } from '../../core/net/index.ts'
-import { AFI, BATCH_ROUTES_MAX, toHops } from './convert/routes.ts'
-import { type FromSpeaker, FromSpeakerSchema, type GroupSchema } from './generated/link_pb.ts'
+import { AFI, BATCH_ROUTES_MAX, toHops, toName } from './convert/routes.ts'
+import {
+  type FromSpeaker,
+  FromSpeakerSchema,
+  type GroupSchema,
+  type NextHopNameSchema,
+} from './generated/link_pb.ts'
 
 /**
  * The speaker's FIB as a stream of batches: neighbouring calls of one kind become one message, in
@@ -12,12 +17,12 @@ import { type FromSpeaker, FromSpeakerSchema, type GroupSchema } from './generat
  */
 
 type Body = NonNullable<MessageInitShape<typeof FromSpeakerSchema>['body']>
-type Kind = 'routes' | 'withdraws' | 'groups' | 'dropGroups'
+type Kind = 'routes' | 'withdraws' | 'groups' | 'dropGroups' | 'track' | 'untrack'
 
 /** Octets of the longest batch: a length and 16 octets for each prefix. */
 const BATCH_OCTETS_MAX = BATCH_ROUTES_MAX * 17
 
-/** Groups named or dropped in one message. */
+/** Groups named or dropped, or next hops tracked or not any more, in one message. */
 const BATCH_GROUPS_MAX = 256
 
 /** Collects calls and hands on messages; `flush` at the end of a turn hands on the rest. */
@@ -33,6 +38,7 @@ export class RouteStream implements FibWriter {
   #count = 0
   #ids: number[] = []
   #groups: MessageInitShape<typeof GroupSchema>[] = []
+  #hops: MessageInitShape<typeof NextHopNameSchema>[] = []
 
   /** @param send  takes a message, which is not changed afterwards */
   constructor(send: (message: FromSpeaker) => void) {
@@ -59,6 +65,16 @@ export class RouteStream implements FibWriter {
     this.#ids.push(id)
   }
 
+  track(hop: NextHopName): void {
+    this.#collect('track', BATCH_GROUPS_MAX)
+    this.#hops.push(toName(hop))
+  }
+
+  untrack(hop: NextHopName): void {
+    this.#collect('untrack', BATCH_GROUPS_MAX)
+    this.#hops.push(toName(hop))
+  }
+
   route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void {
     this.#collectPrefix('routes', family, bytes, offset, length)
     this.#ids.push(id)
@@ -76,6 +92,7 @@ export class RouteStream implements FibWriter {
     this.#count = 0
     this.#ids = []
     this.#groups = []
+    this.#hops = []
   }
 
   #collectPrefix(kind: Kind, family: Family, bytes: Uint8Array, offset: number, length: number) {
@@ -109,6 +126,9 @@ export class RouteStream implements FibWriter {
         return { case: 'groups', value: { groups: this.#groups } }
       case 'dropGroups':
         return { case: 'dropGroups', value: { ids: this.#ids } }
+      case 'track':
+      case 'untrack':
+        return { case: this.#kind, value: { hops: this.#hops } }
       default:
         return this.#kind satisfies never
     }

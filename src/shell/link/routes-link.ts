@@ -1,10 +1,22 @@
 import { create } from '@bufbuild/protobuf'
 import type { RouteEvent } from '../../core/dataplane/index.ts'
-import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../core/fib/index.ts'
+import type {
+  Epoch,
+  FibWriter,
+  GroupId,
+  NextHopAnswer,
+  NextHopGroup,
+  NextHopName,
+} from '../../core/fib/index.ts'
 import type { Family } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
-import { routeEvents } from './convert/routes.ts'
-import { FromSpeakerSchema, ToSpeakerSchema } from './generated/link_pb.ts'
+import { BATCH_ANSWERS_MAX, fromAnswers, routeEvents, toAnswer } from './convert/routes.ts'
+import {
+  type FromSpeaker,
+  FromSpeakerSchema,
+  type ToSpeaker,
+  ToSpeakerSchema,
+} from './generated/link_pb.ts'
 import { RouteStream } from './route-stream.ts'
 import { Channel, LINK_VERSION } from './transport/channel.ts'
 import { dial } from './transport/dial.ts'
@@ -30,6 +42,8 @@ export interface RoutesLinkOptions {
   down(): void
   /** so many more routes may be written */
   credit(routes: number): void
+  /** how next hops are reached that were tracked */
+  resolved(answers: readonly NextHopAnswer[]): void
 }
 
 /**
@@ -66,6 +80,7 @@ export class RoutesLink implements FibWriter {
           },
           message: ({ body }) => {
             if (body.case === 'credit') options.credit(body.value.routes)
+            if (body.case === 'nextHops') options.resolved(fromAnswers(body.value.answers))
           },
           closed: why => {
             const wasUp = this.#stream !== undefined
@@ -99,6 +114,14 @@ export class RoutesLink implements FibWriter {
     this.#open()?.withdraw(family, bytes, offset, length)
   }
 
+  track(hop: NextHopName): void {
+    this.#open()?.track(hop)
+  }
+
+  untrack(hop: NextHopName): void {
+    this.#open()?.untrack(hop)
+  }
+
   inSync(epoch: Epoch): void {
     this.#open()?.inSync(epoch)
   }
@@ -129,11 +152,17 @@ export interface RoutesServerOptions {
   deliver(event: RouteEvent): void
 }
 
-/** The dataplane's end: listens until closed. Rejects when it cannot. */
-export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
+/** The dataplane's end. */
+export interface RoutesServer extends Listener {
+  /** Tells the speaker, where there is one, how next hops are reached. */
+  resolved(answers: readonly NextHopAnswer[]): void
+}
+
+/** Listens until closed. Rejects when it cannot. */
+export async function serveRoutes(options: RoutesServerOptions): Promise<RoutesServer> {
   const { deliver, log } = options
-  let current: { close(why: LinkError): void } | undefined
-  return listen(options.path, socket => {
+  let current: Channel<ToSpeaker, FromSpeaker> | undefined
+  const listener = await listen(options.path, socket => {
     let sequence = 1
     let taken = 0
     const channel = new Channel(socket, {
@@ -168,6 +197,13 @@ export function serveRoutes(options: RoutesServerOptions): Promise<Listener> {
       },
     })
   })
+  return {
+    close: () => listener.close(),
+    resolved(answers) {
+      for (let at = 0; at < answers.length; at += BATCH_ANSWERS_MAX)
+        current?.send(answersMessage(answers.slice(at, at + BATCH_ANSWERS_MAX)))
+    },
+  }
 }
 
 const hello = (role: string, preserved = false) => ({
@@ -177,3 +213,8 @@ const hello = (role: string, preserved = false) => ({
 
 const creditMessage = (routes: number, sequence: number) =>
   create(ToSpeakerSchema, { body: { case: 'credit', value: { routes, sequence } } })
+
+const answersMessage = (answers: readonly NextHopAnswer[]) =>
+  create(ToSpeakerSchema, {
+    body: { case: 'nextHops', value: { answers: answers.map(toAnswer) } },
+  })

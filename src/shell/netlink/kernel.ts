@@ -5,6 +5,7 @@ import type {
   KernelOutput,
   RouteChange,
 } from '../../core/dataplane/index.ts'
+import type { Address } from '../../core/net/index.ts'
 import {
   GROUP_IPV4_ADDRESS,
   GROUP_IPV4_ROUTE,
@@ -15,6 +16,7 @@ import {
 } from '../../core/rtnl/index.ts'
 import { Dumper } from './dumper.ts'
 import { type DatagramSource, listen } from './events.ts'
+import { Lookup } from './lookup.ts'
 import { KernelReader } from './reader.ts'
 import { ignoreChangesBy, openNetlink } from './socket.ts'
 import { RouteWriter } from './writer.ts'
@@ -49,8 +51,8 @@ export interface NetlinkOptions {
 }
 
 /**
- * Three sockets: one writes routes, one dumps, one hears what others do. What the first does is not
- * heard on the third: the kernel drops it there.
+ * Four sockets: one writes routes, one dumps, one hears what others do, one asks for single
+ * addresses. What the first does is not heard on the third: the kernel drops it there.
  *
  * Must be made in the network namespace that it is about.
  */
@@ -59,6 +61,7 @@ export class NetlinkKernel implements KernelOutput {
   readonly #writer: RouteWriter
   readonly #writerPort: number
   readonly #dumper: Dumper
+  readonly #lookup: Lookup
   readonly #reader: KernelReader
   readonly #messages = new MessageReader()
   #events: DatagramSource
@@ -79,6 +82,9 @@ export class NetlinkKernel implements KernelOutput {
     })
     this.#events = this.#listen()
     this.#dumper = new Dumper(openNetlink(0, ANSWER_OCTETS_MAX), table, this.#reader)
+    this.#lookup = new Lookup(openNetlink(0, ANSWER_OCTETS_MAX), (address, found) =>
+      options.deliver({ type: 'Found', address, found }),
+    )
   }
 
   /** How it waits for notifications, for the log. */
@@ -100,6 +106,10 @@ export class NetlinkKernel implements KernelOutput {
     })
   }
 
+  lookUp(addresses: readonly Address[]): void {
+    this.#lookup.ask(addresses)
+  }
+
   note(note: DataplaneNote): void {
     this.#options.note(note)
   }
@@ -111,6 +121,7 @@ export class NetlinkKernel implements KernelOutput {
     this.#events.close()
     this.#writer.close()
     this.#dumper.close()
+    this.#lookup.close()
   }
 
   #listen(): DatagramSource {

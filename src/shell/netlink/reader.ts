@@ -4,6 +4,7 @@ import {
   decodeLink,
   decodeRoute,
   emptyRoute,
+  foundIn,
   type MessageReader,
   NLM_F_REPLACE,
   otherTarget,
@@ -51,6 +52,7 @@ export class KernelReader {
       metric: 0,
       tos: 0,
       target: STRANGER,
+      leads: () => foundIn(this.#message),
     }
     this.#event = { type: 'Route', route: this.#route }
   }

@@ -105,6 +105,14 @@ function fibOf(fib: FibWriter, told: (...words: readonly unknown[]) => void): Fi
       told('fib-withdraw', family, octetsAt(bytes, offset, length), length)
       fib.withdraw(family, bytes, offset, length)
     },
+    track: hop => {
+      told('fib-track', hop)
+      fib.track(hop)
+    },
+    untrack: hop => {
+      told('fib-untrack', hop)
+      fib.untrack(hop)
+    },
     inSync: epoch => {
       told('fib-in-sync', epoch)
       fib.inSync(epoch)

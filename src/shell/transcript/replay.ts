@@ -18,6 +18,8 @@ const NOWHERE: SpeakerOutput = {
     dropGroup: () => {},
     route: () => {},
     withdraw: () => {},
+    track: () => {},
+    untrack: () => {},
     inSync: () => {},
   },
 }

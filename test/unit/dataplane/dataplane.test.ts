@@ -589,5 +589,5 @@ test('nothing is left of routes that have gone', t => {
   world.settle()
   t.deepEqual(world.ours(), [])
   t.like(world.snapshot(), { wanted: 0, installed: 0, stale: 0 })
-  t.deepEqual(world.engine.held(), { prefixes: 0, groups: 1, targets: 1 })
+  t.deepEqual(world.engine.held(), { prefixes: 0, groups: 1, targets: 1, nextHops: 0 })
 })

@@ -1,5 +1,6 @@
 /** Which next hops a route may have, before anybody asks the kernel. */
 import test from 'ava'
+import type { NextHopName } from '../../../src/core/fib/index.ts'
 import { type Address, address, addressBytes } from '../../../src/core/net/index.ts'
 import { type GroupListener, NextHops, scopedText } from '../../../src/core/rib/index.ts'
 
@@ -74,29 +75,60 @@ test('of two addresses the link-local one is used where its link is known, the g
   t.deepEqual(way, { address: address('fe80::1'), interface: 'eth0', weight: 1 })
 })
 
-test('what is known of an address holds for next hops that come later, until it is not known any more', t => {
+test('what is known of an address holds for its rows, until no path names it any more', t => {
   const hops = new NextHops()
-  const [there, later] = ['10.0.0.2', '10.0.0.3'].map(address)
+  const [there, other] = ['10.0.0.2', '10.0.0.3'].map(address)
   const hold = (of: Address) => hops.hold(addressBytes(of), 0, 4)
   const id = hold(there!)
+  const rowOf = (metric: number) =>
+    hops.resolve({ address: there! }, { eligible: true, metric, why: '' })
   t.deepEqual([hops.eligible[id], hops.metric[id]], [1, 0])
-  t.true(hops.resolve(there!, { eligible: true, metric: 20, why: '' }))
-  t.false(hops.resolve(there!, { eligible: true, metric: 20, why: '' }), 'equal means silent')
+  t.deepEqual(rowOf(20), [id])
+  t.deepEqual(rowOf(20), [], 'equal means silent')
   t.deepEqual([hops.eligible[id], hops.metric[id]], [1, 20])
-  t.false(hops.resolve(later!, { eligible: false, metric: 0, why: 'no route' }), 'no path names it')
-  const other = hold(later!)
-  t.is(hops.eligible[other], 0)
-  t.is(hops.whyNot(other), 'next hop 10.0.0.3: no route')
-  t.true(hops.resolve(later!, undefined))
-  t.true(hops.resolve(there!, undefined))
-  t.deepEqual([hops.eligible[other], hops.metric[id]], [1, 0])
+  const no = { eligible: false, metric: 0, why: 'no route to 10.0.0.3' }
+  t.deepEqual(hops.resolve({ address: other! }, no), [], 'no path names it')
+  const row = hold(other!)
+  t.is(hops.eligible[row], 1)
+  t.deepEqual(hops.resolve({ address: other! }, no), [row])
+  t.is(hops.eligible[row], 0)
+  t.is(hops.whyNot(row), 'no route to 10.0.0.3')
+  hops.release(row)
+  t.is(hops.eligible[hold(other!)], 1, 'what was known went with its last path')
 })
 
 test('an address of ours is no next hop, however it is reached', t => {
   const hops = new NextHops()
   const id = hops.hold(addressBytes(OWN), 0, 4)
   hops.own(new Set([OWN]))
-  hops.resolve(OWN, { eligible: true, metric: 1, why: '' })
+  hops.resolve({ address: OWN }, { eligible: true, metric: 1, why: '' })
   t.is(hops.eligible[id], 0)
   t.is(hops.whyNot(id), 'the next hop is this node')
+})
+
+test('who listens hears of a way before its first use and after its last, whatever names it', t => {
+  const hops = new NextHops()
+  const said: string[] = []
+  const say = (word: string) => (hop: NextHopName) =>
+    void said.push(`${word} ${scopedText(hop.address, hop.interface)}`)
+  const listener = { ...silent, track: say('track'), untrack: say('untrack') }
+  hops.listen(listener)
+  const hold = (octets: readonly number[]) => hops.hold(Uint8Array.from(octets), 0, octets.length)
+  const link = [0, hops.link('eth0')]
+  const alone = hold([...LINK_LOCAL, ...link])
+  const both = hold([...GLOBAL, ...LINK_LOCAL, ...link])
+  const four = hold([10, 0, 0, 2])
+  t.deepEqual(said.splice(0), ['track fe80::1%eth0', 'track 10.0.0.2'])
+  const down = { eligible: false, metric: 0, why: 'eth0 is down' }
+  const way = { address: address('fe80::1'), interface: 'eth0' }
+  t.deepEqual(hops.resolve(way, down), [alone, both])
+  hops.release(alone)
+  t.is(hops.whyNot(both), 'eth0 is down')
+  hops.repeat(listener)
+  t.deepEqual(said.splice(0), ['track fe80::1%eth0', 'track 10.0.0.2'])
+  hops.release(both)
+  hops.release(four)
+  t.deepEqual(said.splice(0), ['untrack fe80::1%eth0', 'untrack 10.0.0.2'])
+  for (const octets of [[127, 0, 0, 1], LINK_LOCAL]) hold([...octets])
+  t.deepEqual(said, [], 'nobody needs to ask for what is no next hop')
 })

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type Address, address, FAMILIES, prefix } from '../../../src/core/net/index.ts'
+import { type Address, address, prefix } from '../../../src/core/net/index.ts'
 import type { PathAttributes } from '../../../src/core/wire/index.ts'
 import { checkDecisions, checkReferences } from '../../../src/sim/index.ts'
 import { Bench, LOCAL_AS, type Offer, type Scripted } from './bench.ts'
@@ -102,9 +102,8 @@ test('each path that goes leaves what the others would have given without it', t
 
 /** What a next-hop tracker would say. */
 function resolve(bench: Bench, of: Address, metric: number | undefined): void {
-  const { nextHops, locRibs } = bench.speaker.tables
   const known = { eligible: metric !== undefined, metric: metric ?? 0, why: 'no route to it' }
-  if (nextHops.resolve(of, known)) for (const family of FAMILIES) locRibs[family].touchAll()
+  bench.deliver({ type: 'NextHops', answers: [{ address: of, ...known }] })
   bench.settle()
 }
 
@@ -139,7 +138,7 @@ test('RFC 4271 §9.1.2.2 (e): the nearer next hop is better, and alone', t => {
 test('RFC 4271 §9.1.2.1: a path whose next hop is not resolved is not eligible, and says so', t => {
   const { bench, a, b } = twoWays()
   resolve(bench, a.config.address, undefined)
-  t.deepEqual(reasons(bench), ['b best', 'a next hop 192.0.2.1: no route to it'])
+  t.deepEqual(reasons(bench), ['b best', 'a no route to it'])
   t.deepEqual(bench.fib.hopsOf(P), [b.config.address])
   resolve(bench, b.config.address, undefined)
   t.deepEqual(bench.fib.hopsOf(P), [])

@@ -3,6 +3,7 @@ import type { FibNextHop, NextHopGroup } from '../../fib/index.ts'
 import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../../rtnl/index.ts'
 import { Counted, NONE } from './counted.ts'
 import type { Links } from './links.ts'
+import type { Ways } from './ways.ts'
 
 /**
  * Wanted groups of next hops, and what each is in the kernel's terms.
@@ -31,7 +32,7 @@ export interface Group {
   /** for people */
   readonly text: string
   hold: Hold | undefined
-  /** what it is in the kernel's terms, as of `version` of the links; 0: a link is missing */
+  /** what it is in the kernel's terms, as of `version`; 0: a link is missing */
   resolved: number
   version: number
   /** a target that was compared lately and is the same, as of `version` */
@@ -50,13 +51,15 @@ export class Groups {
   readonly held = new Set<number>()
   readonly #groups = new Counted<Group>()
   readonly #links: Links
+  readonly #ways: Ways
   readonly #targets: Counted<RouteTarget>
 
   /**
    * @param targets  the kernel's targets, shared with what is seen, so that equal ones have one id
    */
-  constructor(links: Links, targets: Counted<RouteTarget>) {
+  constructor(links: Links, ways: Ways, targets: Counted<RouteTarget>) {
     this.#links = links
+    this.#ways = ways
     this.#targets = targets
     const make = (): Group => makeGroup('blackhole', [], 'blackhole')
     const id = this.#groups.take('blackhole', make)
@@ -96,12 +99,14 @@ export class Groups {
    */
   resolve(id: number): number {
     const group = this.#groups.get(id)
-    if (group.kind === 'blackhole' || group.version === this.#links.version) return group.resolved
+    // both only grow: no two states of them have one sum
+    const version = this.#links.version + this.#ways.version
+    if (group.kind === 'blackhole' || group.version === version) return group.resolved
     const target = this.#resolve(group)
     const last = group.resolved
     group.resolved = target === undefined ? NONE : this.#targets.take(target.key, () => target)
     this.#targets.drop(last)
-    group.version = this.#links.version
+    group.version = version
     group.match = group.resolved
     return group.resolved
   }
@@ -133,10 +138,28 @@ export class Groups {
     for (const hop of group.hops) {
       const link = hop.interface === undefined ? 0 : this.#links.indexOf(hop.interface)
       if (hop.interface !== undefined && link === 0) return undefined
-      hops.push({ gateway: hop.address, link, weight: hop.weight, onlink: false })
+      const way = link === 0 ? this.#ways.of(hop.address) : undefined
+      if (way === undefined)
+        hops.push({ gateway: hop.address, link, weight: hop.weight, onlink: false })
+      else hops.push(...way)
     }
-    return unicastTarget(hops)
+    return unicastTarget(distinct(hops))
   }
+}
+
+/**
+ * Next hops behind one gateway are one way out; IPv6 refuses it twice. The weight of an only hop
+ * means nothing to the kernel.
+ */
+function distinct(hops: readonly TargetHop[]): readonly TargetHop[] {
+  const byWay = new Map<string, TargetHop>()
+  for (const hop of hops) {
+    const key = `${hop.gateway} ${hop.link}`
+    if (!byWay.has(key)) byWay.set(key, hop)
+  }
+  const unique = [...byWay.values()]
+  const [only] = unique
+  return unique.length === 1 && only !== undefined ? [{ ...only, weight: 1 }] : unique
 }
 
 /** True when `seen` has the hops that are wanted; a wanted hop without a link takes any. */

@@ -25,6 +25,16 @@ export class Links {
     return this.#byName.get(name) ?? 0
   }
 
+  /**
+   * Why nothing goes through a link: it is down, or, as an empty text, not there. Undefined where
+   * something does.
+   */
+  whyNot(index: number): string | undefined {
+    const link = this.#byIndex.get(index)
+    if (link === undefined) return ''
+    return link.up && link.carrier ? undefined : `${link.name} is down`
+  }
+
   /** Takes what the kernel says of one link, in dump number `dump` (0: a notification). */
   learn(link: LinkMessage, dump: number): LinkChange {
     const known = this.#byIndex.get(link.index)

@@ -1,7 +1,16 @@
 import { Bitset, grownInt32, type Millis } from '../../base/index.ts'
-import type { Epoch, FibWriter, GroupId, NextHopGroup } from '../../fib/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopGroup, NextHopName } from '../../fib/index.ts'
 import { FAMILIES, type Family, type PrefixId } from '../../net/index.ts'
-import { type GroupListener, type LocRib, type NextHops, NO_GROUP } from '../../rib/index.ts'
+import { type Program, REJECTED } from '../../policy/index.ts'
+import {
+  type AttributeSetId,
+  CHANGES,
+  type GroupListener,
+  type LocRib,
+  type NextHops,
+  NO_GROUP,
+  type TrackListener,
+} from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
 import { Judge } from './judge.ts'
 
@@ -184,11 +193,11 @@ class FamilyFeed {
 /**
  * Both families, epochs, credit and in-sync.
  *
- * `FibUp` begins an epoch: all groups and routes are said again, then what changes. In-sync follows
- * once the walk is over, nothing waits, and the owner says that its table is complete. A route
- * costs a credit, a withdrawal none.
+ * `FibUp` begins an epoch: all next hops, groups and routes are said again, then what changes.
+ * In-sync follows once the walk is over, nothing waits, and the owner says that its table is
+ * complete. A route costs a credit, a withdrawal none.
  */
-export class FibFeed implements GroupListener {
+export class FibFeed implements GroupListener, TrackListener {
   readonly #fib: FibWriter
   readonly #nextHops: NextHops
   readonly #families: Readonly<Record<Family, FamilyFeed>>
@@ -202,6 +211,7 @@ export class FibFeed implements GroupListener {
   constructor(tables: Tables, fib: FibWriter) {
     this.#fib = fib
     this.#nextHops = tables.nextHops
+    tables.nextHops.listen(this)
     this.#families = {
       ipv4: new FamilyFeed(tables.locRibs.ipv4, tables, fib),
       ipv6: new FamilyFeed(tables.locRibs.ipv6, tables, fib),
@@ -274,6 +284,14 @@ export class FibFeed implements GroupListener {
 
   dropGroup(id: GroupId): void {
     if (this.#up) this.#fib.dropGroup(id)
+  }
+
+  track(hop: NextHopName): void {
+    if (this.#up) this.#fib.track(hop)
+  }
+
+  untrack(hop: NextHopName): void {
+    if (this.#up) this.#fib.untrack(hop)
   }
 
   /** The next hops of a row may have changed. */

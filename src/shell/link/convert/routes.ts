@@ -1,7 +1,25 @@
 import type { RouteEvent } from '../../../core/dataplane/index.ts'
-import type { Epoch, FibNextHop, GroupId, NextHopGroup } from '../../../core/fib/index.ts'
-import { addressBytes, type Family, formatAddress, maxLength } from '../../../core/net/index.ts'
-import type { FromSpeaker, NextHop } from '../generated/link_pb.ts'
+import type {
+  Epoch,
+  FibNextHop,
+  GroupId,
+  NextHopAnswer,
+  NextHopGroup,
+  NextHopName,
+} from '../../../core/fib/index.ts'
+import {
+  type Address,
+  addressBytes,
+  type Family,
+  formatAddress,
+  maxLength,
+} from '../../../core/net/index.ts'
+import type {
+  NextHopAnswer as AnswerMessage,
+  FromSpeaker,
+  NextHopName as NameMessage,
+  NextHop,
+} from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
 
 /**
@@ -11,6 +29,9 @@ import { LinkError } from '../transport/error.ts'
 
 /** Most routes or withdrawals of one message. */
 export const BATCH_ROUTES_MAX = 1_024
+
+/** Most next hops that one message answers for. */
+export const BATCH_ANSWERS_MAX = 1_024
 
 /** Most next hops of a group, whatever the speaker's configuration says. */
 export const GROUP_HOPS_MAX = 256
@@ -50,6 +71,10 @@ export function routeEvents(message: FromSpeaker): RouteEvent[] {
       countPrefixes(family, nlri)
       return [{ type: 'Withdraws', family, nlri }]
     }
+    case 'track':
+      return body.value.hops.map(hop => ({ type: 'Track', hop: fromName(hop) }))
+    case 'untrack':
+      return body.value.hops.map(hop => ({ type: 'Untrack', hop: fromName(hop) }))
     case 'hello':
     case undefined:
       throw new LinkError('LINK_MESSAGE', 'a message without a body')
@@ -67,6 +92,38 @@ export function toHops(hops: NextHopGroup) {
   }))
 }
 
+/** A next hop's name as the message has it. */
+export const toName = (hop: NextHopName) => ({
+  address: addressBytes(hop.address),
+  interface: hop.interface ?? '',
+})
+
+/** An answer as the message has it. */
+export const toAnswer = ({ eligible, metric, why, ...hop }: NextHopAnswer) => ({
+  ...{ eligible, metric, why },
+  hop: toName(hop),
+})
+
+/** What the kernel half says of next hops. */
+export function fromAnswers(answers: readonly AnswerMessage[]): readonly NextHopAnswer[] {
+  if (answers.length > BATCH_ANSWERS_MAX)
+    throw new LinkError('LINK_MESSAGE', `answers for ${answers.length} next hops`)
+  return answers.map(({ hop, eligible, metric, why }) => {
+    if (hop === undefined) throw new LinkError('LINK_MESSAGE', 'an answer for no next hop')
+    return { ...fromName(hop), eligible, metric, why }
+  })
+}
+
+function fromName({ address, interface: link }: NameMessage): NextHopName {
+  return { address: fromAddress(address), ...(link !== '' && { interface: link }) }
+}
+
+function fromAddress(octets: Uint8Array): Address {
+  if (octets.length !== 4 && octets.length !== 16)
+    throw new LinkError('LINK_MESSAGE', `a next hop of ${octets.length} octets`)
+  return formatAddress(octets)
+}
+
 function fromHops(hops: readonly NextHop[]): NextHopGroup {
   if (hops.length === 0 || hops.length > GROUP_HOPS_MAX)
     throw new LinkError('LINK_MESSAGE', `a group of ${hops.length} next hops`)
@@ -75,11 +132,9 @@ function fromHops(hops: readonly NextHop[]): NextHopGroup {
 
 function fromHop(hop: NextHop): FibNextHop {
   const { address, weight } = hop
-  if (address.length !== 4 && address.length !== 16)
-    throw new LinkError('LINK_MESSAGE', `a next hop of ${address.length} octets`)
   if (weight < 1 || weight > 255) throw new LinkError('LINK_MESSAGE', `the weight ${weight}`)
   return {
-    address: formatAddress(address),
+    address: fromAddress(address),
     ...(hop.interface !== '' && { interface: hop.interface }),
     weight,
   }

@@ -1,6 +1,6 @@
-import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import type { KernelOutput } from './ports.ts'
-import type { Shared } from './table/route-table.ts'
+import { after, type Millis, millis, NEVER, type Prng } from '../../base/index.ts'
+import type { KernelOutput } from '../ports.ts'
+import type { Shared } from '../table/route-table.ts'
 
 /** When to read the whole table: at start, now and then, and when something does not fit. */
 

@@ -1,10 +1,10 @@
-import type { Millis } from '../base/index.ts'
-import { NO_PREFIX } from '../net/index.ts'
-import type { KernelRoute } from './ports.ts'
-import type { Blame, Reconciler } from './reconciler.ts'
-import { NONE } from './table/counted.ts'
-import { DOUBT, IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
-import type { DataplaneConfig } from './types.ts'
+import type { Millis } from '../../base/index.ts'
+import { NO_PREFIX } from '../../net/index.ts'
+import type { KernelRoute } from '../ports.ts'
+import type { Blame, Reconciler } from '../reconciler.ts'
+import { NONE } from '../table/counted.ts'
+import { DOUBT, IN_FLIGHT, type RouteTable, type Shared } from '../table/route-table.ts'
+import type { DataplaneConfig } from '../types.ts'
 
 /** Takes what the kernel says of routes, and decides what it means for ours. */
 
