@@ -122,7 +122,8 @@ export class Feed {
       const same = before && wants && !waits && this.#adj.get(row) === from.#adj.get(row)
       if (!same && (before || wants)) this.#want(row, before, wants)
     }
-    if (from?.#next) this.refresh()
+    const asked = from === undefined ? false : from.#next
+    if (asked) this.refresh()
   }
 
   #holdsNow(row: PrefixId): boolean {
