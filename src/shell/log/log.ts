@@ -44,6 +44,9 @@ export interface LogOptions {
 /** Lines of one code (and peer) in one window; the rest of the window is counted only. */
 export const LINES_PER_CODE_MAX = 30
 
+/** The same for one code and all peers: there may be any number of those that come and go. */
+export const LINES_OF_ALL_PEERS_MAX = 300
+
 /** The window of the rate limit. */
 const WINDOW_MS = 10_000
 
@@ -154,34 +157,52 @@ class PinoLog implements Log {
 
   #line(level: LineLevel, code: string, text: string, fields: Fields): void {
     if (!this.#sink.isLevelEnabled(level)) return
-    const suppressed = this.#limiter.take(`${code} ${fields.peer ?? ''}`)
+    const suppressed = this.#limiter.take(code, fields.peer)
     if (suppressed === undefined) return
     this.#sink[level]({ code, ...fields, ...(suppressed > 0 && { suppressed }) }, text)
   }
 }
 
-/** Counts lines by code in windows. Forgets codes that were silent for a window. */
+/** Counts lines by code, and by code and peer, in windows. Forgets those of before. */
 class Limiter {
   readonly #now: () => number
-  readonly #windows = new Map<string, { start: number; count: number }>()
+  readonly #windows = new Map<string, Window>()
 
   constructor(clock: () => number) {
     this.#now = clock
   }
 
   /** Undefined: this line is one too many. Else how many were left out before it. */
-  take(code: string): number | undefined {
+  take(code: string, peer: unknown): number | undefined {
     const time = this.#now()
-    const window = this.#windows.get(code)
-    if (window !== undefined && time - window.start < WINDOW_MS)
-      return ++window.count > LINES_PER_CODE_MAX ? undefined : 0
+    if (peer === undefined) return this.#take(code, LINES_PER_CODE_MAX, time)
+    const all = this.#windows.get(code)
+    // a peer that is beyond what all may say takes no memory
+    const full = all !== undefined && isOpen(all, time) && all.count >= LINES_OF_ALL_PEERS_MAX
+    const own = full ? 0 : this.#take(`${code} ${peer}`, LINES_PER_CODE_MAX, time)
+    // what a peer may not say is not counted against the others
+    if (own === undefined) return undefined
+    const ofAll = this.#take(code, LINES_OF_ALL_PEERS_MAX, time)
+    return ofAll === undefined ? undefined : ofAll + own
+  }
+
+  #take(key: string, most: number, time: number): number | undefined {
+    const window = this.#windows.get(key)
+    if (window !== undefined && isOpen(window, time)) return ++window.count > most ? undefined : 0
     if (this.#windows.size > 1000) this.#forget(time)
-    this.#windows.set(code, { start: time, count: 1 })
-    return Math.max(0, (window?.count ?? 0) - LINES_PER_CODE_MAX)
+    this.#windows.set(key, { start: time, count: 1 })
+    return Math.max(0, (window?.count ?? 0) - most)
   }
 
   #forget(time: number): void {
-    for (const [code, window] of this.#windows)
-      if (time - window.start >= WINDOW_MS) this.#windows.delete(code)
+    for (const [key, window] of this.#windows) if (!isOpen(window, time)) this.#windows.delete(key)
   }
 }
+
+/** Lines of one key since `start`. */
+interface Window {
+  readonly start: number
+  count: number
+}
+
+const isOpen = ({ start }: Window, time: number): boolean => time - start < WINDOW_MS

@@ -1,7 +1,13 @@
 /** Lines of the log: their shape, their rate, and what they never show. */
 import test from 'ava'
 import { millis } from '../../../src/core/base/index.ts'
-import { LINES_PER_CODE_MAX, type Log, logNote, openLog } from '../../../src/shell/log/index.ts'
+import {
+  LINES_OF_ALL_PEERS_MAX,
+  LINES_PER_CODE_MAX,
+  type Log,
+  logNote,
+  openLog,
+} from '../../../src/shell/log/index.ts'
 
 interface Opened {
   readonly log: Log
@@ -68,10 +74,22 @@ test('a code that repeats is cut off, counted, and heard again in the next windo
 
 test('one peer that flaps does not silence another', async t => {
   const { log, lines } = await open()
-  for (let times = 0; times < 2 * LINES_PER_CODE_MAX; times++)
+  for (let times = 0; times < 2 * LINES_OF_ALL_PEERS_MAX; times++)
     log.info('SESSION_UP', 'up', { peer: 'a' })
   log.info('SESSION_UP', 'up', { peer: 'b' })
   t.is(lines().at(-1)?.peer, 'b')
+})
+
+test('any number of peers that come and go cannot fill a disk, and what they cost is counted', async t => {
+  const { log, lines, clock } = await open()
+  const more = 5_000
+  for (let each = 0; each < LINES_OF_ALL_PEERS_MAX + more; each++)
+    log.info('PEER_ADDED', 'came', { peer: `leaves_${each}` })
+  log.info('PEER_REMOVED', 'another code is heard', { peer: 'leaves_1' })
+  t.is(lines().length, LINES_OF_ALL_PEERS_MAX + 1)
+  clock.time = 10_001
+  log.info('PEER_ADDED', 'came', { peer: 'late' })
+  t.like(lines().at(-1), { peer: 'late', suppressed: more })
 })
 
 test('a session that ends says who ended it and with what', async t => {
