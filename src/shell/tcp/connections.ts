@@ -33,7 +33,11 @@ export const UNSENT_OCTETS_MAX = 262_144
 /** How long a closed connection may take to deliver what was sent before. */
 const LINGER_MS = 5_000
 
-/** Connections at a time, accepted ones included; further ones are closed at once. */
+/**
+ * Connections at a time, accepted ones included. A further one of a range is closed at once; one of
+ * a peer that is configured by its address is not: each has two at most. As many may be saying their
+ * last; for one more the oldest of them is reset.
+ */
 export const CONNECTIONS_MAX = 4_096
 
 /** The part of the speaker's output that is TCP. */
@@ -47,6 +51,8 @@ export interface ConnectionsOptions {
   readonly log?: Log
   /** what this release of Node.js can do */
   readonly runtime?: Runtime
+  /** instead of `CONNECTIONS_MAX` */
+  readonly connectionsMax?: number
 }
 
 interface Connection {
@@ -56,6 +62,8 @@ interface Connection {
   readonly remote: Address
   password: string | undefined
   connected: boolean
+  /** something was sent on it */
+  spoken: boolean
   queue: Uint8Array[]
   congested: boolean
   /** something that was written waits for room in the kernel */
@@ -66,11 +74,12 @@ interface Connection {
 export class Connections implements ConnectionOutput {
   readonly #deliver: (event: SpeakerEvent) => void
   readonly #connections = new Map<ConnectionId, Connection>()
-  /** one for each connection that was closed and has something to say yet */
-  readonly #lingering = new Set<Promise<void>>()
+  /** those that were closed and have something to say yet, and when each has gone */
+  readonly #lingering = new Map<Socket, Promise<void>>()
   readonly #buffer = Buffer.allocUnsafe(READ_OCTETS)
   readonly #log: Log
   readonly #runtime: Runtime
+  readonly #max: number
   #peers = new AllowedPeers()
   #accepted = 1
 
@@ -79,6 +88,7 @@ export class Connections implements ConnectionOutput {
     this.#deliver = deliver
     this.#log = options.log ?? SILENT
     this.#runtime = options.runtime ?? RUNTIME_WHOLE
+    this.#max = options.connectionsMax ?? CONNECTIONS_MAX
   }
 
   connect(id: ConnectionId, endpoint: Endpoint): void {
@@ -102,13 +112,16 @@ export class Connections implements ConnectionOutput {
     const id = this.#accepted as ConnectionId
     const remote = canonical(socket.remoteAddress)
     const local = canonical(socket.localAddress)
-    // it may be gone already; and there is a limit to everything
-    if (remote === undefined || local === undefined || this.#connections.size >= CONNECTIONS_MAX) {
+    // it may be gone already
+    if (remote === undefined || local === undefined) {
       socket.destroy()
       return
     }
     const transport = this.#peers.of(remote)
-    if (transport !== undefined && !this.#prepared(socket, remote, transport)) {
+    if (
+      !this.#hasRoom(remote) ||
+      (transport !== undefined && !this.#prepared(socket, remote, transport))
+    ) {
       socket.destroy()
       return
     }
@@ -138,13 +151,14 @@ export class Connections implements ConnectionOutput {
     if (connection === undefined) return
     if (connection.queue.length === 0) queueMicrotask(() => this.#flush(connection))
     connection.queue.push(bytes)
+    connection.spoken = true
   }
 
   close(id: ConnectionId): void {
     const connection = this.#connections.get(id)
     if (connection === undefined) return
     this.#connections.delete(id)
-    if (connection.connected) this.#linger(connection)
+    if (connection.connected && connection.spoken) this.#linger(connection)
     else connection.socket.destroy()
   }
 
@@ -158,7 +172,7 @@ export class Connections implements ConnectionOutput {
 
   /** Resolves when all that was sent on closed connections has left, or was given up. */
   async settled(): Promise<void> {
-    while (this.#lingering.size > 0) await Promise.all(this.#lingering)
+    while (this.#lingering.size > 0) await Promise.all(this.#lingering.values())
   }
 
   /** A socket with all that `transport` asks for; throws where it cannot have it. */
@@ -171,6 +185,14 @@ export class Connections implements ConnectionOutput {
   /** The source address, where the socket is not bound to it already. */
   #source({ localAddress }: Endpoint): { localAddress?: Address } {
     return this.#runtime.ownSockets || localAddress === undefined ? {} : { localAddress }
+  }
+
+  /** There is a limit to everything; those who have a name are not kept out by those who have none. */
+  #hasRoom(remote: Address): boolean {
+    if (this.#connections.size < this.#max || this.#peers.isNamed(remote)) return true
+    const text = `a connection of ${remote} is closed: there are ${this.#max} already`
+    this.#log.warn('CONNECTIONS_FULL', text, { remote })
+    return false
   }
 
   /** Whether an accepted socket is what its session is to have. */
@@ -236,6 +258,7 @@ export class Connections implements ConnectionOutput {
       id,
       socket,
       ...fields,
+      spoken: false,
       queue: [],
       congested: false,
       blocked: false,
@@ -317,13 +340,21 @@ export class Connections implements ConnectionOutput {
     const gone = new Promise<void>(resolve => {
       socket.once('close', () => {
         clearTimeout(timer)
-        this.#lingering.delete(gone)
+        this.#lingering.delete(socket)
         resolve()
       })
     })
-    this.#lingering.add(gone)
+    if (this.#lingering.size >= this.#max) this.#giveUpOldest()
+    this.#lingering.set(socket, gone)
     socket.resume()
     socket.end()
+  }
+
+  #giveUpOldest(): void {
+    const [oldest] = this.#lingering.keys()
+    if (oldest === undefined) return
+    this.#lingering.delete(oldest)
+    oldest.resetAndDestroy()
   }
 }
 

@@ -56,6 +56,11 @@ export class AllowedPeers {
     )
   }
 
+  /** True for a peer that is configured by its address, and did not come from a range. */
+  isNamed(remote: Address): boolean {
+    return this.#hosts.has(hostPrefix(remote))
+  }
+
   /** The passwords by prefix: the keys of a listening socket. */
   keys(): ReadonlyMap<Prefix, string> {
     const keys = new Map<Prefix, string>()

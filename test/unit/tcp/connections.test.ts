@@ -1,11 +1,12 @@
 /** Connections and listeners of the speaker, over loopback. */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
-import { address } from '../../../src/core/net/index.ts'
+import { address, prefix } from '../../../src/core/net/index.ts'
 import type { ConnectionId } from '../../../src/core/session/index.ts'
-import type { SpeakerEvent } from '../../../src/core/speaker/index.ts'
+import { type SpeakerEvent, TRANSPORT_DEFAULT } from '../../../src/core/speaker/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
 import {
+  AllowedPeers,
   Connections,
   Listeners,
   listenHere,
@@ -302,4 +303,107 @@ test('what was closed is settled also when it ended at the same moment', async t
     await ear.connections.settled()
   }
   t.false(ear.types().includes('Closed'))
+})
+
+/** A port whose connections go to `connections`. */
+async function listening(t: ExecutionContext, connections: Connections): Promise<number> {
+  const server = await listenHere({ family: 'ipv4', port: 0 })
+  server.on('connection', socket => connections.accept(socket))
+  t.teardown(() => server.close())
+  return portOf(server)
+}
+
+/** Somebody who connects from an address of the loopback, and whether they are still connected. */
+function client(
+  t: ExecutionContext,
+  port: number,
+  from: string,
+): { socket: Socket; gone: boolean } {
+  // half open: it never closes of its own accord
+  const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true })
+  const one = { socket, gone: false }
+  socket.on('error', () => {})
+  socket.on('end', () => {
+    one.gone = true
+  })
+  socket.on('close', () => {
+    one.gone = true
+  })
+  socket.resume()
+  t.teardown(() => socket.destroy())
+  return one
+}
+
+test('a connection on which nothing was said is closed without waiting for its end', async t => {
+  const events: SpeakerEvent[] = []
+  const connections: Connections = new Connections(event => {
+    events.push(event)
+    if (event.type === 'Accepted') connections.close(event.connection)
+  })
+  const port = await listening(t, connections)
+  const clients = Array.from({ length: 200 }, () => client(t, port, '127.0.0.1'))
+  await until(() => clients.every(({ gone }) => gone), 'all are closed')
+  await connections.settled()
+  t.is(events.length, clients.length, 'each was Accepted, and nothing else')
+  t.true(
+    clients.every(({ socket }) => !socket.writableEnded),
+    'none has closed its own end',
+  )
+})
+
+test('beyond the limit of connections only those come in who are configured by address', async t => {
+  const lines: string[] = []
+  const log = { ...SILENT, warn: (code: string) => lines.push(code) }
+  const accepted: string[] = []
+  const connections = new Connections(
+    event => {
+      if (event.type === 'Accepted') accepted.push(event.remote)
+    },
+    { log, connectionsMax: 3 },
+  )
+  const transport = TRANSPORT_DEFAULT
+  connections.allow(
+    new AllowedPeers([
+      { remote: prefix('127.0.1.0/24'), transport },
+      { remote: prefix('127.0.2.2/32'), transport },
+    ]),
+  )
+  const port = await listening(t, connections)
+  const crowd = Array.from({ length: 10 }, (_, at) => client(t, port, `127.0.1.${at + 1}`))
+  await until(() => crowd.filter(({ gone }) => gone).length === 7, 'seven are closed')
+  t.is(accepted.length, 3)
+  t.deepEqual(lines, Array(7).fill('CONNECTIONS_FULL'))
+  const named = client(t, port, '127.0.2.2')
+  await until(() => accepted.includes('127.0.2.2'), 'the one with a name is accepted')
+  t.false(named.gone)
+})
+
+test('of closed connections that their peers do not end, the oldest is reset for one more', async t => {
+  const connections: Connections = new Connections(
+    event => {
+      if (event.type !== 'Accepted') return
+      connections.send(event.connection, Buffer.from('cease'))
+      connections.close(event.connection)
+    },
+    { connectionsMax: 2 },
+  )
+  const port = await listening(t, connections)
+  const clients: Socket[] = []
+  const resets = new Set<number>()
+  for (let at = 0; at < 5; at++) {
+    const { socket } = client(t, port, '127.0.0.1')
+    socket.on('error', () => resets.add(at))
+    let heard = ''
+    socket.on('data', bytes => {
+      heard += bytes.toString()
+    })
+    await until(() => heard === 'cease', 'it was told')
+    clients.push(socket)
+  }
+  await until(() => {
+    // one that was reset finds out when it speaks
+    for (const socket of clients) if (!socket.destroyed) socket.write('x')
+    return resets.size === 3
+  }, 'three were reset')
+  t.deepEqual([...resets].sort(), [0, 1, 2])
 })
