@@ -15,6 +15,8 @@ import { Watched } from '../support/watched.ts'
 
 /** One store that several clients open, and that can be taken away from them. */
 interface Medium {
+  /** it keeps what it held before */
+  readonly history?: true
   open(): Store
   lose(): Promise<void> | void
   restore(): Promise<void> | void
@@ -57,6 +59,7 @@ async function etcd(t: ExecutionContext): Promise<Medium> {
   t.teardown(() => member.remove())
   await member.start()
   return {
+    history: true,
     open: () => openStore({ kind: 'etcd', endpoints: [member.endpoint] }, { deadlineMs: 3000 }),
     lose: () => member.kill(),
     restore: () => member.start(),
@@ -125,6 +128,28 @@ onEach('a list has the keys under its prefix, in order, and no neighbour', async
     keys.toSorted().map(key => [key, key]),
   )
 })
+
+onEach(
+  'a list of several prefixes is of one revision, which may be asked for',
+  async (t, medium) => {
+    const store = medium.open()
+    const key = `${PEERS}tor1`
+    const prefixes = [PEERS, '/martlet/v1/last/']
+    await store.put('/martlet/v1/last/x', 'x')
+    await store.put(key, peer('tor1'))
+    const before = await store.list(prefixes)
+    t.deepEqual(
+      before.entries.map(entry => entry.key),
+      [key, '/martlet/v1/last/x'],
+    )
+    t.deepEqual(await store.list(prefixes, before.revision), before)
+    await store.put(key, peer('tor1', '10.0.0.2'))
+    await store.delete('/martlet/v1/last/x')
+    if (medium.history) t.deepEqual(await store.list(prefixes, before.revision), before)
+    else await t.throwsAsync(store.list(prefixes, before.revision))
+    await t.throwsAsync(store.list(prefixes, before.revision + 1_000_000))
+  },
+)
 
 onEach('a list of more entries than a page has them all', async (t, { open }) => {
   const store = open()
@@ -336,5 +361,5 @@ onEach('leased keys are back after an outage', async (t, medium) => {
 })
 
 test('every case runs on every medium', t => {
-  t.is(cases, 3 * 14)
+  t.is(cases, 3 * 15)
 })

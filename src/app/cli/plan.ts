@@ -172,8 +172,12 @@ function sessionLines(
   ).split('\n')
   return lines.flatMap((line, at) => {
     const session = sessions[at - 1]
-    const more = session === undefined ? [] : particularsOf(session)
-    return more.length === 0 ? [line] : [line, `    ${more.join(', ')}`]
+    if (session === undefined) return [line]
+    const more = particularsOf(session).join(', ')
+    const { withheld } = session
+    return [line, more, withheld === null ? '' : `NO SESSION: ${withheld}`]
+      .filter(text => text !== '')
+      .map((text, below) => (below === 0 ? text : `    ${text}`))
   })
 }
 
@@ -186,7 +190,6 @@ const endpointOf = ({ peerAddress, peerPort }: PlannedSession) => ({
 function particularsOf(session: PlannedSession): string[] {
   const { resource, clusterId, restartTimeSeconds, keepaliveSeconds, reachableBy } = session
   const said: readonly (readonly [boolean, string])[] = [
-    [session.withheld !== null, `NO SESSION: ${session.withheld}`],
     [resource !== null, `of ${resource?.split('/').at(-1)}${session.reverse ? ', sent back' : ''}`],
     [session.localAs !== session.peerAs || session.ebgp, `our AS ${session.localAs}`],
     [session.password !== 'none', `password ${session.password}`],
