@@ -82,11 +82,13 @@ export function applyAction(attributes: PathAttributes, action: Action): PathAtt
     case 'add-communities': {
       const present = attributes.communities ?? []
       const added = action.communities.filter(community => !present.includes(community))
+      if (added.length === 0) return attributes
       return { ...attributes, communities: [...present, ...added] }
     }
     case 'add-large-communities': {
       const present = attributes.largeCommunities ?? []
       const added = action.communities.filter(community => !holds(present, community))
+      if (added.length === 0) return attributes
       return { ...attributes, largeCommunities: [...present, ...added] }
     }
     case 'remove-communities': {
@@ -95,6 +97,7 @@ export function applyAction(attributes: PathAttributes, action: Action): PathAtt
       return left.length === 0 ? rest : { ...rest, communities: left }
     }
     case 'prepend':
+      if (action.asns.length === 0) return attributes
       return { ...attributes, asPath: prepended(attributes.asPath ?? [], action.asns) }
     default:
       return action satisfies never

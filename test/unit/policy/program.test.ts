@@ -5,6 +5,8 @@ import {
   ACCEPT_ALL,
   type Action,
   canonicalText,
+  KINDS_MAX,
+  matchesGlob,
   ORIGINATED_ONLY,
   OUTCOMES_MAX,
   type Policy,
@@ -110,6 +112,102 @@ test(
   { asPath: [{ type: 'sequence', asns: [1] }] },
   { asPath: [{ type: 'sequence', asns: [7, 8, 1] }] },
 )
+
+test(
+  acts,
+  { type: 'add-large-communities', communities: [[1, 2, 3]] },
+  { largeCommunities: [[3, 2, 1]] },
+  {
+    largeCommunities: [
+      [3, 2, 1],
+      [1, 2, 3],
+    ],
+  },
+)
+test(acts, { type: 'add-communities', communities: [] }, {}, {})
+test(acts, { type: 'prepend', asns: [] }, {}, {})
+
+test('what is asked of attributes is asked once a set, until it is forgotten', t => {
+  const programs = new Programs()
+  const program = programs.compile(policy([term('accept', [], { communities: [1] })]))
+  t.true(program.looksAtAttributes)
+  const asked: number[] = []
+  const outcome = (set: number, ...communities: number[]): number => {
+    const kind = program.kindOf(set, each => {
+      asked.push(each)
+      return { attributes: { communities } }
+    })
+    return program.run({ ...route('10.0.0.0/8'), kind })
+  }
+  t.is(outcome(5000, 1), UNCHANGED)
+  t.is(outcome(5000, 2), UNCHANGED)
+  t.is(outcome(7, 2), REJECTED)
+  t.deepEqual(asked, [5000, 7])
+  programs.forget(5000)
+  t.is(outcome(5000, 2), REJECTED)
+  t.is(outcome(7, 1), REJECTED)
+  program.forgetAll()
+  t.is(outcome(7, 1), UNCHANGED)
+})
+
+test('routes of a kind beyond KINDS_MAX are refused, those before it stay what they are', t => {
+  const bits = 13
+  const terms = Array.from({ length: bits }, (_, bit) => term('next', [], { communities: [bit] }))
+  const program = new Programs().compile(policy(terms, 'accept'))
+  const outcomes = Array.from({ length: KINDS_MAX + 2 }, (_, set) => {
+    const communities = terms.flatMap((_term, bit) => ((set >> bit) & 1 ? bit : []))
+    const kind = program.kindOf(set, () => ({ attributes: { communities } }))
+    return program.run({ ...route('10.0.0.0/8'), kind })
+  })
+  t.is(outcomes.filter(outcome => outcome === UNCHANGED).length, KINDS_MAX)
+  t.deepEqual(outcomes.slice(KINDS_MAX), [REJECTED, REJECTED])
+})
+
+test('actions of earlier terms are not seen by what is asked of attributes', t => {
+  const program = new Programs().compile(
+    policy([
+      term('next', [{ type: 'add-communities', communities: [1] }]),
+      term('accept', [], { communities: [1] }),
+    ]),
+  )
+  const kind = program.kindOf(0, () => ({ attributes: {} }))
+  t.is(program.run({ ...route('10.0.0.0/8'), kind }), REJECTED)
+})
+
+test('every condition is part of what makes a policy the same as another', t => {
+  const all: Term['match'][] = [
+    {},
+    { family: 'ipv4' },
+    { family: 'ipv6' },
+    { source: 'learned' },
+    { prefixes: [rule('10.0.0.0/8', 8, 8)] },
+    { notPrefixes: [rule('10.0.0.0/8', 8, 8)] },
+    { prefixes: [] },
+    { communities: [1] },
+    { largeCommunities: [[1, 2, 3]] },
+    { largeCommunities: [[1, 23, 3]] },
+    { asPathPrefix: [1, 2] },
+    { asPathPrefix: [2, 1] },
+    { localPref: [1, 2] },
+    { nextHops: [prefix('10.0.0.0/8')] },
+    { links: ['eth*'] },
+  ]
+  const texts = all.map(match => canonicalText(policy([term('accept', [], match)])))
+  t.is(new Set(texts).size, all.length)
+})
+
+test('a glob takes what the regular expression of it takes', t => {
+  const letters = (...of: string[]): fc.Arbitrary<string> =>
+    fc.array(fc.constantFrom(...of), { maxLength: 8 }).map(each => each.join(''))
+  fc.assert(
+    fc.property(letters('a', 'b', '.', '*', '?'), letters('a', 'b', '.'), (glob, name) => {
+      const text = glob.replaceAll('.', '[.]').replaceAll('*', '.*').replaceAll('?', '.')
+      return matchesGlob(glob, name) === new RegExp(`^${text}$`).test(name)
+    }),
+    { numRuns: 3000 },
+  )
+  t.pass()
+})
 
 test('policies that mean the same are one program', t => {
   const programs = new Programs()
