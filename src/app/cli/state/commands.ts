@@ -5,6 +5,7 @@ import { CommandFailure, EXIT } from '../failure.ts'
 import { describedCommand, withConfig } from '../options.ts'
 import { type Format, printAs, withOutput } from '../output.ts'
 import type { Surroundings } from '../surroundings.ts'
+import { acceptCommand } from './accept.ts'
 import { troubles } from './health.ts'
 import { type OpenState, openState, type StateOptions } from './open.ts'
 import { describeSession, isCalled, tabulateSessions } from './peers.ts'
@@ -13,7 +14,7 @@ import { describeRoute, tabulateRoutes } from './routes.ts'
 import type { NodeState } from './source.ts'
 import { describeNode, tabulateNodes } from './status.ts'
 
-/** `martlet status | peers | routes | refresh`: what nodes do now. */
+/** `martlet status | peers | routes | refresh | accept-empty`: what nodes do now. */
 
 interface Options extends StateOptions {
   readonly output: Format
@@ -26,6 +27,7 @@ export function stateCommands(surroundings: Surroundings): readonly Command[] {
     peersCommand(surroundings),
     routesCommand(surroundings),
     refreshCommand(surroundings),
+    acceptCommand(surroundings),
   ]
 }
 

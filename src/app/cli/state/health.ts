@@ -16,6 +16,9 @@ export function troubles(state: NodeState): string[] {
   if (agent.mode === 'idle') found.push('this node is not to speak BGP')
   if (agent.store.state === 'lost')
     found.push(`the store does not answer: ${agent.store.why ?? 'no reason known'}`)
+  if (agent.held !== undefined) found.push(heldSentence(agent.mode, agent.held.why))
+  if (agent.store.savedAt !== undefined)
+    found.push(`sessions and routes are as the store wanted them at ${agent.store.savedAt}`)
   for (const half of ['speaker', 'dataplane'] as const)
     if (agent.processes[half] === 'down') found.push(`the ${half} process does not answer`)
   for (const { family, port, state, error } of agent.listen)
@@ -29,6 +32,11 @@ export function troubles(state: NodeState): string[] {
   }
   return [...found, ...kernelTroubles(state)]
 }
+
+const heldSentence = (mode: string, why: string): string =>
+  mode === 'held'
+    ? `${why}: nothing is changed; restore the store, or accept it by martlet accept-empty`
+    : `the store is not acted on: ${why}`
 
 function kernelTroubles({ agent, kernel }: NodeState): string[] {
   // while the other half is down, what it last said says nothing new
