@@ -261,7 +261,7 @@ const speakerConfig = record<SpeakerConfig>(
 
 /** What a controller may tell a speaker. */
 export const speakerCommand = record<SpeakerCommand>(
-  { speaker: speakerConfig, listen: few(record({ family, port })) },
+  { speaker: speakerConfig, listen: few(record({ family, port, address }, ['address'])) },
   ['speaker'],
 )
 

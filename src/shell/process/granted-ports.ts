@@ -1,4 +1,5 @@
 import type { Server } from 'node:net'
+import type { Address } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
 
 /**
@@ -15,6 +16,8 @@ const UNPRIVILEGED_PORT_MIN = 1_024
 interface Place {
   readonly family: 'ipv4' | 'ipv6'
   readonly port: number
+  /** of this host; absent: all of the family */
+  readonly address?: Address
 }
 
 /** What the ports are opened with. */
@@ -43,7 +46,7 @@ export class GrantedPorts {
   /** Opens one, and sends it as the answer to the question `id`, or why it cannot be had. */
   async open(at: Place, id: number, send: (answer: object, server?: Server) => void) {
     const { log, listen, explain } = this.#options
-    const { family, port } = at
+    const { family, port, address } = at
     if (port < UNPRIVILEGED_PORT_MIN && !this.#granted.has(port)) {
       const text = `port ${port} is not a listenPort of this node, as the controller last read it`
       log.warn('PORT_REFUSED', `the speaker may not have it: ${text}`, { family, port })
@@ -51,7 +54,7 @@ export class GrantedPorts {
       return
     }
     try {
-      const server = await listen({ family, port })
+      const server = await listen({ family, port, ...(address !== undefined && { address }) })
       // one that connects before the speaker has the listener: it will try again
       server.on('connection', socket => socket.destroy())
       log.info('PORT_OPENED', `opened ${family} port ${port} for the speaker`, { family, port })

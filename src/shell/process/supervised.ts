@@ -1,12 +1,13 @@
 import { Server } from 'node:net'
+import { type Address, parseAddress } from '../../core/net/index.ts'
 
 /**
  * The child's side of supervision: what it asks of the process that started it.
  *
  *   child to parent                          parent to child
  *   { ask: 'settings' }                      { settings }
- *   { ask: 'listen', family, port, id }      { listen: id } with the listener,
- *                                            or { listen: id, code, text }
+ *   { ask: 'listen', family, port, id,       { listen: id } with the listener,
+ *     address? }                             or { listen: id, code, text }
  *   { ask: 'allow', ports }                  nothing
  *
  * The speaker asks for listeners, and the controller says which ports the store names: a speaker
@@ -21,6 +22,7 @@ export type Question =
       readonly id: number
       readonly family: 'ipv4' | 'ipv6'
       readonly port: number
+      readonly address?: Address
     }
   | { readonly ask: 'allow'; readonly ports: readonly number[] }
 
@@ -35,7 +37,7 @@ export interface Parent {
   /** What this process has to know, as the parent sends it. */
   settings(): Promise<unknown>
   /** A listener that the parent opened. Rejects with an error that has the system's `code`. */
-  listen(at: { readonly family: 'ipv4' | 'ipv6'; readonly port: number }): Promise<Server>
+  listen(at: Omit<Extract<Question, { ask: 'listen' }>, 'ask' | 'id'>): Promise<Server>
   /** Says that these ports, and no others of before, may be opened for the speaker. */
   allow(ports: readonly number[]): void
   /** Calls `run` when the parent has gone. */
@@ -51,10 +53,10 @@ export function parent(): Parent | undefined {
       const { message } = await ask({ ask: 'settings' }, message => 'settings' in message)
       return Reflect.get(message, 'settings')
     },
-    listen: async ({ family, port }) => {
+    listen: async at => {
       const id = ++listens
       const { message, handle } = await ask(
-        { ask: 'listen', id, family, port },
+        { ask: 'listen', id, ...at },
         message => 'listen' in message && message.listen === id,
       )
       if (handle instanceof Server) return handle
@@ -103,9 +105,11 @@ export function question(message: unknown): Question | undefined {
   if (message.ask !== 'listen' || !('id' in message && 'family' in message && 'port' in message))
     return undefined
   const { id, family, port } = message
+  const address = 'address' in message ? parseAddress(String(message.address)) : undefined
   if (typeof id !== 'number' || (family !== 'ipv4' && family !== 'ipv6')) return undefined
   if (!isPort(port)) return undefined
-  return { ask: 'listen', id, family, port }
+  if ('address' in message && address === undefined) return undefined
+  return { ask: 'listen', id, family, port, ...(address !== undefined && { address }) }
 }
 
 function allowQuestion(message: object): Question | undefined {

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import type { Address } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
 import { ListeningKeys } from './listening-keys.ts'
 import { canonical } from './runtime.ts'
@@ -11,10 +12,12 @@ import { explain } from './why.ts'
  * keys of TCP options are of one family.
  */
 
-/** A port of one family, on all addresses. */
+/** A port of one family. */
 export interface ListenAddress {
   readonly family: 'ipv4' | 'ipv6'
   readonly port: number
+  /** of this host; absent: all of the family */
+  readonly address?: Address
 }
 
 /** What listeners need of their process. */
@@ -139,7 +142,7 @@ class Port {
     this.#keys.keep(this.#peers)
     server.on('connection', socket => this.#accepted(socket))
     server.on('error', error => this.#failed(error))
-    this.#become(this.#at)
+    this.#become({ family, port })
     this.#options.log.info('LISTENING', `listening on ${family} port ${port}`, { family, port })
   }
 
@@ -159,7 +162,7 @@ class Port {
     if (this.#closed) return
     const { family, port } = this.#at
     const why = explain(error)
-    this.#become({ ...this.#at, error: why })
+    this.#become({ family, port, error: why })
     this.#options.log.error(
       'LISTEN_FAILED',
       `cannot listen on ${family} port ${port}: ${why}; peers cannot connect to this node until ` +
@@ -181,7 +184,7 @@ export function listenHere(at: ListenAddress): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({ pauseOnConnect: true })
     server.once('error', reject)
-    const host = at.family === 'ipv4' ? '0.0.0.0' : '::'
+    const host = at.address ?? (at.family === 'ipv4' ? '0.0.0.0' : '::')
     server.listen({ host, port: at.port, ipv6Only: at.family === 'ipv6', backlog: BACKLOG }, () => {
       server.off('error', reject)
       resolve(server)
@@ -189,4 +192,4 @@ export function listenHere(at: ListenAddress): Promise<Server> {
   })
 }
 
-const keyOf = (at: ListenAddress): string => `${at.family} ${at.port}`
+const keyOf = (at: ListenAddress): string => `${at.family} ${at.port} ${at.address ?? ''}`

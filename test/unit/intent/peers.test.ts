@@ -386,6 +386,18 @@ test('a mesh whose password is missing is planned as such', t => {
   )
 })
 
+// --- where peers connect to --------------------------------------------------------------------
+
+test('bindMode: NodeIP listens at the node’s addresses, None at any', t => {
+  const listen = (bindMode?: 'None' | 'NodeIP'): string[] =>
+    planned('w1', {
+      bgpConfigurations: [configuration({ bindMode, listenPort: 1790 })],
+    }).listen.map(({ address, port }) => `${address} ${port}`)
+  t.deepEqual(listen('NodeIP'), ['10.0.0.3 1790', 'fd00::3 1790'])
+  t.deepEqual(listen('None'), ['0.0.0.0 1790', ':: 1790'])
+  t.deepEqual(listen(), listen('None'))
+})
+
 // --- workloads ---------------------------------------------------------------------------------
 
 const vm = workload('vm', 'w1', { color: 'red' }, ['192.168.1.1/32', 'fd01::1/128'])

@@ -1,6 +1,7 @@
 /** Which listeners a speaker gets by asking its supervisor. */
 import { Server } from 'node:net'
 import test from 'ava'
+import { address } from '../../../src/core/net/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
 import { GrantedPorts } from '../../../src/shell/process/index.ts'
 
@@ -40,6 +41,21 @@ test('BGP’s own port and those that any process may have are opened', async t 
     t.true(server instanceof Server)
   }
   t.deepEqual(opened, [179, 1_024, 65_535])
+})
+
+test('one that is asked for at an address is opened there', async t => {
+  const places: object[] = []
+  const ports = new GrantedPorts({
+    log: SILENT,
+    listen: async at => {
+      places.push(at)
+      return new Server()
+    },
+    explain: String,
+  })
+  const at = { family: 'ipv4', port: 179, address: address('10.0.0.1') } as const
+  await ports.open(at, 7, () => undefined)
+  t.deepEqual(places, [at])
 })
 
 test('another low port is opened only while the controller says that it is named', async t => {

@@ -12,6 +12,9 @@ const bad = test.macro((t, message: unknown) => {
 
 test('settings may be asked for', good, { ask: 'settings' })
 test('a listener may be asked for', good, { ask: 'listen', id: 1, family: 'ipv6', port: 65_535 })
+const there = { ask: 'listen', id: 1, family: 'ipv4', port: 179 }
+test('it may be at one address', good, { ...there, address: '10.0.0.1' })
+test('an address that is none is none', bad, { ...there, address: 'localhost' })
 test('ports may be allowed', good, { ask: 'allow', ports: [179, 1] })
 test('no port may be allowed', good, { ask: 'allow', ports: [] })
 

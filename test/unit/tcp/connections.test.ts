@@ -248,6 +248,37 @@ test('accepted connections have odd numbers, and bytes that came at once are not
   listeners.close()
 })
 
+test('a port at one address is not there at another, and moves when it is to', async t => {
+  const probe = await listenHere({ family: 'ipv4', port: 0 })
+  const port = portOf(probe)
+  await new Promise(closed => probe.close(closed))
+  const accepted: Socket[] = []
+  const listeners = new Listeners({
+    log: SILENT,
+    bind: listenHere,
+    accepted: socket => void accepted.push(socket),
+  })
+  t.teardown(() => {
+    listeners.close()
+    for (const socket of accepted) socket.destroy()
+  })
+  const reaches = (host: string): Promise<boolean> =>
+    new Promise(resolve => {
+      const socket = connect(port, host)
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+      socket.unref()
+    })
+  const open = () => until(() => listeners.state[0]?.error === undefined, 'it is open')
+  listeners.set([{ family: 'ipv4', port, address: address('127.0.0.2') }])
+  await until(() => listeners.state.length === 1, 'it was tried')
+  await open()
+  t.deepEqual([await reaches('127.0.0.1'), await reaches('127.0.0.2')], [false, true])
+  listeners.set([{ family: 'ipv4', port }])
+  await until(() => listeners.state.length === 1, 'it was tried')
+  await open()
+  t.deepEqual([await reaches('127.0.0.1'), await reaches('127.0.0.2')], [true, true])
+})
+
 test('a port in use is tried again until it is free, and closed when no longer wanted', async t => {
   const blocker = await listenHere({ family: 'ipv6', port: 0 })
   const port = portOf(blocker)

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { Address } from '../../../core/net/index.ts'
 import type { SpeakerConfig } from '../../../core/speaker/index.ts'
 import type {
   Configure,
@@ -7,7 +8,7 @@ import type {
 } from '../generated/link_pb.ts'
 import { fromPeer, fromRange, toPeer, toRange } from './peer.ts'
 import { fromPolicy, toPolicy } from './policy.ts'
-import { asn, family, optional, prefix, same } from './words.ts'
+import { address, asn, family, optional, prefix, same } from './words.ts'
 
 /** Configure: what the controller tells the speaker. */
 
@@ -22,13 +23,19 @@ export interface SpeakerCommand {
 export interface ListenAt {
   readonly family: 'ipv4' | 'ipv6'
   readonly port: number
+  /** of this node, to which connections are; absent: any of the family */
+  readonly address?: Address
 }
 
 /** As the controller writes it. O(peers). */
 export function toConfigure(command: SpeakerCommand): MessageInitShape<typeof ConfigureSchema> {
   const { speaker, listen } = command
   return {
-    listen: listen.map(({ family, port }) => ({ family, port })),
+    listen: listen.map(({ family, port, address }) => ({
+      family,
+      port,
+      ...optional('address', address, same),
+    })),
     ...(speaker !== undefined && {
       speaker: {
         routerId: speaker.routerId,
@@ -52,7 +59,11 @@ export function toConfigure(command: SpeakerCommand): MessageInitShape<typeof Co
 export function fromConfigure(message: Configure): SpeakerCommand {
   return {
     ...optional('speaker', message.speaker, fromSpeakerConfig),
-    listen: message.listen.map(at => ({ family: family(at.family), port: at.port })),
+    listen: message.listen.map(at => ({
+      family: family(at.family),
+      port: at.port,
+      ...optional('address', at.address, address),
+    })),
   }
 }
 
