@@ -13,8 +13,17 @@ const CHUNK_OCTETS = 1 << 20
 const CHUNK_OCTETS_MIN = 1 << 12
 const ROWS_MIN = 32
 
+/** From so many octets on a string is copied by the runtime, and not octet by octet. */
+const LONG_OCTETS = 128
+
 /** Most rows of an `Interner`; beyond it `add` returns -1. */
 export const INTERNER_ROWS_MAX = 1 << 24
+
+/**
+ * Most octets of an `Interner`: 64 of each row. Dead ones may take as much again, and a place has
+ * room for four times as much.
+ */
+export const INTERNER_OCTETS_MAX = 1 << 30
 
 /**
  * Counts references to byte strings, each kept once.
@@ -29,10 +38,11 @@ export const INTERNER_ROWS_MAX = 1 << 24
  * megabyte. A string goes when its last reference does; when more octets are dead than live, the
  * arena is rewritten. Row numbers are used again, so whoever keeps one keeps a reference.
  *
- * Limit: `INTERNER_ROWS_MAX` (docs/LIMITS.md).
+ * Limits: `INTERNER_ROWS_MAX`, `INTERNER_OCTETS_MAX` (docs/LIMITS.md).
  */
 export class Interner {
   readonly #seed: number
+  readonly #octetsMax: number
   #places = new Uint32Array(ROWS_MIN)
   #lengths = new Uint32Array(ROWS_MIN)
   #hashes = new Int32Array(ROWS_MIN)
@@ -50,9 +60,11 @@ export class Interner {
   /**
    * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
    * collisions
+   * @param octetsMax  of all strings
    */
-  constructor(seed = 0) {
+  constructor(seed = 0, octetsMax = INTERNER_OCTETS_MAX) {
     this.#seed = seed | 0
+    this.#octetsMax = octetsMax
   }
 
   /** How many strings there are. */
@@ -97,6 +109,7 @@ export class Interner {
       this.#counts[found]!++
       return found
     }
+    if (this.#live + end - start > this.#octetsMax) return EMPTY
     const row = this.#take()
     if (row < 0) return row
     this.#places[row] = this.#store(bytes, start, end)
@@ -187,7 +200,8 @@ export class Interner {
     const index = this.#chunks.length - 1
     const chunk = this.#chunks[index]!
     const offset = this.#fill
-    for (let at = start; at < end; at++) chunk[offset + at - start] = bytes[at]!
+    if (octets >= LONG_OCTETS) chunk.set(bytes.subarray(start, end), offset)
+    else for (let at = start; at < end; at++) chunk[offset + at - start] = bytes[at]!
     this.#fill += octets
     this.#live += octets
     return index * CHUNK_OCTETS + offset

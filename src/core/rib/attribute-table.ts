@@ -34,6 +34,9 @@ export const RECORD_OCTETS_MAX = 65_535 + 36
 /** Most strings that the table remembers in another form than the canonical one. */
 export const ALIASES_MAX = 1 << 18
 
+/** Most octets of those strings. */
+export const ALIAS_OCTETS_MAX = 1 << 26
+
 /** What the decision reads, by set. Valid until the next set is added. */
 export interface AttributeColumns {
   readonly localPref: Uint32Array
@@ -93,7 +96,7 @@ const ACCEPTED_MARK = 0xff
  *
  * References are held by Adj-RIB-In rows, Loc-RIB rows, memos of accepted forms (acceptance.ts) and
  * whoever is working with a set; a set goes with the last. Limits: `INTERNER_ROWS_MAX`,
- * `ALIASES_MAX` (docs/LIMITS.md).
+ * `INTERNER_OCTETS_MAX`, `ALIASES_MAX`, `ALIAS_OCTETS_MAX` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
@@ -124,9 +127,11 @@ export class AttributeTable implements AttributeColumns {
     readonly seed: number
     readonly nextHops: NextHops
     readonly freed: (set: AttributeSetId) => void
+    /** octets of all records; absent: `INTERNER_OCTETS_MAX` */
+    readonly octetsMax?: number | undefined
   }) {
-    this.#sets = new Interner(options.seed)
-    this.#aliases = new Interner(~options.seed)
+    this.#sets = new Interner(options.seed, options.octetsMax)
+    this.#aliases = new Interner(~options.seed, ALIAS_OCTETS_MAX)
     this.#nextHops = options.nextHops
     this.#freed = options.freed
   }

@@ -23,12 +23,16 @@ export class Tables {
   readonly locRibs: Readonly<Record<Family, LocRib>>
   readonly #forgetters: ((set: AttributeSetId) => void)[] = []
 
-  /** @param chance  seeds the hashes, so that peers cannot choose collisions */
-  constructor(chance: Prng) {
+  /**
+   * @param chance  seeds the hashes, so that peers cannot choose collisions
+   * @param octetsMax  of all attributes received; absent: `INTERNER_OCTETS_MAX`
+   */
+  constructor(chance: Prng, octetsMax?: number) {
     const seed = (): number => chance.below(0x100000000)
     this.sets = new AttributeTable({
       seed: seed(),
       nextHops: this.nextHops,
+      octetsMax,
       freed: set => {
         for (const forget of this.#forgetters) forget(set)
       },
