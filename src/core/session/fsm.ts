@@ -234,7 +234,7 @@ export class Fsm {
         this.#negotiated = move.negotiated
         this.#framer.messageMax = move.negotiated.messageMax
         this.#theirs = move.theirs
-        this.#listened(now)
+        this.listened(now)
         this.#outbound.keepalive(this.#holdSeconds, now)
         return
       case 'Established':
@@ -265,7 +265,7 @@ export class Fsm {
   readonly #take = (type: number, body: Uint8Array): boolean => {
     const now = this.#now
     this.#owner.counters.messagesIn++
-    this.#listened(now)
+    this.listened(now)
     switch (type) {
       case MESSAGE_TYPES.UPDATE:
         this.#update(body, now)
@@ -372,7 +372,7 @@ export class Fsm {
   }
 
   /** The peer was heard. OpenSent keeps its own, large value; a hold time of 0 has no timer. */
-  #listened(now: Millis): void {
+  listened(now: Millis): void {
     const hold = this.#holdSeconds
     if (hold > 0) this.#timers.hold = after(now, seconds(hold))
     else if (this.#negotiated !== undefined) this.#timers.hold = NEVER

@@ -190,6 +190,10 @@ export class PeerSession implements PeerSessionShape {
     this.#find(connection)?.blocked(now)
   }
 
+  unread(connection: ConnectionId, now: Millis): void {
+    this.#find(connection)?.listened(now)
+  }
+
   unblocked(connection: ConnectionId): void {
     this.#find(connection)?.unblocked()
   }

@@ -191,6 +191,8 @@ export interface PeerSessionShape {
   blocked(connection: ConnectionId, now: Millis): void
   /** All that waited has left. */
   unblocked(connection: ConnectionId): void
+  /** The owner does not read the connection for now: the peer is not silent. */
+  unread(connection: ConnectionId, now: Millis): void
   /** Timers that are due run. */
   tick(now: Millis): void
   /** When `tick` is due; NEVER without a timer. */

@@ -264,6 +264,7 @@ export class Neighbours {
       }
       if (peer.session.deadline() <= now) {
         any = true
+        if (peer.paused && peer.link !== undefined) peer.session.unread(peer.link.connection, now)
         peer.session.tick(now)
       }
       this.schedule(peer)
