@@ -59,7 +59,7 @@ export interface Verdict {
   reset: Fault | undefined
   /** milder faults, each with the remedy that was applied */
   readonly faults: Fault[]
-  /** routes that it named, at least 1: what it cost */
+  /** what it cost: routes that it named, and its attributes; at least 1 */
   rows: number
   /** it was the End-of-RIB of this family. RFC 4724 §2 */
   endOfRib: Family | undefined
@@ -68,6 +68,12 @@ export interface Verdict {
   /** paths were left out: the peer has `PATHS_PER_PEER_MAX` of that prefix */
   crowded: boolean
 }
+
+/**
+ * Octets of attributes that cost as much as a row of the tables. A peer may send other ones, and
+ * many, with each route: they are looked up, and mostly decoded, written and looked up again.
+ */
+const ROW_OCTETS = 32
 
 /** The parts of an UPDATE, located but not decoded. */
 interface Parts {
@@ -115,8 +121,12 @@ export class Importer {
     verdict.full = false
     verdict.crowded = false
     const update = splitUpdate(body)
-    if ('remedy' in update) verdict.reset = update
-    else this.#apply(locate(update), from, verdict)
+    if ('remedy' in update) {
+      verdict.reset = update
+      return verdict
+    }
+    verdict.rows += Math.floor(update.attributes.length / ROW_OCTETS)
+    this.#apply(locate(update), from, verdict)
     return verdict
   }
 
