@@ -22,6 +22,7 @@ import {
 } from '../rib/index.ts'
 import {
   asPathText,
+  type Capability,
   communityTexts,
   describeCapability,
   type Negotiated,
@@ -41,7 +42,20 @@ import type {
   SpeakerSnapshot,
 } from './types.ts'
 
-/** What the speaker is and holds, for people: reads everything, changes nothing. */
+/**
+ * What the speaker is and holds, for people: reads everything, changes nothing. What peers say may
+ * be long, and must not be too long for the link to the controller.
+ */
+
+/** Octets of the paths of one snapshot or lookup, about; of the further ones nothing is said. */
+export const PATHS_OCTETS_MAX = 6 << 20
+
+/** What the link adds to the texts of a path, about. */
+const PATH_OCTETS = 200
+
+/** Capabilities of an OPEN that are told, and characters of each. */
+const CAPABILITIES_TOLD_MAX = 32
+const CAPABILITY_TEXT_MAX = 128
 
 /** What a snapshot is taken of. */
 export interface Subject {
@@ -84,12 +98,12 @@ export function lookUp(subject: Subject, target: Prefix | Address): readonly Rou
     const prefix = target as Prefix
     const locRib = subject.tables.locRibs[prefixParts(prefix).family]
     const row = locRib.prefixes.findPrefix(prefix)
-    return row < 0 ? [] : routesOf(subject, locRib, [row])
+    return row < 0 ? [] : routesOf(subject, locRib, [row], roomForPaths())
   }
   const address = target as Address
   const locRib = subject.tables.locRibs[familyOf(address)]
   const row = locRib.prefixes.match(address, each => locRib.best[each] !== NONE)
-  return row < 0 ? [] : routesOf(subject, locRib, [row])
+  return row < 0 ? [] : routesOf(subject, locRib, [row], roomForPaths())
 }
 
 function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSnapshot {
@@ -104,8 +118,8 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
     since: session.since,
     ...(link && { negotiated: negotiatedOf(link.negotiated) }),
     capabilities: {
-      offered: session.capabilities.offered.map(describeCapability),
-      received: session.capabilities.received.map(describeCapability),
+      offered: toldOf(session.capabilities.offered),
+      received: toldOf(session.capabilities.received),
     },
     ...(peer.staleUntil !== NEVER && { staleUntil: peer.staleUntil }),
     counters: { ...session.counters },
@@ -140,6 +154,11 @@ function sessionOf(peer: Peer, { tables, exports, limits }: Subject): SessionSna
   }
 }
 
+const toldOf = (capabilities: readonly Capability[]): string[] =>
+  capabilities
+    .slice(0, CAPABILITIES_TOLD_MAX)
+    .map(each => describeCapability(each).slice(0, CAPABILITY_TEXT_MAX))
+
 function negotiatedOf({
   peerAs: _peerAs,
   peerRouterId,
@@ -163,6 +182,7 @@ function familiesOf({ id, link }: Peer, tables: Tables): readonly Family[] {
 function watchedRoutes(subject: Subject): { routes: readonly RouteSnapshot[]; total: number } {
   const { config, tables } = subject
   const routes: RouteSnapshot[] = []
+  const space = roomForPaths()
   let total = 0
   for (const family of FAMILIES) {
     const locRib = tables.locRibs[family]
@@ -175,17 +195,40 @@ function watchedRoutes(subject: Subject): { routes: readonly RouteSnapshot[]; to
     const room = config.watchedMax - routes.length
     if (room <= 0) continue
     const sorted = [...rows].sort((a, b) => locRib.prefixes.compare(a, b))
-    routes.push(...routesOf(subject, locRib, sorted.slice(0, room)))
+    routes.push(...routesOf(subject, locRib, sorted.slice(0, room), space))
   }
   return { routes, total }
 }
 
-function routesOf(subject: Subject, locRib: LocRib, rows: readonly PrefixId[]): RouteSnapshot[] {
-  return rows.map(row => ({
-    prefix: locRib.prefixes.text(row),
-    paths: pathsOf(subject, locRib, row),
-  }))
+/** Octets that paths may take yet. */
+interface Room {
+  octets: number
 }
+
+const roomForPaths = (): Room => ({ octets: PATHS_OCTETS_MAX })
+
+/** As many of the routes, and of the last one's paths, as there is room for. */
+function routesOf(
+  subject: Subject,
+  locRib: LocRib,
+  rows: readonly PrefixId[],
+  room: Room,
+): RouteSnapshot[] {
+  const routes: RouteSnapshot[] = []
+  for (const row of rows) {
+    if (room.octets <= 0) break
+    const paths = pathsOf(subject, locRib, row).filter(path => {
+      const fits = room.octets > 0
+      room.octets -= PATH_OCTETS + octetsOf(path) + (path.received ? octetsOf(path.received) : 0)
+      return fits
+    })
+    routes.push({ prefix: locRib.prefixes.text(row), paths })
+  }
+  return routes
+}
+
+const octetsOf = ({ asPath, communities }: AttributesSnapshot): number =>
+  communities.reduce((sum, text) => sum + 2 + text.length, asPath.length)
 
 interface Ranked {
   /** the best, then those that lost by the last rule, last what is not eligible */
