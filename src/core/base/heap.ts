@@ -47,6 +47,13 @@ export class Heap<Item> {
     return least
   }
 
+  /** Forgets all but those for which `holds` is true. O(n log n). */
+  retain(holds: (item: Item) => boolean): void {
+    const kept = this.#items.filter(holds)
+    this.#items.length = 0
+    for (const item of kept) this.push(item)
+  }
+
   #sink(item: Item): void {
     const items = this.#items
     let at = 0

@@ -197,14 +197,18 @@ export class Pipeline {
     }
   }
 
-  /** Numbers of removed peers are free once no table can refer to them. */
+  /**
+   * Numbers of removed peers are free once no table can refer to them: at once where they never had
+   * a session.
+   */
   #retire(): void {
-    if (this.#leaving.size === 0 || this.#parts.tables.dirty > 0) return
-    for (const peer of this.#leaving)
-      if (peer.sweeping.size === 0) {
-        this.#leaving.delete(peer)
-        for (const family of FAMILIES) this.#parts.tables.locRibs[family].forget(peer.id)
-        this.#parts.neighbours.forget(peer)
-      }
+    if (this.#leaving.size === 0) return
+    const dirty = this.#parts.tables.dirty > 0
+    for (const peer of this.#leaving) {
+      if (peer.sweeping.size > 0 || (dirty && peer.met)) continue
+      this.#leaving.delete(peer)
+      for (const family of FAMILIES) this.#parts.tables.locRibs[family].forget(peer.id)
+      this.#parts.neighbours.forget(peer)
+    }
   }
 }
