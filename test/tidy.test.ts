@@ -35,6 +35,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   'shell/tcp': 6,
   'shell/link': 6,
   'shell/api': 6,
+  'shell/host': 6,
   'shell/lab': 6,
   'shell/process': 6,
   'shell/terminal': 6,

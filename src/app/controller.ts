@@ -24,6 +24,7 @@ import { SignatureWatch } from '../shell/tcp/index.ts'
 import { answersOf } from './controller/answers.ts'
 import { openBirdSockets } from './controller/bird-sockets.ts'
 import { InForce } from './controller/in-force.ts'
+import { Membership } from './controller/membership.ts'
 import { NodeStatuses } from './controller/node-statuses.ts'
 import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
 import type { Running } from './process.ts'
@@ -94,6 +95,7 @@ export class Controller {
   readonly #secrets: SecretFiles | undefined
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
+  readonly #membership: Membership
   readonly #nodeStatuses: NodeStatuses
   readonly #speaker: SpeakerLink
   readonly #dataplane: DataplaneLink
@@ -123,6 +125,7 @@ export class Controller {
     )
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
+    this.#membership = new Membership(configuration, store, log, () => this.#decideSoon())
     this.#nodeStatuses = new NodeStatuses(store, log)
     this.#speaker = new SpeakerLink({
       path: paths.speaker,
@@ -174,8 +177,7 @@ export class Controller {
 
   /** Decides anew when a secret that a session needs has changed: it was put there, or rotated. */
   lookAtSecrets(): void {
-    if (this.#desired !== undefined && this.#secrets?.changed() === true)
-      this.#gather ??= setTimeout(() => this.#decide(), GATHER_MS)
+    if (this.#desired !== undefined && this.#secrets?.changed() === true) this.#decideSoon()
   }
 
   async close(): Promise<void> {
@@ -184,19 +186,27 @@ export class Controller {
     clearTimeout(this.#round)
     this.#watch.close()
     this.#inForce.close()
+    this.#membership.close()
     this.#speaker.close()
     this.#dataplane.close()
     await this.#reporter.close()
   }
 
+  #decideSoon(): void {
+    if (!this.#closed) this.#gather ??= setTimeout(() => this.#decide(), GATHER_MS)
+  }
+
   #decide(): void {
     this.#gather = undefined
     const before = this.#desired
-    const { snapshot, problems: unreadable } = this.#inForce
-    if (snapshot === undefined) return
+    const { snapshot, problems: unreadable, entries } = this.#inForce
+    if (snapshot === undefined || !this.#membership.isReady) return
     const problems = [...unreadable, ...snapshot.problems]
     const { facts } = this.#options.configuration
-    const next = desired({ ...snapshot, problems }, facts, this.#secrets?.now() ?? NO_SECRETS)
+    this.#membership.keep({ snapshot, entries })
+    const next = this.#membership.applied(
+      desired({ ...snapshot, problems }, facts, this.#secrets?.now() ?? NO_SECRETS),
+    )
     this.#desired = next
     this.#logProblems(next.problems)
     // before the speaker hears of them, and asks for them
@@ -234,7 +244,9 @@ export class Controller {
     }
     this.#reporter.report(this.#facts)
     const { entries, snapshot } = this.#inForce
-    if (entries === undefined || snapshot === undefined) return
+    if (snapshot === undefined) return
+    this.#membership.keep({ snapshot, entries })
+    if (entries === undefined) return
     this.#podCidrs.keep(entries)
     const asked = snapshot.calicoNodeStatuses
     if (asked.length > 0)

@@ -14,8 +14,9 @@ import {
   type ClaimRules,
   decodeBlock,
   encodeBlock,
+  encodeIpamConfig,
   HANDLES_ROOT,
-  IPAM_CONFIG_DEFAULT,
+  IPAM_CONFIG_KEY,
   newBlock,
   parseAffinityKey,
 } from '../../src/core/calico/index.ts'
@@ -29,7 +30,7 @@ const CLAIMERS = 40
 /** blocks in the pool of the race */
 const BLOCKS = 16
 
-const RULES: ClaimRules = {
+const RULES: Omit<ClaimRules, 'config'> = {
   family: 'ipv4',
   pools: [
     {
@@ -41,7 +42,6 @@ const RULES: ClaimRules = {
   ],
   labels: {},
   reserved: [],
-  config: IPAM_CONFIG_DEFAULT,
 }
 
 type Open = () => Store
@@ -239,4 +239,14 @@ test('a block that was released with addresses in use is nobody’s, and keeps t
   t.is(decodeBlock((await store.get(key))?.value ?? '')?.allocations[3], 0)
   const next = await ipam.claim(RULES)
   t.true('block' in next && next.block !== claimed.block)
+})
+
+test('a claim obeys what IPAM is configured with now, at its own key', async t => {
+  const store = new SimulatedStore(new SimulatedEtcd(clock))
+  const config = { strictAffinity: true, autoAllocateBlocks: false, maxBlocksPerHost: 20 }
+  await store.put(IPAM_CONFIG_KEY, encodeIpamConfig(config))
+  const ipam = client(store, 'worker-0')
+  t.true('why' in (await ipam.claim(RULES)))
+  await store.put(IPAM_CONFIG_KEY, encodeIpamConfig({ ...config, autoAllocateBlocks: true }))
+  t.true('block' in (await ipam.claim(RULES)))
 })

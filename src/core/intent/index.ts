@@ -1,6 +1,22 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
 export { desired } from './desired.ts'
 export { HoldBack, type Judgement, type StoreView } from './hold-back.ts'
+export {
+  type DetectionMethod,
+  detectAddress,
+  type HostAddress,
+  type HostInterface,
+  parseDetectionMethod,
+} from './node/autodetect.ts'
+export { type CniFacts, conflistOf, isOurConflist } from './node/conflist.ts'
+export {
+  type AddressSource,
+  internalAddressOf,
+  nodeKey,
+  type RegistrationFacts,
+  registrationOf,
+  withheld,
+} from './node/registration.ts'
 export type { Neighbour } from './peers/neighbour.ts'
 export {
   type AnnotatedSettings,
@@ -9,7 +25,7 @@ export {
   type SessionSettings,
 } from './peers/settings.ts'
 export * from './plan.ts'
-export { podCidrsDocument, podCidrsKey } from './pod-cidrs.ts'
+export { podCidrsDocument, podCidrsKey, podCidrsOf } from './pod-cidrs.ts'
 export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
 export {

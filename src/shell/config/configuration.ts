@@ -1,5 +1,6 @@
 import type { DataplaneConfig } from '../../core/dataplane/index.ts'
-import type { NodeFacts } from '../../core/intent/index.ts'
+import type { CniFacts, NodeFacts } from '../../core/intent/index.ts'
+import type { RegistrationConfiguration } from './schemas/participation.ts'
 
 /**
  * What the configuration of a node is, after it was read: the type inside. How it is written is
@@ -20,6 +21,12 @@ export interface NodeConfiguration {
   readonly stateDirectory: string
   /** the socket that answers as BIRD's does, for IPv4; absent: there is none */
   readonly birdSocket?: string
+  /** what this node's own Node object is to be; absent: that is somebody else's business */
+  readonly registration?: RegistrationConfiguration
+  /** whether a block of each family is claimed where the node has none */
+  readonly claimsBlocks?: boolean
+  /** the file that the container runtime reads; absent: none is written */
+  readonly cni?: CniFacts & { readonly path: string }
   /** what intent needs to know */
   readonly facts: NodeFacts
   readonly kernel: DataplaneConfig

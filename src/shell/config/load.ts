@@ -9,6 +9,12 @@ import { comparePrefixes, FAMILIES, parseQuad, prefix } from '../../core/net/ind
 import type { NodeConfiguration, StoreConfiguration } from './configuration.ts'
 import { fieldOf, findings } from './issues.ts'
 import { configurationSchema, RUN_DIRECTORY_DEFAULT, type WrittenConfiguration } from './schema.ts'
+import {
+  REGISTRATION_VARIABLES,
+  registrationFrom,
+  registrationOfVariables,
+  registrationSchema,
+} from './schemas/participation.ts'
 import { settingsOf } from './session-schema.ts'
 import { readYaml } from './yaml.ts'
 
@@ -127,6 +133,11 @@ function inside(
     ...(written.birdSocket !== undefined && {
       birdSocket: resolve(dirname(source), written.birdSocket),
     }),
+    ...registrationOf(written, source, environment),
+    ...(written.ipam.claim && { claimsBlocks: true }),
+    ...(written.cni !== undefined && {
+      cni: { ...written.cni, path: resolve(dirname(source), written.cni.path) },
+    }),
     facts: factsOf(written, node, source, environment),
     kernel: {
       table: kernel.table,
@@ -139,6 +150,29 @@ function inside(
     log: written.log,
     state: written.state,
   }
+}
+
+/** `IP` is a common name: it asks for a registration where there is no file, and else fills in. */
+function registrationOf(
+  { registration }: WrittenConfiguration,
+  source: string,
+  environment: Environment,
+): Pick<NodeConfiguration, 'registration'> {
+  const variables = registrationOfVariables(environment)
+  const isAsked = source === 'environment' && ('ipv4' in variables || 'ipv6' in variables)
+  if (registration?.enabled !== true && !(registration === undefined && isAsked)) return {}
+  // one set of rules for both ways of writing it
+  const value = { ...variables, ...registration }
+  const result = registrationSchema.safeParse(value)
+  if (result.success) return { registration: registrationFrom(result.data) }
+  throw new ConfigurationError(
+    'CONFIGURATION_INVALID',
+    findings(registrationSchema, value, result.error.issues).map(({ path, reason }) => ({
+      object: 'environment',
+      field: REGISTRATION_VARIABLES[String(path[0])] ?? fieldOf(path),
+      reason,
+    })),
+  )
 }
 
 /** Several agents of one machine have run directories of their own, and so memories. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asNumberOf } from '../../core/calico/index.ts'
 import { parsePrefix, parseQuad } from '../../core/net/index.ts'
+import { cniSchema, ipamSchema, registrationSchema } from './schemas/participation.ts'
 import { sessionSchema } from './session-schema.ts'
 
 /**
@@ -162,6 +163,13 @@ export const configurationSchema = z
       })
       .optional()
       .describe('where the passwords of sessions are, which resources name by secretKeyRef'),
+    registration: registrationSchema
+      .optional()
+      .describe('this node’s own Node object, made and kept true; by default it is left alone'),
+    ipam: ipamSchema.prefault({}),
+    cni: cniSchema
+      .optional()
+      .describe('a file for the container runtime: a bridge, and this node’s blocks for its pods'),
     podCIDRs: z.array(cidr).default([]).describe('by default those of the Node object or of IPAM'),
     transit: z
       .boolean()
@@ -194,6 +202,14 @@ export const configurationSchema = z
           .describe('how long the state of a dead node stays in the store'),
       })
       .prefault({}),
+  })
+  .superRefine(({ ipam, podCIDRs }, context) => {
+    if (ipam.claim && podCIDRs.length > 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['ipam', 'claim'],
+        message: 'and podCIDRs are both given; a node has the ones or the others',
+      })
   })
   .describe('Configuration of one Martlet node')
 

@@ -10,10 +10,13 @@ import {
   claimStep,
   decodeBlock,
   decodeHandle,
+  decodeIpamConfig,
   encodeBlock,
   encodeHandle,
   escapeName,
   handleKey,
+  IPAM_CONFIG_DEFAULT,
+  IPAM_CONFIG_KEY,
   newBlock,
   parseAffinityKey,
   parseBlockKey,
@@ -58,10 +61,14 @@ export class BlockClient {
    * Claims a block of the family, or finds the one that the node has. Rejects where the store does
    * not answer; what was begun is gone on with by the next claim.
    */
-  async claim(rules: ClaimRules): Promise<{ readonly block: Prefix } | { readonly why: string }> {
+  async claim(
+    rules: Omit<ClaimRules, 'config'>,
+  ): Promise<{ readonly block: Prefix } | { readonly why: string }> {
     await this.#read()
+    const configured = await this.#store.get(IPAM_CONFIG_KEY)
+    const config = (configured && decodeIpamConfig(configured.value)) ?? IPAM_CONFIG_DEFAULT
     for (let write = 0; write < IPAM_WRITES_MAX; write++) {
-      const step = claimStep(this.#view(), rules)
+      const step = claimStep(this.#view(), { ...rules, config })
       switch (step.type) {
         case 'held':
           return { block: step.block }

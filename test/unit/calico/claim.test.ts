@@ -8,6 +8,7 @@ import {
   type ClaimRules,
   claimStep,
   IPAM_CONFIG_DEFAULT,
+  type IpPoolResource,
   type IpPoolSpec,
   newBlock,
   releaseStep,
@@ -20,8 +21,8 @@ const NODE = 'worker-0'
 const A = prefix('10.0.0.0/26')
 const B = prefix('10.0.0.64/26')
 
-const pool = (spec: Partial<IpPoolSpec> = {}, name = 'default') => ({
-  kind: 'IPPool' as const,
+const pool = (spec: Partial<IpPoolSpec> = {}, name = 'default'): IpPoolResource => ({
+  kind: 'IPPool',
   apiVersion: API_VERSION,
   metadata: { name },
   spec: { cidr: '10.0.0.0/25', ...spec },

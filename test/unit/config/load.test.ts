@@ -259,3 +259,72 @@ test('nothing that was read from a file is code', t => {
   t.throws(() => read(bomb), { message: /is not usable YAML/ })
   t.throws(() => read('store: !!js/function "x"\n'), { instanceOf: ConfigurationError })
 })
+
+test('a node registers itself where it is told to, as it is told', t => {
+  const store = 'store: {directory: store}\n'
+  t.is(read(store).registration, undefined)
+  t.is(read(`${store}registration: {enabled: false}\n`).registration, undefined)
+  t.like(read(`${store}registration: {}\n`).registration, {
+    ipv4: { type: 'detect', text: 'first-found' },
+    ipv6: { type: 'none' },
+    labels: {},
+    pollMs: 60_000,
+  })
+  const said = read(`${store}registration:
+  ipv4: 10.0.0.1/24
+  ipv6: autodetect
+  ipv6Method: can-reach=fd00::1
+  asNumber: "1.10"
+  labels: {topology.kubernetes.io/zone: a}
+  pollSeconds: 5
+`).registration
+  t.like(said, {
+    ipv4: { type: 'given', address: '10.0.0.1/24' },
+    ipv6: { type: 'detect', method: { type: 'can-reach', destination: 'fd00::1' } },
+    labels: { 'topology.kubernetes.io/zone': 'a' },
+    pollMs: 5000,
+  })
+  t.is(said?.asNumber, 65_546 as never)
+})
+
+test('Calico’s variables fill in a registration, and ask for one where there is no file', t => {
+  const variables = {
+    ETCD_ENDPOINTS: 'http://10.0.0.9:2379',
+    IP: 'autodetect',
+    IP6: 'none',
+    IP_AUTODETECTION_METHOD: 'interface=eth.*',
+    AS: '64513',
+    AUTODETECT_POLL_INTERVAL: '90s',
+  }
+  const { registration } = parseConfig('', 'environment', variables)
+  t.like(registration, { ipv4: { type: 'detect', text: 'interface=eth.*' }, pollMs: 90_000 })
+  t.is(registration?.asNumber, 64_513 as never)
+  t.is(read('', variables).registration, undefined)
+  const file = read('registration: {ipv4: 10.0.0.1}\n', variables).registration
+  t.like(file, { ipv4: { type: 'given', address: '10.0.0.1' }, pollMs: 90_000 })
+  const wrong = t.throws(() => parseConfig('', 'environment', { ...variables, IP: '10.0.0.300' }), {
+    instanceOf: ConfigurationError,
+  })
+  t.deepEqual(
+    wrong.problems.map(({ object, field }) => `${object} ${field}`),
+    ['environment IP'],
+  )
+})
+
+test('blocks and a file for pods are had where they are asked for, and not beside podCIDRs', t => {
+  const store = 'store: {directory: store}\n'
+  t.is(read(store).claimsBlocks, undefined)
+  const asked = read(`${store}ipam: {claim: true}\ncni: {path: net.d/10.conflist, bridge: br0}\n`)
+  t.true(asked.claimsBlocks)
+  t.deepEqual(asked.cni, {
+    path: '/etc/martlet/net.d/10.conflist',
+    name: 'martlet',
+    bridge: 'br0',
+  })
+  t.throws(() => read(`${store}ipam: {claim: true}\npodCIDRs: [10.0.0.0/24]\n`), {
+    message: /ipam\.claim.*podCIDRs are both given/,
+  })
+  t.throws(() => read(`${store}registration: {ipv4Method: first}\n`), {
+    message: /ipv4Method.*is not a method; write first-found, can-reach=HOST/,
+  })
+})
