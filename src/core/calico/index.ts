@@ -1,6 +1,6 @@
 /**
- * Calico's resources: kinds, keys, values, and what their writers obey. No I/O, and no meaning for a
- * node: that is core/intent's. Layer 2.
+ * Calico's resources: kinds, keys, values, and what their writers obey. No I/O, and no meaning for
+ * a node: that is core/intent's. Layer 2.
  */
 
 export {
@@ -85,7 +85,7 @@ export {
   parseNodeAddress,
   parsePeerEndpoint,
 } from './values.ts'
+export { newClusterInformation } from './writing/cluster-information.ts'
 export { withDefaults } from './writing/defaults.ts'
 export { labelFaults, type WriteFault, writeFaults } from './writing/faults.ts'
 export { filterFaults, type PoolSurroundings, poolFaultsAmong } from './writing/others.ts'
-export { newClusterInformation } from './writing/cluster-information.ts'

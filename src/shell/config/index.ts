@@ -21,6 +21,6 @@ export {
   parseConfig,
 } from './load.ts'
 export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
-export { byKind, SnapshotReader } from './snapshot-reader.ts'
-export { concerns, WATCHED_ROOTS } from './watched.ts'
+export { byKind, SnapshotReader } from './snapshot/reader.ts'
+export { concerns, WATCHED_ROOTS } from './snapshot/watched.ts'
 export { readYaml, type YamlDocument } from './yaml.ts'

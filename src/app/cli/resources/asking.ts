@@ -12,7 +12,7 @@ import type { Surroundings } from '../surroundings.ts'
 import { kindCalled } from './kinds.ts'
 import type { ResourceObject, ResourceReference } from './objects.ts'
 
-/** What all commands on resources have in common: how resources are named, and told of one by one. */
+/** What all commands on resources have in common: how resources are named, one by one. */
 
 /** Options of every command that takes resources from files. */
 export interface FileOptions extends ConfigOption {

@@ -136,8 +136,12 @@ async function findResources(
 ): Promise<FoundResources> {
   const { kind, names, options } = asked
   if (kind !== undefined && names.length === 0) {
-    const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? 'default')
-    const { items, revision, unreadable } = await list(store, kind, namespace)
+    const { allNamespaces = false, namespace = 'default' } = options
+    const { items, revision, unreadable } = await list(
+      store,
+      kind,
+      allNamespaces ? undefined : namespace,
+    )
     for (const key of unreadable)
       surroundings.terminal.remark(`martlet: ${key}: is not a resource, left out`)
     return { items, revision, single: false }

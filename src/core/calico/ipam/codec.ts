@@ -2,8 +2,8 @@ import { parsePrefix } from '../../net/index.ts'
 import type { AllocationAttribute, AllocationBlock, IpamConfig, IpamHandle } from './values.ts'
 
 /**
- * IPAM's values as they are stored, both ways: JSON with numbers beyond 2^53, which JSON.parse would
- * round. What is not known is kept, so that a block that another release wrote can be written back.
+ * IPAM's values as they are stored, both ways: JSON with numbers beyond 2^53, which JSON.parse
+ * would round. What is not known is kept, so that a block of another release can be written back.
  */
 
 /** What the IPAM library goes by where nobody has configured anything. */

@@ -1,4 +1,6 @@
-/** What IPAM keeps under its own keys, which are not v3 resources: libcalico-go's lib/backend/model. */
+/**
+ * What IPAM keeps under its own keys, which are not v3 resources: libcalico-go's lib/backend/model.
+ */
 
 /** That a block of addresses is a node's: IPAM's own key, not the v3 resource of the same name. */
 export interface BlockAffinity {
@@ -17,7 +19,7 @@ export const isConfirmed = (affinity: BlockAffinity): boolean =>
   (affinity.state === undefined || affinity.state === '' || affinity.state === 'confirmed') &&
   affinity.deleted !== true
 
-/** A block: who has it, and which of its addresses are whose. Ordinals count from its first address. */
+/** A block: who has it, and which of its addresses are whose. Ordinals count from the first. */
 export interface AllocationBlock {
   readonly cidr: string
   /** `host:<node>` or `virtual:<name>`; absent: nobody has it */

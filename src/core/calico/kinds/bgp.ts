@@ -2,7 +2,10 @@ import type { ObjectOf } from './object.ts'
 
 /** What BGP is to do: for all nodes, for one, with a peer; and what may pass. */
 
-/** Only `default` and `node.<name>` are read; of the latter `listenPort` and `prefixAdvertisements`. */
+/**
+ * Only `default` and `node.<name>` are read; of the latter `listenPort` and
+ * `prefixAdvertisements`.
+ */
 export type BgpConfigurationResource = ObjectOf<'BGPConfiguration', BgpConfigurationSpec>
 
 /** Of all nodes, or of one. */

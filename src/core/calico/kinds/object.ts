@@ -1,6 +1,6 @@
 /**
- * What every v3 resource of Calico's has, as it is stored: plain JSON, field for field, so that what
- * is read can be written back.
+ * What every v3 resource of Calico's has, as it is stored: plain JSON, field for field, so that
+ * what is read can be written back.
  *
  * What the fields mean together is core/intent's to know; how they are validated, shell/config's.
  */

@@ -1,6 +1,6 @@
 import type { Resource } from '../kinds/index.ts'
 
-/** What Calico's writers fill in before they store a resource: its CRDs' defaults and its client's. */
+/** What Calico's writers fill in before they store a resource: defaults of CRDs and clients. */
 
 /** The resource as it is stored. What is written stays; defaults come after it. */
 export function withDefaults(resource: Resource): Resource {

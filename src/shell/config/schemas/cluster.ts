@@ -24,7 +24,7 @@ export const clusterInformation = z.strictObject({
 
 const mtu = z.int().min(0).max(65535).optional()
 
-/** FelixConfiguration: what concerns routes is checked, the two hundred other fields are carried. */
+/** FelixConfiguration: what concerns routes is checked, two hundred other fields are carried. */
 export const felixConfiguration = z.strictObject({
   ...resource('FelixConfiguration'),
   spec: z

@@ -5,8 +5,8 @@ import { node, workloadEndpoint } from './node.ts'
 import { blockAffinity, ipamConfiguration, ipPool, ipReservation } from './pools.ts'
 
 /**
- * How Calico's resources are written: libcalico-go's structures and CRD rules, field for field. What
- * only a writer must obey is in core/calico: what is stored already is read anyway.
+ * How Calico's resources are written: libcalico-go's structures and CRD rules, field for field.
+ * What only a writer must obey is in core/calico: what is stored already is read anyway.
  */
 
 /** One schema a kind. */

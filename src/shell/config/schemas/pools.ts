@@ -38,6 +38,7 @@ export const ipPool = z.strictObject({
         say(`is not the length of a block; write ${least} to ${most}`)
       else if (size < length) say(`is a block greater than the pool; write ${length} or more`)
     }),
+  status: z.unknown().optional(),
 }) satisfies z.ZodType<IpPoolResource>
 
 /** IPReservation. */

@@ -6,9 +6,9 @@ import {
   parseResourceKey,
   RESOURCES_ROOT,
   workloadEndpointPrefix,
-} from '../../core/calico/index.ts'
-import { type Entry, POD_CIDRS_ROOT } from '../../core/intent/index.ts'
-import type { ReadKind } from './schemas/index.ts'
+} from '../../../core/calico/index.ts'
+import { type Entry, POD_CIDRS_ROOT } from '../../../core/intent/index.ts'
+import type { ReadKind } from '../schemas/index.ts'
 
 /** What of a store a node looks at. */
 
@@ -28,9 +28,9 @@ const SNAPSHOT_KINDS: ReadonlySet<string> = new Set<ReadKind>([
 
 /**
  * What a controller watches: the kinds that are read, IPAM's blocks and whose they are, and which
- * pod CIDRs nodes have by their own configuration. Not the rest of nodes' state, which changes every
- * second, and not RESOURCES_ROOT as a whole: a cluster's policies are there too, thousands of them.
- * Of what there are thousands of under these roots, `concerns` leaves out what is other nodes'.
+ * pod CIDRs nodes have by their own configuration. Not the rest of nodes' state, which changes
+ * every second, and not RESOURCES_ROOT as a whole: a cluster's policies are there too, thousands of
+ * them. Of what there are thousands of under these roots, `concerns` leaves out what is others'.
  */
 export const WATCHED_ROOTS: readonly string[] = [
   AFFINITIES_ROOT,
@@ -42,10 +42,10 @@ export const WATCHED_ROOTS: readonly string[] = [
 ]
 
 /**
- * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes, and
- * blocks in which it has no address. Looks for the name in the text and decodes nothing, so that an
- * endless stream of other nodes' pods costs a search each; what it lets through may still be
- * another's. O(length).
+ * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes,
+ * and blocks in which it has no address. Looks for the name in the text and decodes nothing, so
+ * that an endless stream of other nodes' pods costs a search each; what it lets through may still
+ * be another's. O(length).
  */
 export function concerns({ key, value }: Entry, node: string): boolean {
   if (parseBlockKey(key) !== undefined)

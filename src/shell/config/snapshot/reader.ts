@@ -6,7 +6,7 @@ import {
   parseBlockKey,
   parseResourceKey,
   type Resource,
-} from '../../core/calico/index.ts'
+} from '../../../core/calico/index.ts'
 import {
   type AnnotatedSettings,
   type Entry,
@@ -15,12 +15,12 @@ import {
   type Problem,
   podCidrsKey,
   type Snapshot,
-} from '../../core/intent/index.ts'
-import { parsePrefix } from '../../core/net/index.ts'
-import { annotationOf } from './annotation.ts'
-import { fieldOf } from './issues.ts'
-import { decodeResource } from './resources.ts'
-import { isReadKind } from './schemas/index.ts'
+} from '../../../core/intent/index.ts'
+import { parsePrefix } from '../../../core/net/index.ts'
+import { annotationOf } from '../annotation.ts'
+import { fieldOf } from '../issues.ts'
+import { decodeResource } from '../resources.ts'
+import { isReadKind } from '../schemas/index.ts'
 import { concerns } from './watched.ts'
 
 /**
@@ -132,8 +132,8 @@ export function byKind(resources: readonly Resource[]) {
 }
 
 /**
- * True for a resource that speaks for nobody but itself: what cannot be read of it is not there. All
- * others shape the sessions and routes of others, and stay as they were.
+ * True for a resource that speaks for nobody but itself: what cannot be read of it is not there.
+ * All others shape the sessions and routes of others, and stay as they were.
  */
 const isAlone = ({ kind }: Resource): boolean =>
   kind === 'BGPPeer' || kind === 'WorkloadEndpoint' || kind === 'CalicoNodeStatus'
