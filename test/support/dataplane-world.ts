@@ -173,10 +173,22 @@ export class DataplaneWorld {
     }
   }
 
-  intend(blackholes: readonly string[], watched: readonly string[] = []): void {
+  intend(
+    blackholes: readonly string[],
+    watched: readonly string[] = [],
+    hostRoutes: Readonly<Record<string, string>> = {},
+  ): void {
     this.say({
       type: 'Intent',
-      intent: { blackholes: blackholes.map(prefix), watched: watched.map(prefix), watchedMax: 100 },
+      intent: {
+        blackholes: blackholes.map(prefix),
+        hostRoutes: Object.entries(hostRoutes).map(([to, gateway]) => ({
+          address: address(to),
+          gateway: address(gateway),
+        })),
+        watched: watched.map(prefix),
+        watchedMax: 100,
+      },
     })
   }
 

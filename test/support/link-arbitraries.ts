@@ -429,11 +429,15 @@ export const speakerSnapshot = record<SpeakerSnapshot>({
 })
 
 /** What a controller may want in the kernel. */
-export const dataplaneIntent = record<DataplaneIntent>({
-  blackholes: few(prefix),
-  watched: few(prefix),
-  watchedMax: small,
-})
+export const dataplaneIntent = record<DataplaneIntent>(
+  {
+    blackholes: few(prefix),
+    hostRoutes: some(record({ address, gateway: address })),
+    watched: few(prefix),
+    watchedMax: small,
+  },
+  ['hostRoutes'],
+)
 
 /** What a dataplane may hold. */
 export const dataplaneSnapshot = record<DataplaneSnapshot>(

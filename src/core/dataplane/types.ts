@@ -1,6 +1,6 @@
 import type { Millis } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup, NextHopName } from '../fib/index.ts'
-import type { Family, Prefix } from '../net/index.ts'
+import type { Address, Family, Prefix } from '../net/index.ts'
 
 /**
  * What goes into the kernel half and what comes out of it: its configuration, events, effects,
@@ -26,9 +26,18 @@ export interface DataplaneConfig {
 export interface DataplaneIntent {
   /** own pod CIDRs: blackholes, so that unused pod addresses do not leave by the default route */
   readonly blackholes: readonly Prefix[]
+  /** to peers behind a gateway, which nothing else knows the way to; sorted, absent: none */
+  readonly hostRoutes?: readonly HostRoute[]
   /** prefixes whose routes a snapshot lists, sorted */
   readonly watched: readonly Prefix[]
   readonly watchedMax: number
+}
+
+/** A route of one address. */
+export interface HostRoute {
+  readonly address: Address
+  /** of the same family, on a link of this node */
+  readonly gateway: Address
 }
 
 /**

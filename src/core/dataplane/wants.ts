@@ -1,10 +1,19 @@
 import { after, type Millis, NEVER } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
-import { type Family, maxLength, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
+import {
+  type Address,
+  type Family,
+  hostPrefix,
+  maxLength,
+  NO_PREFIX,
+  type Prefix,
+  prefixParts,
+} from '../net/index.ts'
 import type { KernelOutput } from './ports.ts'
 import type { Reconciler, SweepRule } from './reconciler.ts'
 import { NONE } from './table/counted.ts'
-import { BLACKHOLED, type RouteTable, type Shared, WATCHED } from './table/route-table.ts'
+import { BLACKHOLE_GROUP } from './table/groups.ts'
+import { type RouteTable, type Shared, WATCHED } from './table/route-table.ts'
 import { Watch } from './table/watch.ts'
 import type { DataplaneConfig, DataplaneIntent, RouteEvent } from './types.ts'
 
@@ -34,7 +43,7 @@ export interface WantsOptions {
  *
  * The speaker: says all in an epoch, then `InSync`; only then what it did not repeat is not wanted.
  * When it goes its routes stay, stale, for `stale`. The node's intent: is whole each time, and
- * wants blackholes.
+ * wants blackholes and host routes.
  *
  * The speaker is trusted no further than its job: what it says that cannot be is noted and not
  * done.
@@ -53,7 +62,8 @@ export class Wants {
   readonly #o: WantsOptions
   readonly #names = new Map<GroupId, number>()
   #epoch: Epoch | undefined
-  #blackholes: ReadonlySet<Prefix> = new Set()
+  /** of the node itself: through which gateway, or a blackhole */
+  #own: ReadonlyMap<Prefix, Address | 'blackhole'> = new Map()
 
   constructor(options: WantsOptions) {
     this.#o = options
@@ -98,12 +108,16 @@ export class Wants {
     }
   }
 
-  /** Takes what the node itself wants, whole. O(blackholes + watched). */
+  /** Takes what the node itself wants, whole. O(blackholes + host routes + watched). */
   intend(intent: DataplaneIntent): void {
-    const wanted = new Set(intent.blackholes)
-    for (const prefix of this.#blackholes) if (!wanted.has(prefix)) this.#blackhole(prefix, false)
-    for (const prefix of wanted) if (!this.#blackholes.has(prefix)) this.#blackhole(prefix, true)
-    this.#blackholes = wanted
+    const { blackholes, hostRoutes = [] } = intent
+    const own = new Map<Prefix, Address | 'blackhole'>([
+      ...hostRoutes.map(({ address, gateway }) => [hostPrefix(address), gateway] as const),
+      ...blackholes.map(prefix => [prefix, 'blackhole'] as const),
+    ])
+    for (const prefix of this.#own.keys()) if (!own.has(prefix)) this.#setOwn(prefix, undefined)
+    for (const [prefix, way] of own) if (this.#own.get(prefix) !== way) this.#setOwn(prefix, way)
+    this.#own = own
     this.watch = new Watch(intent.watched)
     this.watchChanged = true
     this.watchedMax = intent.watchedMax
@@ -231,14 +245,19 @@ export class Wants {
     this.#o.startSweep(why, now)
   }
 
-  #blackhole(prefix: Prefix, wanted: boolean): void {
+  #setOwn(prefix: Prefix, way: Address | 'blackhole' | undefined): void {
     const { family, bytes, length } = prefixParts(prefix)
     const table = this.#o.tables[family === 'ipv4' ? 0 : 1]
     const row = this.#row(table, bytes, 0, length)
     if (row < 0) return
-    if (wanted) table.flags[row]! |= BLACKHOLED
-    else table.flags[row]! &= ~BLACKHOLED
-    table.errno[row] = 0
+    const { groups } = this.#o.shared
+    if (way === undefined) table.setOwn(row, NONE)
+    else if (way === 'blackhole') table.setOwn(row, BLACKHOLE_GROUP)
+    else {
+      const group = groups.take([{ address: way, weight: 1 }])
+      table.setOwn(row, group)
+      groups.drop(group)
+    }
     this.#o.reconciler.touch(table, row)
   }
 

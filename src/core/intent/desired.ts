@@ -1,4 +1,5 @@
-import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
+import type { DataplaneIntent, HostRoute } from '../dataplane/index.ts'
+import { type Address, compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
 import type { Neighbour } from './peers/neighbour.ts'
@@ -64,7 +65,7 @@ export function desired(
   return {
     speaker,
     listen: listenOf(cluster, own),
-    dataplane,
+    dataplane: { ...dataplane, ...hostRoutesOf(neighbours) },
     sessions: neighbours,
     originated,
     pools,
@@ -76,6 +77,16 @@ export function desired(
       ...routerIdClash(cluster, own, routerId),
     ]),
   }
+}
+
+/** To peers that are reachable by a gateway; of two for one address, the first name's. */
+function hostRoutesOf(neighbours: readonly Neighbour[]): Pick<DataplaneIntent, 'hostRoutes'> {
+  const routes = new Map<Address, HostRoute>()
+  for (const { config, reachableBy: gateway } of neighbours)
+    if (gateway !== undefined && !routes.has(config.address))
+      routes.set(config.address, { address: config.address, gateway })
+  const hostRoutes = [...routes.values()].toSorted((a, b) => compareAddresses(a.address, b.address))
+  return hostRoutes.length === 0 ? {} : { hostRoutes }
 }
 
 /** A filter that is not there lets nothing pass: see `filterTerms`. */

@@ -172,6 +172,27 @@ test('the intent goes before the speaker, and leaves its place again', t => {
   t.deepEqual(world.ours(), ['10.200.0.0/24 10.9.0.2'])
 })
 
+test('a host route of the intent goes before the speaker, changes its gateway, and goes', t => {
+  const world = new DataplaneWorld()
+  world.speak(1, [A], { '192.0.2.9/32': 1, '10.200.1.0/24': 1 })
+  const host = (routes: Readonly<Record<string, string>>): string[] => {
+    world.intend(['10.200.0.0/24'], [], routes)
+    world.settle()
+    return world.ours()
+  }
+  const others = ['10.200.0.0/24 blackhole', '10.200.1.0/24 10.9.0.2']
+  t.deepEqual(host({ '192.0.2.9': '10.8.0.7', '192.0.2.8': '10.8.0.7' }), [
+    ...others,
+    '192.0.2.8/32 10.8.0.7',
+    '192.0.2.9/32 10.8.0.7',
+  ])
+  t.like(world.snapshot(), { installed: 4, stale: 0, failed: 0 })
+  // the speaker's silence in a new epoch says nothing of it
+  world.speak(2, [A], { '10.200.1.0/24': 1 })
+  t.deepEqual(host({ '192.0.2.9': '10.8.0.6' }), [...others, '192.0.2.9/32 10.8.0.6'])
+  t.deepEqual(host({}), others)
+})
+
 test('a change of next hop is a replacement: there is no moment without a route', t => {
   const world = new DataplaneWorld()
   world.speak(1, [A, B], { '10.200.1.0/24': 1, 'fd00:2::/64': 1 })

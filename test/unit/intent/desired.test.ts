@@ -301,16 +301,6 @@ test('a restart time is one of Go, to the second', restartTimes, '1m30.4s', 90_0
 test('a restart time of nothing asks for nothing', restartTimes, '0s', undefined)
 test('a restart time that BGP cannot say is cut, and reported', restartTimes, '2h', 4_095_000)
 
-test('a field that only tunes is reported, and the session made', t => {
-  const bgpPeers = [
-    peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, reachableBy: '10.240.0.9' }),
-  ]
-  const store = snapshot({ nodes: three, bgpConfigurations: [noMesh], bgpPeers })
-  const found = desired(store, facts('worker-0'))
-  t.is(only(found).name, 'Global_10_240_0_1')
-  t.is(found.problems[0]?.field, 'spec.reachableBy')
-})
-
 test('next hops are announced as the peer says; the older field counts for eBGP only', t => {
   const mode = (spec: object): string => {
     const bgpPeers = [peer('tor', { peerIP: '10.240.0.1', asNumber: 65000, ...spec })]

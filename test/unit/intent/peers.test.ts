@@ -316,6 +316,30 @@ test('reverse peering: the one end’s localASNumber is whom the other peers wit
   t.like(found, { peerAs: 65009, localAs: 64512, ebgp: true, routeReflectorClient: false })
 })
 
+test('reachableBy: a host route to the peer by the gateway, at the end that says so', t => {
+  const spec = { nodeSelector: "rack == 'a'", asNumber: 65000 }
+  const bgpPeers = [
+    peer('a', { ...spec, peerIP: '10.9.9.9', reachableBy: '10.0.0.99' }),
+    peer('b', { ...spec, peerIP: '10.9.9.9:1790', reachableBy: '10.0.0.98' }),
+    peer('c', { ...spec, peerIP: 'fd09::9', reachableBy: 'fd00::99' }),
+    peer('d', { ...spec, peerIP: '10.9.9.8' }),
+  ]
+  t.deepEqual(
+    wanted('w1', { bgpPeers }).dataplane.hostRoutes?.map(
+      route => `${route.address} via ${route.gateway}`,
+    ),
+    ['10.9.9.9 via 10.0.0.99', 'fd09::9 via fd00::99'],
+  )
+  t.is(wanted('w2', { bgpPeers }).dataplane.hostRoutes, undefined)
+})
+
+test('reachableBy: a gateway of the other family makes no session', t => {
+  const spec = { node: 'w1', peerIP: '10.9.9.9', asNumber: 65000, reachableBy: 'fd00::99' }
+  const plan = planned('w1', { bgpPeers: [peer('p', spec)] })
+  t.deepEqual(plan.sessions, [])
+  t.deepEqual(problems(plan), ['p spec.reachableBy'])
+})
+
 // --- who connects ------------------------------------------------------------------------------
 
 test('passive: of a Global_ peer that is a node, the lower text waits', t => {

@@ -2,7 +2,7 @@ import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../../net/in
 import type { RouteTarget } from '../../rtnl/index.ts'
 import { type Counted, NONE } from './counted.ts'
 import { Fights } from './fights.ts'
-import { BLACKHOLE_GROUP, type Groups } from './groups.ts'
+import type { Groups } from './groups.ts'
 
 /** Wanted and seen routes of one family, side by side, and how each stands. */
 
@@ -31,8 +31,8 @@ export const DIRTY = 1 << 0
 export const DYING = 1 << 1
 /** A change of it is in flight. */
 export const IN_FLIGHT = 1 << 2
-/** The node's own intent wants a blackhole: it goes before what the speaker says. */
-export const BLACKHOLED = 1 << 3
+/** The node's own intent wants a route: it goes before what the speaker says. */
+export const OWN = 1 << 3
 /** It was in the kernel and somebody took it out: putting it back is a repair. */
 export const LOST = 1 << 4
 /** Somebody else changed it while a change of ours was in flight. */
@@ -91,6 +91,8 @@ export class RouteTable {
   flags = new Uint8Array(0)
   errno = new Uint8Array(0)
   #standing = new Uint8Array(0)
+  /** the node's own groups, of rows with `OWN`: some dozens */
+  readonly #own = new Map<number, number>()
   readonly #shared: Shared
 
   constructor(family: Family, shared: Shared) {
@@ -111,12 +113,24 @@ export class RouteTable {
 
   /** The group that is wanted now: the node's own intent goes before the speaker. */
   wantOf(row: number): number {
-    return (this.flags[row]! & BLACKHOLED) !== 0 ? BLACKHOLE_GROUP : this.wanted[row]!
+    return (this.flags[row]! & OWN) === 0 ? this.wanted[row]! : (this.#own.get(row) ?? NONE)
   }
 
   /** How the row stood when it was last counted. */
   standing(row: number): Standing {
     return STANDINGS[this.#standing[row]!]!
+  }
+
+  /** Takes what the node itself wants: the group `NONE` for nothing. Keeps a use of it. */
+  setOwn(row: number, group: number): void {
+    const { groups } = this.#shared
+    groups.keep(group)
+    groups.drop(this.#own.get(row) ?? NONE)
+    if (group === NONE) this.#own.delete(row)
+    else this.#own.set(row, group)
+    if (group === NONE) this.flags[row]! &= ~OWN
+    else this.flags[row]! |= OWN
+    this.errno[row] = 0
   }
 
   /** Takes what the speaker wants: the group `NONE` for nothing. Keeps a use of it. */
@@ -158,7 +172,7 @@ export class RouteTable {
 
   /** Frees the row when nothing is known of it. A stranger's route alone is not worth a row. */
   settle(row: PrefixId): void {
-    const busy = DIRTY | DYING | IN_FLIGHT | BLACKHOLED
+    const busy = DIRTY | DYING | IN_FLIGHT | OWN
     if (this.wanted[row] !== NONE || this.seen[row] !== NONE || (this.flags[row]! & busy) !== 0)
       return
     this.recount(row)
@@ -173,8 +187,7 @@ export class RouteTable {
     if (want === NONE) return have === NONE ? ABSENT : LEFTOVER
     if (have === NONE || !this.#shared.groups.covers(want, have))
       return this.errno[row] === 0 ? PENDING : FAILED
-    const repeated =
-      (this.flags[row]! & BLACKHOLED) !== 0 || this.told[row] === this.#shared.generation
+    const repeated = (this.flags[row]! & OWN) !== 0 || this.told[row] === this.#shared.generation
     return repeated ? INSTALLED : STALE
   }
 

@@ -147,11 +147,8 @@ function reachableBy(
   const text = resource.spec.reachableBy ?? ''
   if (!given(text) || by !== 'address') return {}
   const gateway = parseAddress(text)
-  if (gateway !== undefined && familyOf(gateway) === familyOf(address)) {
-    const only = 'is not made a route by this version; the session is without'
-    problem(context, resource, 'reachableBy', only)
+  if (gateway !== undefined && familyOf(gateway) === familyOf(address))
     return { reachableBy: gateway }
-  }
   const why = `${text} is not an address of the family of ${address}; no session is made`
   return problem(context, resource, 'reachableBy', why)
 }

@@ -10,7 +10,7 @@ import type {
   IntentSchema,
   DataplaneSnapshot as SnapshotMessage,
 } from '../generated/link_pb.ts'
-import { optional, prefix, same, time, word } from './words.ts'
+import { address, optional, prefix, same, time, word } from './words.ts'
 
 /** What the controller tells the dataplane, and what the dataplane is and holds. */
 
@@ -20,6 +20,7 @@ const STATES: readonly KernelState[] = ['installed', 'pending', 'failed', 'stale
 export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof IntentSchema> {
   return {
     blackholes: [...intent.blackholes],
+    hostRoutes: (intent.hostRoutes ?? []).map(route => ({ ...route })),
     watched: [...intent.watched],
     watchedMax: intent.watchedMax,
   }
@@ -29,6 +30,12 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
 export function fromIntent(message: Intent): DataplaneIntent {
   return {
     blackholes: message.blackholes.map(prefix),
+    ...(message.hostRoutes.length > 0 && {
+      hostRoutes: message.hostRoutes.map(({ address: to, gateway }) => ({
+        address: address(to),
+        gateway: address(gateway),
+      })),
+    }),
     watched: message.watched.map(prefix),
     watchedMax: message.watchedMax,
   }
