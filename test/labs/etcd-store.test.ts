@@ -138,8 +138,28 @@ test('changes and deletions behind a compaction are told', async t => {
     [`${ROOT}c`]: 'old',
     [`${ROOT}d`]: 'new',
   })
+  t.is(watched.count('snapshot'), 1, 'as a difference, not as a new beginning')
+  const listed = watched.events.filter(event => event.type === 'changes' && event.listed === true)
+  t.is(listed.length, 1, 'found by a list: nobody saw in which order it went')
   await direct.put(`${ROOT}e`, 'later')
   await until(() => watched.values.has(`${ROOT}e`), 'later changes are told')
+})
+
+test('an etcd that is restored from nothing is a snapshot of nothing, and is followed', async t => {
+  t.timeout(60_000)
+  const [member] = await started(t)
+  const store = opened(t, [member!])
+  for (let at = 0; at < 20; at++) await store.put(`${ROOT}${at}`, 'old')
+  const watched = new Watched(store, [ROOT])
+  await until(() => watched.values.size === 20, 'the snapshot')
+  await member!.remove()
+  await until(() => watched.count('lost') === 1, 'the loss is told')
+  await member!.start()
+  await until(() => watched.count('snapshot') === 2, 'all is told again')
+  t.is(watched.values.size, 0)
+  const { done } = await store.put(`${ROOT}new`, 'new')
+  t.true(done)
+  await until(() => watched.values.has(`${ROOT}new`), 'changes of the new one are told')
 })
 
 test('a compaction under a live watch is not even noticed', async t => {

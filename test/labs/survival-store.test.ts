@@ -107,82 +107,98 @@ async function established(worker: AgentNode): Promise<Record<string, number>> {
 const without = (counts: Record<string, number>, peer: string): Record<string, number> =>
   Object.fromEntries(Object.entries(counts).filter(([address]) => address !== peer))
 
-lab('etcd dies for a minute: nothing else does, and an agent that starts waits', async (t, s) => {
-  const { lab } = s
-  const [zero, one, two] = [s.worker(0), s.worker(1), s.worker(2)]
-  await until('the state is there', () => s.document('worker-1/kernel'), SOON)
-  await lab.stop('worker-2', 'TERM')
-  await zero.carriesNot('10.200.2.0/24')
-  const pings = await Pings.start(
-    lab,
-    ['pod-0a', 'pod-1a'],
-    new Map([
-      ['pod-0a', ['10.200.1.10', 'fd00:10:200:1::10']],
-      ['pod-1a', ['10.200.0.10', 'fd00:10:200::10']],
-    ]),
-  )
-  const before = await established(zero)
-  const left = await two.routes()
-  t.regex(left, /^blackhole 10\.200\.2\.0\/24/m)
-  t.regex(left, /^10\.200\.0\.0\/24 via 10\.240\.0\.20/m)
-  const watches = [await watchRoutes(lab, 'worker-0'), await watchRoutes(lab, 'worker-2')]
-  await pings.begin()
-
-  const from = zero.mark()
-  await lab.stop('store', 'KILL')
-  const killed = Date.now()
-  const silent = two.mark()
-  await lab.start('worker-2')
-  await zero.said('STORE_LOST', from)
-  const lost = await two.said('STORE_LOST', silent)
-  t.log(`the one that starts says: ${lost.text}`)
-  t.regex(lost.text ?? '', /store does not answer/)
-  const starting = await until('its API answers', () => two.state().catch(() => undefined), SOON)
-  t.is(starting.agent.mode, 'starting')
-  t.is(starting.agent.store.state, 'lost')
-  t.deepEqual(starting.sessions, [])
-  // what changes meanwhile must be told afterwards; no ping needs this route
-  await one.run('ip', 'route', 'del', 'blackhole', '10.200.1.0/24', 'proto', '77')
-  await one.carries('10.200.1.0/24')
-  await until(
-    'the outage is over',
-    async () => {
-      // each time: nothing was lost
-      for (const peer of [ADDRESS[1], ADDRESS6[1]])
-        t.is((await zero.session(peer))?.state, 'Established')
-      return Date.now() - killed > OUTAGE_MS
-    },
-    { within: 2 * OUTAGE_MS, every: 1000 },
-  )
-  t.is((await zero.state()).agent.mode, 'stale')
-  t.is((await two.state()).agent.mode, 'starting')
-  t.is(await two.routes(), left, 'an agent without a word from its store touches nothing')
-
-  await lab.start('store')
-  await until('etcd answers', () => s.etcdctl(['endpoint', 'health']), {
-    within: 60_000,
-    every: 20,
-  })
-  const back = performance.now()
-  await until('the state in etcd is fresh', () => isFresh(s, killed), { ...SOON, every: 20 })
-  const took = performance.now() - back
-  t.log(`the state was fresh ${Math.round(took)} ms after etcd answered`)
-  t.true(took < FRESH_WITHIN_MS)
-  await two.said('STORE_FRESH', silent)
-  await s.whole()
-  t.log(`worker-2 was whole ${Math.round(performance.now() - back)} ms after etcd answered`)
-  for (const { lost, sent, target } of await pings.count(t, 'over the outage'))
-    t.is(lost, 0, `${target}: ${lost} of ${sent}`)
-  pings.close()
-  const now = await established(zero)
-  for (const peer of [ADDRESS[1], ADDRESS6[1]]) t.is(now[peer], before[peer], peer)
-  for (const watch of watches) {
-    const deleted = (await watch.end()).filter(line =>
-      /^Deleted .*(10\.200|fd00:10:200)/.test(line),
+lab(
+  'etcd dies for a minute: nothing else does, and who starts goes by its last word',
+  async (t, s) => {
+    const { lab } = s
+    const [zero, one, two] = [s.worker(0), s.worker(1), s.worker(2)]
+    await until('the state is there', () => s.document('worker-1/kernel'), SOON)
+    await lab.stop('worker-2', 'TERM')
+    await zero.carriesNot('10.200.2.0/24')
+    const pings = await Pings.start(
+      lab,
+      ['pod-0a', 'pod-1a'],
+      new Map([
+        ['pod-0a', ['10.200.1.10', 'fd00:10:200:1::10']],
+        ['pod-1a', ['10.200.0.10', 'fd00:10:200::10']],
+      ]),
     )
-    t.deepEqual(deleted, [])
-  }
-})
+    const before = await established(zero)
+    const left = await two.routes()
+    t.regex(left, /^blackhole 10\.200\.2\.0\/24/m)
+    t.regex(left, /^10\.200\.0\.0\/24 via 10\.240\.0\.20/m)
+    const watches = [await watchRoutes(lab, 'worker-0'), await watchRoutes(lab, 'worker-2')]
+    await pings.begin()
+
+    const from = zero.mark()
+    await lab.stop('store', 'KILL')
+    const killed = Date.now()
+    const silent = two.mark()
+    await lab.start('worker-2')
+    await zero.said('STORE_LOST', from)
+    const lost = await two.said('STORE_LOST', silent)
+    t.log(`the one that starts says: ${lost.text}`)
+    t.regex(lost.text ?? '', /store does not answer/)
+    const { agent } = await until(
+      'it goes by what it remembers',
+      async () => {
+        const state = await two.state().catch(() => undefined)
+        return state?.agent.mode === 'stale' ? state : undefined
+      },
+      SOON,
+    )
+    t.is(agent.store.state, 'lost')
+    t.true((agent.store.revision ?? 0) > 0)
+    t.true(Date.parse(agent.store.savedAt ?? '') < killed)
+    await two.said('STORE_REMEMBERED', silent)
+    await zero.carries('10.200.2.0/24')
+    for (const peer of [ADDRESS[0], ADDRESS[1]]) await two.established(peer)
+    // what changes meanwhile must be told afterwards; no ping needs this route
+    await one.run('ip', 'route', 'del', 'blackhole', '10.200.1.0/24', 'proto', '77')
+    await one.carries('10.200.1.0/24')
+    await until(
+      'the outage is over',
+      async () => {
+        // each time: nothing was lost
+        for (const peer of [ADDRESS[1], ADDRESS6[1]])
+          t.is((await zero.session(peer))?.state, 'Established')
+        return Date.now() - killed > OUTAGE_MS
+      },
+      { within: 2 * OUTAGE_MS, every: 1000 },
+    )
+    t.is((await zero.state()).agent.mode, 'stale')
+    t.is((await two.state()).agent.mode, 'stale')
+    t.is(await two.routes(), left, 'an agent that goes by its memory has the routes that it had')
+    const sessions = await established(two)
+
+    await lab.start('store')
+    await until('etcd answers', () => s.etcdctl(['endpoint', 'health']), {
+      within: 60_000,
+      every: 20,
+    })
+    const back = performance.now()
+    await until('the state in etcd is fresh', () => isFresh(s, killed), { ...SOON, every: 20 })
+    const took = performance.now() - back
+    t.log(`the state was fresh ${Math.round(took)} ms after etcd answered`)
+    t.true(took < FRESH_WITHIN_MS)
+    await two.said('STORE_FRESH', silent)
+    await s.whole()
+    t.log(`worker-2 was whole ${Math.round(performance.now() - back)} ms after etcd answered`)
+    t.deepEqual(await established(two), sessions, 'what the store says is what it remembered')
+    t.is((await two.state()).agent.store.savedAt, undefined)
+    for (const { lost, sent, target } of await pings.count(t, 'over the outage'))
+      t.is(lost, 0, `${target}: ${lost} of ${sent}`)
+    pings.close()
+    const now = await established(zero)
+    for (const peer of [ADDRESS[1], ADDRESS6[1]]) t.is(now[peer], before[peer], peer)
+    for (const watch of watches) {
+      const deleted = (await watch.end()).filter(line =>
+        /^Deleted .*(10\.200|fd00:10:200)/.test(line),
+      )
+      t.deepEqual(deleted, [])
+    }
+  },
+)
 
 /** Both agents wrote since the outage began, and what happened in it is told. */
 async function isFresh(s: Scene, killed: number): Promise<boolean> {
@@ -194,6 +210,91 @@ async function isFresh(s: Scene, killed: number): Promise<boolean> {
   }
   return Number((await s.document('worker-1/kernel'))?.repaired ?? 0) > 0
 }
+
+lab('etcd is compacted, emptied and filled again: no session ends, no route goes', async (t, s) => {
+  const counts = await Promise.all(s.workers.map(established))
+  const watch = await watchRoutes(s.lab, 'worker-0')
+  const revision = (await s.worker(0).state()).agent.store.revision ?? 0
+  await s.etcdctl(['compact', String(revision)])
+  const keys = (await s.etcdctl(['get', '--prefix', '--keys-only', '/calico/'])).split('\n')
+  const objects = new Map<string, string>()
+  for (const key of keys.filter(key => key !== ''))
+    objects.set(key, await s.etcdctl(['get', '--print-value-only', key]))
+  t.true(objects.size > 3)
+
+  const from = s.worker(0).mark()
+  await s.etcdctl(['del', '--prefix', '/calico/'])
+  for (const worker of s.workers) {
+    const held = async (): Promise<boolean> => (await worker.state()).agent.mode === 'held'
+    await until(`${worker.name} holds back`, held, SOON)
+  }
+  const { text } = await s.worker(0).said('STORE_HELD_BACK', from)
+  t.regex(text ?? '', /holds no Node worker-0 any more.*martlet accept-empty/)
+  // one after another, slower than one who restores by hand types
+  for (const [key, value] of objects) await s.etcdctl(['put', key], value.trim())
+  for (const worker of s.workers) {
+    const running = async (): Promise<boolean> => (await worker.state()).agent.mode === 'running'
+    await until(`${worker.name} goes on`, running, SOON)
+  }
+  t.deepEqual(await Promise.all(s.workers.map(established)), counts)
+  t.deepEqual(
+    (await watch.end()).filter(line => line.includes('10.200.')),
+    [],
+  )
+})
+
+lab('etcd is emptied and that is accepted: all sessions go', async (t, s) => {
+  const zero = s.worker(0)
+  const objects = new Map<string, string>()
+  const listed = await s.etcdctl(['get', '--prefix', '--keys-only', '/calico/'])
+  for (const key of listed.split('\n').filter(key => key !== ''))
+    objects.set(key, await s.etcdctl(['get', '--print-value-only', key]))
+  await s.etcdctl(['del', '--prefix', '/calico/'])
+  const told = async (): Promise<boolean> =>
+    (await s.document('worker-0/agent'))?.mode === 'held' &&
+    (await s.document('worker-1/agent'))?.mode === 'held' &&
+    (await s.document('worker-2/agent'))?.mode === 'held'
+  await until('all say that they hold back', told, SOON)
+  const accepted = await zero.run('martlet', 'accept-empty')
+  t.is(accepted.split('\n').filter(line => line.includes(' goes on, ')).length, 3, accepted)
+  for (const worker of s.workers) {
+    const idle = async (): Promise<boolean> => (await worker.state()).agent.mode === 'idle'
+    await until(`${worker.name} follows`, idle, SOON)
+  }
+  await zero.carriesNot('10.200.1.0/24')
+  for (const [key, value] of objects) await s.etcdctl(['put', key], value.trim())
+  await s.whole()
+})
+
+lab('a CalicoNodeStatus is answered as it asks', async (t, s) => {
+  const key = `${RESOURCES}/caliconodestatuses/one`
+  const metadata = { name: 'one', uid: 'u', creationTimestamp: '2026-08-22T10:00:00Z' }
+  const kind = { kind: 'CalicoNodeStatus', apiVersion: 'projectcalico.org/v3' }
+  const classes = ['Agent', 'BGP', 'Routes']
+  const spec = { node: 'worker-0', classes, updatePeriodSeconds: 1 }
+  await s.etcdctl(['put', key], JSON.stringify({ ...kind, metadata, spec }))
+  const read = async () => JSON.parse(await s.etcdctl(['get', '--print-value-only', key]))
+  const first = await until('it is answered', async () => (await read()).status, SOON)
+  t.is(first.agent.birdV4.state, 'Ready')
+  t.is(first.bgp.numberEstablishedV4, 2)
+  t.is(first.bgp.numberEstablishedV6, 2)
+  t.deepEqual(first.bgp.peersV4[0].peerIP, ADDRESS[1])
+  const route = first.routes.routesV4.find(
+    (one: { destination: string }) => one.destination === '10.200.1.0/24',
+  )
+  t.deepEqual(route, {
+    type: 'FIB',
+    destination: '10.200.1.0/24',
+    gateway: ADDRESS[1],
+    interface: 'eth1',
+    learnedFrom: { sourceType: 'NodeMesh', peerIP: ADDRESS[1] },
+  })
+  const later = async (): Promise<boolean> => (await read()).status.lastUpdated > first.lastUpdated
+  await until('it is answered again', later, SOON)
+  const { status: _, ...rest } = await read()
+  t.deepEqual(rest, { ...kind, metadata, spec })
+  await s.etcdctl(['del', key])
+})
 
 lab('a Node is deleted: its sessions and routes go at once', async (t, s) => {
   const zero = s.worker(0)
