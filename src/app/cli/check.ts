@@ -1,5 +1,11 @@
 import type { Command } from 'commander'
-import { kindNamed, type Resource, resourceKey } from '../../core/calico/index.ts'
+import {
+  type IpPoolResource,
+  kindNamed,
+  poolFaultsAmong,
+  type Resource,
+  resourceKey,
+} from '../../core/calico/index.ts'
 import {
   desired,
   type NodeFacts,
@@ -144,7 +150,7 @@ function readFile(
     return
   }
   if (documents.some(({ value }) => looksLikeResource(value))) {
-    const { resources, problems } = parseResources(text, source)
+    const { resources, problems } = parseResources(text, source, 'default')
     reading.resources.push(...resources)
     reading.problems.push(...problems)
     return
@@ -186,9 +192,11 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
   for (const { configuration } of configurations)
     places.set(podCidrsKey(configuration.node), configuration.source)
   const snapshot = snapshotOf(unique, configurations)
-  for (const facts of viewpoints(snapshot, configurations))
-    for (const problem of desired(snapshot, facts, ELSEWHERE).problems)
-      problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })
+  const found = viewpoints(snapshot, configurations).flatMap(
+    facts => desired(snapshot, facts, ELSEWHERE).problems,
+  )
+  for (const problem of [...overlapping(snapshot.ipPools), ...found])
+    problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })
   return [...new Map(problems.map(problem => [JSON.stringify(problem), problem])).values()]
 }
 
@@ -215,10 +223,22 @@ function viewpoints(
   return [...own, ...others]
 }
 
-function keyOf(resource: Resource): string {
-  const kind = kindNamed(resource.kind)
-  if (kind === undefined) throw new CommandFailure(EXIT.failed, `unknown kind ${resource.kind}`)
-  return resourceKey({ kind, name: resource.metadata.name })
+function keyOf({ kind: name, metadata }: Resource): string {
+  const kind = kindNamed(name)
+  if (kind === undefined) throw new CommandFailure(EXIT.failed, `unknown kind ${name}`)
+  const { namespace } = metadata
+  return resourceKey({ kind, name: metadata.name, ...(namespace !== undefined && { namespace }) })
+}
+
+/** Pools of which no two can be stored together: each of them is said to overlap. */
+function overlapping(pools: readonly IpPoolResource[]): Problem[] {
+  return pools.flatMap(pool =>
+    poolFaultsAmong(pool, { pools, blocks: [] }).map(({ path, reason }) => ({
+      object: keyOf(pool),
+      field: path.join('.'),
+      reason,
+    })),
+  )
 }
 
 const snapshotOf = (

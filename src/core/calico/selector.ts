@@ -38,7 +38,7 @@ export function parseSelector(text: string): Selector | SelectorFault {
   return test === undefined ? { reason: parser.fault } : { text, matches: test }
 }
 
-/** Recursive descent. The first fault is kept and ends everything: undefined goes all the way. */
+/** Recursive descent. The first fault is kept and ends everything: undefined goes up to the top. */
 class Parser {
   fault = ''
   readonly #text: string

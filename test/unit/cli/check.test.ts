@@ -40,6 +40,9 @@ spec: {peerIp: 10.240.0.1, asNumber: 64512}
   t.is(lines.at(-1), '2 files, 2 resources: 4 problems')
 })
 
+const pool = (name: string, cidr: string): string =>
+  `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: ${name}}\nspec:\n  cidr: ${cidr}\n`
+
 const TOGETHER: readonly (readonly [string, string, RegExp])[] = [
   [
     'overlapping pod CIDRs',
@@ -61,7 +64,21 @@ spec: {node: worker-0, peerIP: 10.240.0.20, asNumber: 64512}
     `${NODES}---\n${node('worker-1', '10.240.0.23/24', '10.200.3.0/24')}`,
     /^a\.yaml:13: metadata\.name: "worker-1" is at a\.yaml:7 already/m,
   ],
+  [
+    'overlapping pools',
+    `${NODES}---\n${pool('a', '10.9.0.0/16')}---\n${pool('b', '10.9.8.0/24')}`,
+    /^a\.yaml:19: spec\.cidr: overlaps 10\.9\.0\.0\/16 of the pool "a"/m,
+  ],
 ]
+
+test('two of a name in two namespaces are two', async t => {
+  const endpoint = (namespace: string): string =>
+    'apiVersion: projectcalico.org/v3\nkind: WorkloadEndpoint\n' +
+    `metadata: {name: web, namespace: ${namespace}}\nspec: {node: worker-0}\n`
+  const files = { 'a.yaml': `${NODES}---\n${endpoint('a')}---\n${endpoint('b')}` }
+  const { printed } = await run(['check', 'a.yaml'], { files })
+  t.is(printed, '1 file, 4 resources: no problem')
+})
 
 const togetherMacro = test.macro({
   exec: async (t, text: string, expected: RegExp) => {
