@@ -1,6 +1,5 @@
 /** What should be, against what is: the one place where Calico's semantics live. Layer 5. */
 export { desired } from './desired.ts'
-export { HoldBack, type Judgement, type StoreView } from './hold-back.ts'
 export {
   type DetectionMethod,
   detectAddress,
@@ -26,7 +25,6 @@ export {
 } from './peers/settings.ts'
 export * from './plan.ts'
 export { podCidrsDocument, podCidrsKey, podCidrsOf } from './pod-cidrs.ts'
-export type * from './ports.ts'
 export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
 export {
   type BirdPeer,
@@ -62,4 +60,6 @@ export {
   sessionDocuments,
   stateDocuments,
 } from './state/status.ts'
+export { HoldBack, type Judgement, type StoreView } from './store/hold-back.ts'
+export type * from './store/ports.ts'
 export type * from './types.ts'

@@ -1,11 +1,11 @@
-import { after, type Millis, millis } from '../base/index.ts'
+import { after, type Millis, millis } from '../../base/index.ts'
 import {
   AFFINITIES_ROOT,
   escapeName,
   kindNamed,
   RESOURCES_ROOT,
   resourceKey,
-} from '../calico/index.ts'
+} from '../../calico/index.ts'
 import type { Entry } from './ports.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Problem } from './types.ts'
+import type { Problem } from '../types.ts'
 
 /**
  * The store as the controller and the command line see it: an ordered set of keys with revisions,
