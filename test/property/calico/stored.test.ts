@@ -1,4 +1,4 @@
-/** What is written to a store is read from it as it was: resources through the command line, IPAM's values by themselves. */
+/** What is written to a store is read from it as it was: resources by the command line, IPAM’s values by themselves. */
 import test from 'ava'
 import fc from 'fast-check'
 import {
@@ -142,7 +142,7 @@ const SPECS: Readonly<Record<string, fc.Arbitrary<object>>> = {
 }
 
 for (const [kind, specs] of Object.entries(SPECS))
-  test(`a ${kind} that is applied is read as it was written, with defaults, and applying it again changes nothing`, async t => {
+  test(`${kind}: what is applied is read as it was written, with defaults; again, it changes nothing`, async t => {
     const place = kindNamed(kind)!
     const named = kind === 'BGPConfiguration' ? fc.constant('default') : name
     await fc.assert(

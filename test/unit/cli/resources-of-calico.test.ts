@@ -321,7 +321,8 @@ const TABLES: readonly (readonly [string, string])[] = [
   ['caliconodestatus -o wide', 'NAME   NODE   CLASSES\ns      a      BGP,Agent'],
   [
     'clusterinfo',
-    'NAME      CLUSTERGUID   CLUSTERTYPE   CALICOVERSION   DATASTOREREADY\ndefault   abc           -             -               true',
+    'NAME      CLUSTERGUID   CLUSTERTYPE   CALICOVERSION   DATASTOREREADY\n' +
+      'default   abc           -             -               true',
   ],
   [
     'wep',
