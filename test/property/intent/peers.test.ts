@@ -190,6 +190,55 @@ test('two nodes never wait for one another', t => {
   t.true(passives > 20)
 })
 
+test('who has a session with a node is that node’s peer too, unless somebody wants otherwise', t => {
+  let pairs = 0
+  const alike = cluster.map(all => ({
+    ...all,
+    // what makes the ends differ: AS numbers, ports and addresses of nobody, and Manual
+    nodes: all.nodes.map(({ spec: { bgp }, ...rest }, at) => {
+      const ipv4Address = bgp?.ipv4Address && `10.0.0.${at + 1}/24`
+      return { ...rest, spec: { bgp: { ...bgp, ipv4Address, asNumber: undefined } } }
+    }),
+    bgpPeers: all.bgpPeers.map(({ spec, ...rest }) => ({
+      ...rest,
+      spec: {
+        ...spec,
+        ...(spec.peerIP && { peerIP: spec.peerIP.replace(/:.*/, '') }),
+        asNumber: undefined,
+        localASNumber: undefined,
+        password: undefined,
+        reversePeering: 'Auto' as const,
+      },
+    })),
+    bgpConfigurations: [configuration({ listenPort: 1790 })],
+  }))
+  fc.assert(
+    fc.property(alike, all => {
+      const ends = new Set<string>()
+      for (const { metadata, spec } of all.nodes) {
+        const { speaker } = desired(all, facts(metadata.name, { routerId: 1 }), secrets)
+        const own = [spec.bgp?.ipv4Address?.split('/')[0], spec.bgp?.ipv6Address]
+        for (const { address, name } of speaker?.peers ?? [])
+          if (!name.startsWith('Local_Workload'))
+            ends.add(`${own[address.includes(':') ? 1 : 0]} ${address}`)
+      }
+      const nodes = new Set(
+        all.nodes.flatMap(({ spec: { bgp } }) => [
+          bgp?.ipv4Address?.split('/')[0],
+          bgp?.ipv6Address,
+        ]),
+      )
+      for (const end of ends) {
+        const [from, to] = end.split(' ')
+        if (!nodes.has(to)) continue
+        pairs++
+        t.true(ends.has(`${to} ${from}`), end)
+      }
+    }),
+  )
+  t.true(pairs > 50)
+})
+
 /** What a speaker does that was told each of these in turn: its sessions, and whom it connects to. */
 function behaviour(all: readonly Snapshot[]) {
   const bench = new Bench()

@@ -204,6 +204,15 @@ test('a peer of all nodes is before one of some, one of some before a session ba
   t.is(first(back), 'Node_10_0_0_3 3')
 })
 
+test('of two resources for one session, both ends take that of all nodes', t => {
+  const a = { node: 'w1', peerIP: '10.0.0.1', asNumber: 64512, ttlSecurity: 1 }
+  const b = { peerIP: '10.0.0.1', asNumber: 64512, ttlSecurity: 2 }
+  const hops = (name: string, peerAddress: string): unknown =>
+    sessions(name, a, b).find(session => session.peerAddress === peerAddress)?.ttlSecurityHops
+  t.is(hops('w1', '10.0.0.1'), 2)
+  t.is(hops('r1', '10.0.0.3'), 2)
+})
+
 test('179 and no port are one endpoint; another port is another session', t => {
   const spec = { node: 'w1', asNumber: 65000 }
   t.deepEqual(

@@ -131,7 +131,9 @@ function selectorOf(
   field: 'nodeSelector' | 'peerSelector' | 'localWorkloadSelector',
   context: Context,
 ): Selector | undefined {
-  const found = parseSelector(resource.spec[field] ?? '')
+  const text = resource.spec[field] ?? ''
+  const found = context.selectors.get(text) ?? parseSelector(text)
+  context.selectors.set(text, found)
   if ('matches' in found) return found
   return problem(context, resource, field, `${found.reason}; it selects nothing`)
 }

@@ -1,5 +1,10 @@
 import { type Millis, millis, seconds } from '../../base/index.ts'
-import { parseDuration, type WorkloadEndpointResource } from '../../calico/index.ts'
+import {
+  parseDuration,
+  type Selector,
+  type SelectorFault,
+  type WorkloadEndpointResource,
+} from '../../calico/index.ts'
 import {
   type Address,
   containsAddress,
@@ -29,6 +34,8 @@ export interface Context {
   /** what the annotations say */
   readonly settings: Annotations
   readonly problems: Problem[]
+  /** those that were read, by their text: a resource's is asked for each node */
+  readonly selectors: Map<string, Selector | SelectorFault>
 }
 
 /** What the annotations of the resources ask for. */

@@ -51,6 +51,7 @@ export function peersOf(
     workloads: snapshot.workloadEndpoints.filter(({ spec }) => spec.node === own.name),
     settings: new Annotations(snapshot.settings),
     problems: [],
+    selectors: new Map(),
   }
   const why = context.settings.withheld()
   if (why !== undefined) {
@@ -73,10 +74,13 @@ interface Made {
 }
 
 function explicitNeighbours(resources: readonly BgpPeerResource[], context: Context): Neighbour[] {
-  const inOrder = resources.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  // the same order at both ends, so that of two resources for one session both take the same
+  const inOrder = resources.toSorted(
+    (a, b) =>
+      Number(isGlobal(b)) - Number(isGlobal(a)) || (a.metadata.name < b.metadata.name ? -1 : 1),
+  )
   const asked = [
-    ...inOrder.filter(isGlobal).flatMap(resource => askedBy(resource, context)),
-    ...inOrder.filter(one => !isGlobal(one)).flatMap(resource => askedBy(resource, context)),
+    ...inOrder.flatMap(resource => askedBy(resource, context)),
     ...inOrder.flatMap(resource => askedBack(resource, context)),
   ]
   const made = new Map<string, Made>()
