@@ -58,8 +58,8 @@ export class LastGood {
   }
 
   /**
-   * Keeps it, where the entries have changed, by a new file in the place of the old one, on the disk before
-   * that. O(entries), and as slow as the disk: not for every change.
+   * Keeps it, where the entries have changed, by a new file in the place of the old one, on the
+   * disk before that. O(entries), and as slow as the disk: not for every change.
    *
    * @throws the operating system's error
    */

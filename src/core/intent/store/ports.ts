@@ -20,8 +20,8 @@ export interface Entry {
  * What a watch delivers. Changes under one prefix come in the order of their revisions, those under
  * two prefixes in any order. After `lost` the next thing is a complete `snapshot`: nothing is
  * missed silently. Changes that are `listed` are the difference to a new list, because the watch
- * broke for a moment: nobody knows in which order they came, or how far apart. `problems` is all that the store itself cannot read just now, such as a file
- * that is not YAML; absent: nothing.
+ * broke for a moment: nobody knows in which order they came, or how far apart. `problems` is all
+ * that the store itself cannot read just now, such as a file that is not YAML; absent: nothing.
  */
 export type WatchEvent =
   | {
