@@ -17,6 +17,7 @@ export {
   type Self,
 } from './attribute-facts.ts'
 export {
+  ALIAS_OCTETS_MAX,
   ALIASES_MAX,
   type AttributeColumns,
   AttributeTable,

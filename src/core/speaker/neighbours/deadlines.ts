@@ -51,8 +51,8 @@ export class Deadlines {
       if (next === undefined || next.at > now) return undefined
       this.#heap.pop()
       const { peer } = next
-      // else another entry of the same peer is the valid one
-      if (peer.scheduled !== next.at) continue
+      // else another entry of the same peer is the valid one, or none
+      if (!isValid(next)) continue
       peer.scheduled = NEVER
       return peer
     }
