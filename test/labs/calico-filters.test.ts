@@ -206,6 +206,13 @@ protocol direct { ipv4; }
 ${rest}
 `
 
+const through = (name: string, neighbour: string, same: boolean): string =>
+  session(
+    name,
+    neighbour,
+    `import filter { of_import(${same}); accept; }; export filter { leaves(${same}); };`,
+  )
+
 /** The node's BIRD, as Calico's confd writes the resources below; BIRD 2 has other words for some. */
 const oracleText = ({ importing = '', exporting = '' }: Partial<Case> = {}): string =>
   birdText(
@@ -235,9 +242,9 @@ function leaves(bool is_same_as) {
   calico_export_to_bgp_peers(is_same_as);
   reject;
 }
-${session('feeder', '10.87.0.10 as 65010', 'import filter { of_import(false); accept; }; export filter { leaves(false); };')}
-${session('outside', '10.87.0.20 as 65020', 'import filter { of_import(false); accept; }; export filter { leaves(false); };')}
-${session('inside', '10.87.0.21 as 64512', 'import filter { of_import(true); accept; }; export filter { leaves(true); };')}
+${through('feeder', '10.87.0.10 as 65010', false)}
+${through('outside', '10.87.0.20 as 65020', false)}
+${through('inside', '10.87.0.21 as 64512', true)}
 `,
   )
 

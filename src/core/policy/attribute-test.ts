@@ -7,7 +7,7 @@ import { holds, type Match } from './term.ts'
 /** Attributes, and what is known of them beside. */
 export interface Subject {
   readonly attributes: PathAttributes
-  /** the name of the link that the next hop is reached by; absent: nobody knows, or there is none */
+  /** name of the link that the next hop is reached by; absent: nobody knows, or there is none */
   readonly link?: string
 }
 

@@ -4,7 +4,7 @@ import type { Action, Match, PrefixRule, Term } from '../../policy/index.ts'
 import { communityActions, parseCommunity } from './communities.ts'
 import { localPrefOf } from './priority.ts'
 
-/** BGPFilters as terms of a policy: each rule is one, those of both families one after the other. */
+/** BGPFilters as terms of a policy: each rule is one, those of IPv4 first. */
 
 /** Which of a filter's rules, and for what kind of session. */
 export interface FilterUse {
@@ -73,9 +73,9 @@ function matchOf(rule: BgpFilterRule, family: Family): Match | undefined {
 }
 
 /**
- * `In` with lengths is BIRD's pattern: lengths begin at the prefix's own. `Equal` with lengths is the
- * prefix itself where its length is among them; BIRD compares it with a set of prefixes, which no
- * prefix is.
+ * `In` with lengths is BIRD's pattern: lengths begin at the prefix's own. `Equal` with lengths is
+ * the prefix itself where its length is among them; BIRD compares it with a set of prefixes, which
+ * no prefix is.
  */
 function prefixesOf(rule: BgpFilterRule): Pick<Match, 'prefixes' | 'notPrefixes'> | undefined {
   const { cidr, matchOperator, prefixLength = {} } = rule

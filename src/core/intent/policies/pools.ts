@@ -22,7 +22,9 @@ const NO_ENCAP: Readonly<Record<string, PlannedPool['kernel']>> = {
   Disabled: 'reject',
 }
 
-/** The pools in order of text, as Calico takes them; disabled ones too: IPAM alone asks for that. */
+/**
+ * The pools in order of text, as Calico takes them; disabled ones too: IPAM alone asks for that.
+ */
 export function poolsOf(
   resources: readonly IpPoolResource[],
   { programClusterRoutes }: BgpConfigurationSpec,

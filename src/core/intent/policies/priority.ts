@@ -6,13 +6,14 @@ import type { Family } from '../../net/index.ts'
  * other. All nodes of an AS have to agree, those that run BIRD too.
  */
 
-const METRIC_MAX = 2_147_483_647
+/** LOCAL_PREF and metric together. */
+const WHOLE = 2_147_483_647
 
 /** Of a route of no special kind, where BGPConfiguration says nothing. */
 const NORMAL_DEFAULT = 1024
 
 /** The LOCAL_PREF of routes with a metric. */
-export const localPrefOf = (metric: number): number => METRIC_MAX - metric
+export const localPrefOf = (metric: number): number => WHOLE - metric
 
 /** The metric of routes of no special kind. */
 export function normalMetrics(global: BgpConfigurationSpec): Readonly<Record<Family, number>> {
@@ -26,5 +27,5 @@ export function normalMetrics(global: BgpConfigurationSpec): Readonly<Record<Fam
 /** Of routes that are to be preferred to those with `metric`: a workload that is moving. */
 export const preferredTo = (metric: number): readonly [number, number] => [
   localPrefOf(metric) + 1,
-  METRIC_MAX,
+  WHOLE,
 ]
