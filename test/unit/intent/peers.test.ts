@@ -467,6 +467,10 @@ test('localWorkloadSelector: password, restart, keepalive and hops mean nothing,
     ttlSecurityHops: null,
     withheld: null,
   })
+  t.deepEqual(
+    problems(plan),
+    ['keepaliveTime', 'maxRestartTime', 'password', 'ttlSecurity'].map(each => `vms spec.${each}`),
+  )
 })
 
 test('localWorkloadSelector: nodes that are not selected have none, and none has a session back', t => {

@@ -48,9 +48,7 @@ export function askedBy(resource: BgpPeerResource, context: Context): Asked[] {
   const scope = isGlobal(resource) ? 'Global' : 'Node'
   if (given(spec.localWorkloadSelector)) return workloadsOf(resource, context)
   if (!given(spec.peerSelector)) return [peerAt(resource, scope, context)].flatMap(one => one ?? [])
-  for (const field of ['localASNumber', 'numAllowedLocalASNumbers'] as const)
-    if (given(spec[field]))
-      problem(context, resource, field, 'means nothing beside peerSelector, as in Calico')
+  tellUseless(resource, ['localASNumber', 'numAllowedLocalASNumbers'], 'peerSelector', context)
   const selected = selectorOf(resource, 'peerSelector', context)
   if (selected === undefined) return []
   return [...cluster.nodes.values()]
@@ -115,6 +113,18 @@ export function problem(
   reason: string,
 ): undefined {
   context.problems.push({ object: nameOf(resource), field: `spec.${field}`, reason })
+}
+
+/** Calico leaves such fields alone without a word. */
+function tellUseless(
+  resource: BgpPeerResource,
+  fields: readonly (keyof BgpPeerSpec)[],
+  beside: string,
+  context: Context,
+): void {
+  for (const field of fields)
+    if (given(resource.spec[field]))
+      problem(context, resource, field, `means nothing beside ${beside}, as in Calico`)
 }
 
 /** Whether `node` is one of the nodes at this end of the resource. */
@@ -210,6 +220,8 @@ function peerAt(
 function workloadsOf(resource: BgpPeerResource, context: Context): Asked[] {
   const { spec } = resource
   const { own, cluster } = context
+  const useless = ['password', 'ttlSecurity', 'maxRestartTime', 'keepaliveTime'] as const
+  tellUseless(resource, useless, 'localWorkloadSelector', context)
   const selected = selectorOf(resource, 'localWorkloadSelector', context)
   if (selected === undefined) return []
   return context.workloads
