@@ -139,6 +139,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         return
       case 'Intent':
         this.#wants.intend(event.intent)
+        this.#tracker.intend(event.intent.hostRoutes ?? [])
         return
       case 'Track':
         this.#tracker.track(event.hop)
@@ -264,6 +265,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         return
       case 'Written':
         this.#reconciler.written(event.batch, event.refusals, now)
+        this.#tracker.written()
         return
       default:
         event satisfies never

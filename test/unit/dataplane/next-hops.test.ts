@@ -209,3 +209,31 @@ test('no more than 4,096 next hops are tracked, and those beyond are used as the
   world.settle()
   t.deepEqual(world.ours(), [`203.0.113.0/24 ${last}`])
 })
+
+test('a host route that the node itself wants leads to its address, and its end ends that', t => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = begin(seed)
+    world.track(FAR, '192.0.2.2')
+    world.say({ type: 'Group', id: group(1), hops: hopsOf('10.9.0.2') })
+    world.say({ type: 'Group', id: group(2), hops: hopsOf(FAR) })
+    world.route({ '192.0.2.0/24': 1 })
+    world.settle()
+    t.is(
+      world.answer(FAR),
+      `no route to ${FAR}`,
+      'a route of the speaker leads there, and counts not',
+    )
+    world.intend([], [], { [FAR]: '10.8.0.7' })
+    world.route({ '203.0.113.0/24': 2 })
+    world.pass(100)
+    t.is(world.answer(FAR), 1024, `seed ${seed}`)
+    t.is(world.answer('192.0.2.2'), 'no route to 192.0.2.2')
+    t.true(world.ours().includes('203.0.113.0/24 10.8.0.7'))
+    world.intend([], [], { [FAR]: '10.8.0.6' })
+    world.pass(100)
+    t.true(world.ours().includes('203.0.113.0/24 10.8.0.6'), `seed ${seed}`)
+    world.intend([])
+    world.pass(100)
+    t.is(world.answer(FAR), `no route to ${FAR}`, `seed ${seed}`)
+  }
+})

@@ -13,6 +13,7 @@ import {
 import type { KernelOutput, KernelRoute } from '../ports.ts'
 import type { Links } from '../table/links.ts'
 import type { Ways } from '../table/ways.ts'
+import type { HostRoute } from '../types.ts'
 import { AddressIndex } from './address-index.ts'
 
 /** How the next hops that the speaker names are reached. RFC 4271 §9.1.2.1 */
@@ -65,10 +66,11 @@ interface Entry {
  *
  * - The kernel's word counts as it is: its rules, its tables, the default route too, by which nodes
  *   of a cluster reach one another; BIRD's "gateway recursive" does the same.
- * - Routes of ours never count. A route that goes through a next hop may cover that next hop, and
- *   would then keep itself alive, or come and go for ever. Without ours the answer depends on
- *   nothing that the answer changes. So where the kernel's answer is one of ours, the next dump
- *   says which of the others is the longest around it.
+ * - Routes of the speaker never count. A route that goes through a next hop may cover that next hop, and
+ *   would then keep itself alive, or come and go for ever. Without them the answer depends on
+ *   nothing that the answer changes. So where the kernel's answer is one of them, the next dump
+ *   says which of the others is the longest around it. Host routes that the node's intent wants
+ *   depend on no next hop: they count.
  * - Level-triggered: a route of somebody else, a link or an address makes those be asked again that
  *   it may concern, every dump all of them. A link that goes down is judged at once, without the
  *   kernel.
@@ -85,6 +87,8 @@ export class Tracker {
   readonly #asked = new Set<Entry>()
   readonly #doubtful = new Set<Entry>()
   readonly #hidden = new Set<Entry>()
+  /** gateways of the host routes that the node's intent wants, and of those that it wanted last */
+  #hosts: ReadonlyMap<Address, Address | undefined> = new Map()
   #generation = 0
   #dump = 0
   #unanswered = 0
@@ -157,6 +161,22 @@ export class Tracker {
     this.#o.ways.set(hop.address, undefined)
   }
 
+  /** The node's intent has these host routes now. */
+  intend(routes: readonly HostRoute[]): void {
+    const gone = [...this.#hosts.keys()].map(address => [address, undefined] as const)
+    const here = routes.map(({ address, gateway }) => [address, gateway] as const)
+    this.#hosts = new Map([...gone, ...here])
+    this.written()
+  }
+
+  /** The kernel has taken a batch of ours: perhaps host routes, which nobody tells us of. */
+  written(): void {
+    for (const address of this.#hosts.keys()) {
+      const entry = this.#entries.get(address)
+      if (entry !== undefined) this.#asked.add(entry)
+    }
+  }
+
   // ---- what the kernel says
 
   /** The answer for an address that was asked for. */
@@ -167,8 +187,7 @@ export class Tracker {
     entry.waits = false
     // the kernel could not be asked: what was known stands
     if (!WORDS.has(found.errno)) return
-    const ours = found.errno === 0 && !found.local && found.protocol === this.#o.protocol
-    if (ours) this.#hide(entry, found, now)
+    if (this.#isOurs(address, found)) this.#hide(entry, found, now)
     else {
       this.#reveal(entry)
       entry.found = found
@@ -198,7 +217,7 @@ export class Tracker {
       const { found, hop } = entry
       if (hop.interface !== undefined) continue
       const through = found?.hops.some(way => way.link === link) ?? false
-      if (through || found === undefined || found.errno !== 0) this.#asked.add(entry)
+      if (through || found === undefined || found.errno !== 0 || found.local) this.#asked.add(entry)
     }
   }
 
@@ -241,6 +260,12 @@ export class Tracker {
       addresses.push(entry.hop.address)
     }
     this.#o.output.lookUp(addresses)
+  }
+
+  #isOurs(address: Address, { errno, local, protocol, hops }: Found): boolean {
+    if (errno !== 0 || local || protocol !== this.#o.protocol) return false
+    const gateway = this.#hosts.get(address)
+    return gateway === undefined || hops.some(hop => hop.gateway !== gateway)
   }
 
   #hide(entry: Entry, found: Found, now: Millis): void {
