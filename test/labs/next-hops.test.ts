@@ -2,6 +2,7 @@
  * Next hops that are lost and found while their sessions stand: the kernel's word is enough. One
  * agent between two routers that announce the same.
  */
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +16,8 @@ const leftOut =
   labsLeftOut() ?? (packagesMissing(FILE, { SCENE: '/nowhere' }).join(' ') || undefined)
 if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
 
+/** Nobody's: what the kernel says of it is that we hear. */
+const MARK = '203.0.113.203'
 /** What both announce, through themselves. */
 const NEAR = '10.99.1.0/24'
 /** What both announce through an address of theirs that is on no link of ours. */
@@ -133,9 +136,37 @@ scene('two links that are up are two equal paths', async t => {
   t.regex(await shown(NEAR), /used beside it/)
 })
 
+/** What the kernel of the node says while `trouble` happens, each line with its time. */
+async function watch(trouble: () => Promise<void>): Promise<readonly string[]> {
+  const [program = '', ...rest] = lab!
+    .node('left')
+    .enter(['ip', '-o', '-ts', 'monitor', 'link', 'route'])
+  const monitor = spawn(program, rest, { stdio: ['ignore', 'pipe', 'ignore'] })
+  let said = ''
+  monitor.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const mark = async (): Promise<boolean> => {
+    for (const verb of ['add', 'del']) await left.run('ip', 'route', verb, MARK, 'dev', 'lo')
+    return said.includes(MARK)
+  }
+  await until('the monitor hears', mark, SOON)
+  await trouble()
+  monitor.kill()
+  return said.split('\n').filter(line => !line.includes(MARK))
+}
+
+const timeOf = (line: string | undefined): number => Date.parse(line?.slice(1, 27) ?? '')
+
 scene('a link that loses its carrier takes its path, and the session stands', async t => {
-  await lab?.node('one').exec(['ip', 'link', 'set', 'eth1', 'down'])
-  await goes(NEAR, TWO)
+  const lines = await watch(async () => {
+    await lab?.node('one').exec(['ip', 'link', 'set', 'eth1', 'down'])
+    await goes(NEAR, TWO)
+  })
+  const lost = timeOf(lines.find(line => line.includes(' eth1') && line.includes('NO-CARRIER')))
+  const moved = timeOf(lines.find(line => line.includes(` ${NEAR} via ${TWO} `)))
+  t.log(`the route has moved ${moved - lost} ms after the link was lost`)
+  t.true(moved >= lost, lines.join('\n'))
   t.deepEqual(await stand(), ['Established', 'Established'])
   t.regex(await shown(NEAR), /eth1 is down/)
   await lab?.node('one').exec(['ip', 'link', 'set', 'eth1', 'up'])
