@@ -27,6 +27,7 @@ const suites: readonly Suite[] = [
   { name: 'tidy', files: 'test/tidy.test.ts', concurrency: 1 },
   { name: 'unit', files: 'test/unit/**/*.test.ts', concurrency: 2 },
   { name: 'vectors', files: 'test/vectors/**/*.test.ts', concurrency: 2 },
+  { name: 'transcripts', files: 'test/transcripts/**/*.test.ts', concurrency: 2 },
   { name: 'property', files: 'test/property/**/*.test.ts', concurrency: 2 },
   { name: 'sim', files: 'test/sim/**/*.test.ts', concurrency: 2 },
   { name: 'fuzz', files: 'test/fuzz/**/*.test.ts', concurrency: 2 },

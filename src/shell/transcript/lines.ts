@@ -4,7 +4,7 @@
  *   {"seed":7,"fibPatience":3000}                      the first: what the speaker was made with
  *   {"at":12.5,"event":{"type":"Tick"}}                 it was told
  *   {"at":12.5,"work":1000}                            it was given so many rows of table work
- *   {"at":12.5,"tables":{...}}                         it was asked for a snapshot, and this it said
+ *   {"at":12.5,"tables":{...}}                         it was asked for a snapshot, which this is
  *   {"out":["send",3,{"octets":"ffff..."}]}             it did this, because of the line before
  *   {"cut":true}                                       the rest was too long
  *

@@ -18,6 +18,9 @@ import type { Place, Router } from './support/router.ts'
 import { bothOf, carries, prefixOf, SOON, sees, seesNot } from './support/rows.ts'
 import type { AgentPlace, Cast, Scene, SessionDescription } from './support/scene.ts'
 
+/** Calico's: 2^31 - 1 less the metric 1024 of what a node announces of its own. */
+const OWN_PREFERENCE = 2_147_482_623
+
 /** More than 65,535. */
 const AS = 4_200_000_001
 
@@ -139,7 +142,7 @@ const originates: Row = {
             nextHop: agent.addresses[family],
             asPath: '',
             origin: 'IGP',
-            localPref: 100,
+            localPref: OWN_PREFERENCE,
             med: undefined,
             originatorId: undefined,
             clusterList: undefined,
@@ -163,7 +166,7 @@ const client: Row = {
         `leaf has the pods of core from ${router.name}`,
         SOON,
       )
-      t.like(path, { nextHop: CORE.addresses[family], asPath: '', localPref: 100 })
+      t.like(path, { nextHop: CORE.addresses[family], asPath: '', localPref: OWN_PREFERENCE })
     }
     const routes = await scene.agent('leaf').run('sh', '-c', 'ip route; ip -6 route')
     for (const family of FAMILIES)

@@ -164,6 +164,11 @@ function configuration(description: RouterDescription): string {
   ].join('\n')
 }
 
+const announcedText = (
+  description: RouterDescription,
+  announced: readonly Announcement[],
+): string => changeText({ description, announced, withdrawn: [], withdrawnTwice: [] })
+
 interface NeighbourAnswer {
   readonly remoteAs: number
   readonly remoteRouterId: string
@@ -259,7 +264,7 @@ export const FRR: Program = {
       '',
     ].join('\n'),
     'zebra.conf': '',
-    'bgpd.conf': `${configuration(description)}${changeText({ description, announced, withdrawn: [], withdrawnTwice: [] })}`,
+    'bgpd.conf': `${configuration(description)}${announcedText(description, announced)}`,
   }),
   changeFiles: change => ({ 'change.conf': changeText(change) }),
   apply: async run => {
