@@ -155,7 +155,7 @@ function dying(store: Store, nth: number, when: 'before' | 'after'): Store {
   }
   return {
     get: key => store.get(key),
-    list: prefix => store.list(prefix),
+    list: (...list) => store.list(...list),
     put: (...put) => fatal(() => store.put(...put)),
     delete: (...gone) => fatal(() => store.delete(...gone)),
     watch: (...watch) => store.watch(...watch),

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { checkCommand } from './check.ts'
 import { describeFailure, EXIT, EXIT_CODES_HELP } from './failure.ts'
+import { ipamCommand } from './ipam.ts'
 import { labCommand } from './lab.ts'
 import { planCommand } from './plan.ts'
 import { processCommands } from './processes.ts'
@@ -36,7 +37,7 @@ export function program(world: Surroundings = surroundings()): Command {
   martlet.showSuggestionAfterError(true)
   add(martlet, 'The agent:', [...processCommands(world), checkCommand(world), planCommand(world)])
   add(martlet, 'To try it:', [labCommand(world)])
-  add(martlet, 'Resources:', resourceCommands(world))
+  add(martlet, 'Resources:', [...resourceCommands(world), ipamCommand(world)])
   add(martlet, 'What nodes do:', stateCommands(world))
   return martlet
 }

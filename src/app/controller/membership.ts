@@ -6,6 +6,7 @@ import {
   usablePools,
 } from '../../core/calico/index.ts'
 import {
+  cniHandle,
   type Desired,
   detectAddress,
   type Entry,
@@ -278,8 +279,5 @@ export class Membership {
       .finally(() => this.#busy.delete(name))
   }
 }
-
-/** Whose the addresses of a block are that host-local hands out: Calico's IPAM is not to. */
-export const cniHandle = (node: string): string => `martlet-cni-${node}`
 
 const timestamp = (): string => `${new Date().toISOString().slice(0, 19)}Z`

@@ -20,6 +20,14 @@ export {
   withReleased,
 } from './ipam/blocks.ts'
 export {
+  type AssignedAddress,
+  assignedIn,
+  assignmentOf,
+  borrowedIn,
+  type IpamState,
+  ipamFindings,
+} from './ipam/check.ts'
+export {
   type AffinityState,
   type BlockView,
   type ClaimRules,

@@ -7,7 +7,7 @@ export {
   type HostInterface,
   parseDetectionMethod,
 } from './node/autodetect.ts'
-export { type CniFacts, conflistOf, isOurConflist } from './node/conflist.ts'
+export { type CniFacts, cniHandle, conflistOf, isOurConflist } from './node/conflist.ts'
 export {
   type AddressSource,
   internalAddressOf,

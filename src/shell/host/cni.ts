@@ -1,7 +1,7 @@
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type CniFacts, conflistOf, isOurConflist } from '../../core/intent/index.ts'
-import type { Prefix } from '../../core/net/index.ts'
+import { type Address, type Prefix, parseAddress } from '../../core/net/index.ts'
 
 /** The file that tells a container runtime where pods get their addresses. */
 export class CniFile {
@@ -40,6 +40,18 @@ export class CniFile {
       return `cannot be written: ${why}; the controller's user needs its directory`
     }
   }
+}
+
+/** Where host-local notes which address is whose: a folder a network, a file an address. */
+const HOST_LOCAL_FOLDER = '/var/lib/cni/networks'
+
+/** The addresses that host-local has given to pods of a network; none where it has no folder. */
+export async function hostLocalAddresses(
+  network: string,
+  folder = HOST_LOCAL_FOLDER,
+): Promise<Address[]> {
+  const names = (await readdir(join(folder, network)).catch(absent)) ?? []
+  return names.flatMap(name => parseAddress(name) ?? [])
 }
 
 function absent(error: unknown): undefined {

@@ -129,25 +129,17 @@ export class BlockClient {
     throw tooMany()
   }
 
-  /** What the node has affinities to, as the store holds it now. */
-  async affinities(): Promise<ReadonlyMap<Prefix, AffinityState>> {
-    await this.#read()
-    return this.#affinities
-  }
-
   #view(): BlockView {
     return { node: this.#node, affinities: this.#affinities, blocks: this.#blocks }
   }
 
   async #read(): Promise<void> {
-    const [own, all] = await Promise.all([
-      this.#store.list(`${AFFINITIES_ROOT}${escapeName(this.#node)}/`),
-      this.#store.list(BLOCKS_ROOT),
-    ])
+    const own = `${AFFINITIES_ROOT}${escapeName(this.#node)}/`
+    const { entries } = await this.#store.list([own, BLOCKS_ROOT])
     this.#entries.clear()
     this.#affinities.clear()
     this.#blocks.clear()
-    for (const entry of [...own.entries, ...all.entries]) this.#learn(entry.key, entry)
+    for (const entry of entries) this.#learn(entry.key, entry)
   }
 
   /** Knows from now on what a key holds. */

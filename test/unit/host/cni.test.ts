@@ -1,10 +1,15 @@
 /** The file for the container runtime: whole, ours, or not touched. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { address, prefix } from '../../../src/core/net/index.ts'
-import { addressToward, CniFile, hostInterfaces } from '../../../src/shell/host/index.ts'
+import {
+  addressToward,
+  CniFile,
+  hostInterfaces,
+  hostLocalAddresses,
+} from '../../../src/shell/host/index.ts'
 
 function folder(t: ExecutionContext): { folder: string; path: string; file: CniFile } {
   const made = mkdtempSync(join(tmpdir(), 'martlet-cni-'))
@@ -61,4 +66,16 @@ test('the loopback interface is among the machine’s, and what leads to itself 
   t.is(await addressToward('127.0.0.1', 'ipv4'), address('127.0.0.1'))
   t.is(await addressToward('127.0.0.1', 'ipv6'), undefined)
   t.is(await addressToward('no-such-host.invalid', 'ipv4'), undefined)
+})
+
+test('what host-local has given away is read from its folder, and nothing else in it', async t => {
+  const { folder: made } = folder(t)
+  mkdirSync(join(made, 'pods'))
+  for (const name of ['10.200.0.3', 'fd00::3', 'last_reserved_ip.0', 'lock'])
+    writeFileSync(join(made, 'pods', name), 'id\r\neth0')
+  t.deepEqual((await hostLocalAddresses('pods', made)).toSorted(), [
+    address('10.200.0.3'),
+    address('fd00::3'),
+  ])
+  t.deepEqual(await hostLocalAddresses('others', made), [])
 })

@@ -50,3 +50,6 @@ export function isOurConflist(text: string): boolean {
     return false
   }
 }
+
+/** Whose the addresses of a block are that host-local hands out: Calico's IPAM is not to. */
+export const cniHandle = (node: string): string => `martlet-cni-${node}`
