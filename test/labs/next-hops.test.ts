@@ -22,6 +22,8 @@ const MARK = '203.0.113.203'
 const NEAR = '10.99.1.0/24'
 /** What both announce through an address of theirs that is on no link of ours. */
 const FAR = '10.99.2.0/24'
+/** The same, and it covers these addresses. */
+const COVER = '192.0.2.0/24'
 const [ONE, TWO] = ['10.88.1.2', '10.88.2.2'] as const
 const [FAR_ONE, FAR_TWO] = ['192.0.2.1', '192.0.2.2'] as const
 
@@ -29,7 +31,7 @@ const birdText = (own: string, left: string, far: string): string => `
 log stderr all;
 router id ${own};
 protocol device {}
-protocol static { ipv4; route ${NEAR} blackhole; route ${FAR} blackhole; }
+protocol static { ipv4; route ${NEAR} blackhole; route ${FAR} blackhole; route ${COVER} blackhole; }
 protocol bgp left {
   local ${own} as 65010;
   neighbor ${left} as 64512;
@@ -40,7 +42,7 @@ protocol bgp left {
   ipv4 {
     import none;
     export filter {
-      if net = ${FAR} then bgp_next_hop = ${far};
+      if net = ${FAR} || net = ${COVER} then bgp_next_hop = ${far};
       accept;
     };
   };
@@ -206,4 +208,22 @@ scene('a next hop behind a gateway is reached through it, the nearer one before'
   await route('del', `${FAR_TWO}/32`)
   await goes(FAR, '')
   t.deepEqual(await stand(), ['Established', 'Established'])
+})
+
+scene('a route that covers its own next hop is as good as the route under it', async t => {
+  await goes(COVER, '')
+  await left.run('ip', 'route', 'add', 'default', 'via', ONE, 'metric', '100')
+  await goes(COVER, ONE)
+  await goes(FAR, ONE)
+  const under = await left.run('ip', 'route', 'get', FAR_ONE)
+  t.regex(under, new RegExp(`via ${ONE} `))
+  await left.run('ip', 'route', 'add', 'default', 'via', TWO, 'metric', '50')
+  await goes(COVER, TWO)
+  await goes(FAR, TWO)
+  await left.run('ip', 'route', 'del', 'default', 'metric', '50')
+  await goes(COVER, ONE)
+  await left.run('ip', 'route', 'del', 'default')
+  await goes(COVER, '')
+  await goes(FAR, '')
+  t.regex(await shown(COVER), /no route to 192\.0\.2\.1/)
 })
