@@ -510,8 +510,11 @@ const nextHopName = nextHop.map(({ weight: _weight, ...name }) => name)
 /** What the kernel half says of next hops. */
 export const nextHopAnswers: Arbitrary<NextHopAnswer[]> = fc.array(
   fc
-    .tuple(nextHopName, fc.boolean(), word32, fc.string())
-    .map(([name, eligible, metric, why]) => ({ ...name, eligible, metric, why })),
+    .tuple(nextHopName, fc.boolean(), word32, fc.string(), fc.option(fc.string({ minLength: 1 })))
+    .map(([name, eligible, metric, why, link]) => ({
+      ...{ ...name, eligible, metric, why },
+      ...(link !== null && { link }),
+    })),
   { minLength: 1, maxLength: 8 },
 )
 

@@ -38,6 +38,8 @@ export interface NextHopAnswer extends NextHopName {
   readonly metric: number
   /** why not eligible: a phrase for people; else empty */
   readonly why: string
+  /** the link that it is reached by, the first of several; absent: it is not eligible */
+  readonly link?: string
 }
 
 /** The speaker's name for a group, unique within an epoch. */

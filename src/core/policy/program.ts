@@ -68,6 +68,8 @@ export class Program {
   readonly looksAtPrefix: boolean
   /** false: it does not depend on the attributes, and `kindOf` need not be asked */
   readonly looksAtAttributes: boolean
+  /** false: it does not depend on the links that next hops are reached by */
+  readonly looksAtLinks: boolean
   readonly #steps: readonly Step[]
   /** by kind: whether the attributes are what each step asks of them */
   readonly #kinds: (readonly boolean[])[] = []
@@ -90,6 +92,7 @@ export class Program {
     this.looksAtPrefix = policy.terms.some(
       ({ match }) => match.prefixes !== undefined || match.notPrefixes !== undefined,
     )
+    this.looksAtLinks = looksAtLinks(policy)
     this.looksAtAttributes = policy.terms.some(({ match }) => looksAtAttributes(match))
   }
 
@@ -111,11 +114,6 @@ export class Program {
   /** The number of a set means another one from now on. O(1) */
   forget(set: number): void {
     if (set < this.#memo.length) this.#memo[set] = 0
-  }
-
-  /** What is known beside attributes has changed: the link of a next hop. O(sets) */
-  forgetAll(): void {
-    this.#memo = new Uint16Array(0)
   }
 
   /**
@@ -184,10 +182,16 @@ export class Programs {
   readonly #byText = new Map<string, Program>()
   /** those that remember something of sets */
   readonly #lookers = new Set<Program>()
+  /**
+   * which state of the links the programs are for: a policy that looks at them is another program
+   * once they change, so that whoever remembers what one said asks again
+   */
+  links = 0
 
   /** The program of a policy. */
   compile(policy: Policy): Program {
-    const text = canonicalText(policy)
+    const canonical = canonicalText(policy)
+    const text = looksAtLinks(policy) ? `${canonical}\nlinks ${this.links}` : canonical
     const known = this.#byText.get(text)
     if (known !== undefined) return known
     const program = new Program(policy, text)
@@ -264,6 +268,9 @@ function canonicalAction(action: Action): readonly unknown[] {
       return action satisfies never
   }
 }
+
+const looksAtLinks = ({ terms }: Policy): boolean =>
+  terms.some(({ match }) => match.links !== undefined)
 
 const NOTHING_ASKED: readonly boolean[] = []
 

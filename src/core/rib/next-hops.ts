@@ -51,6 +51,8 @@ export interface Resolution {
   readonly metric: number
   /** why not eligible: a phrase for people */
   readonly why: string
+  /** the link that it is reached by */
+  readonly link?: string
 }
 
 /** What the next hops tell the FIB: a group before its first route, and its end after its last. */
@@ -96,6 +98,7 @@ export class NextHops {
   /** by `scopedText` */
   readonly #tracked = new Map<string, Tracked>()
   #listener: TrackListener = NOBODY
+  #ways = 0
 
   /** 1 where a path through the next hop may be used. Read by the decision. */
   readonly eligible: number[] = []
@@ -187,8 +190,19 @@ export class NextHops {
   resolve(hop: NextHopName, resolution: Resolution): readonly NextHopId[] {
     const tracked = this.#tracked.get(scopedText(hop.address, hop.interface))
     if (tracked === undefined) return []
+    if (tracked.resolution?.link !== resolution.link) this.#ways++
     tracked.resolution = resolution
     return [...tracked.rows].filter(id => this.#judge(id, this.#row(id)))
+  }
+
+  /** Changes whenever a next hop is reached by another link than before, or that gets known. */
+  get ways(): number {
+    return this.#ways
+  }
+
+  /** The name of the link that a next hop is reached by; undefined: nobody has said. */
+  linkOf(id: NextHopId): string | undefined {
+    return this.#row(id).tracked?.resolution?.link
   }
 
   /** Why paths through a next hop are not eligible; for people. */

@@ -1,6 +1,6 @@
 import { ByteQueue, type Millis, NEVER } from '../base/index.ts'
 import { type Address, type Family, familyOf } from '../net/index.ts'
-import { PEER_KINDS, type PeerId, type PeerKind } from '../rib/index.ts'
+import { PEER_KINDS, type PeerId, type PeerKind, scopedText } from '../rib/index.ts'
 import type { ConnectionId, PeerSession, SessionConfig } from '../session/index.ts'
 import type { Negotiated } from '../wire/index.ts'
 import type { Bound } from './inbound/bounded.ts'
@@ -110,4 +110,16 @@ export function sessionConfig(peer: PeerConfig, speaker: SpeakerConfig): Session
     ...(peer.restart !== undefined && { restart: peer.restart }),
     ...(peer.options !== undefined && { options: peer.options }),
   }
+}
+
+/** Addresses of this node, as far as its peers show them, as `scopedText` has them. O(peers) */
+export function ownAddresses(peers: Iterable<Peer>): Set<string> {
+  const own = new Set<string>()
+  for (const { link, local, staleUntil, config } of peers) {
+    const lasting = link !== undefined || staleUntil !== NEVER
+    const { localAddress, nextHopIpv4, nextHopIpv6, transport } = config
+    for (const address of [lasting ? local : undefined, localAddress, nextHopIpv4, nextHopIpv6])
+      if (address !== undefined) own.add(scopedText(address, transport?.interface))
+  }
+  return own
 }

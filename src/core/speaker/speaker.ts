@@ -13,14 +13,13 @@ import {
   type Family,
   PREFIX_TABLE_ROWS_MAX,
   type Prefix,
-  prefixParts,
 } from '../net/index.ts'
-import { type Program, Programs } from '../policy/index.ts'
-import { scopedText } from '../rib/index.ts'
-import { type ConfigDifference, difference, NOT_CONFIGURED } from './configure.ts'
+import { Programs } from '../policy/index.ts'
+import { difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
 import { type Exports, exportsOf } from './export/groups.ts'
 import { notesOnExport, rulesFor } from './export/membership.ts'
+import { relinked, setFibPolicy, type Users } from './export/policies.ts'
 import type { ExportRules } from './export/rules.ts'
 import { ImportRules } from './inbound/acceptance.ts'
 import { Completion } from './inbound/completion.ts'
@@ -29,7 +28,7 @@ import { askForRefresh, takeRefresh, whyNoRefresh } from './inbound/refresh.ts'
 import { Retention } from './inbound/retention.ts'
 import { Neighbours } from './neighbours/neighbours.ts'
 import { withThoseHere } from './neighbours/ranges.ts'
-import type { Link, Peer } from './peer.ts'
+import { type Link, ownAddresses, type Peer } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
 import { Tables } from './tables.ts'
@@ -187,7 +186,9 @@ export class Speaker implements Engine<SpeakerEvent> {
         this.#fib.addCredit(event.routes)
         return
       case 'NextHops':
-        return this.#pipeline.resolved(event.answers)
+        this.#pipeline.resolved(event.answers)
+        this.#relink()
+        return
       case 'Refresh': {
         const peer = neighbours.named(event.peer)
         if (peer !== undefined) askForRefresh(peer)
@@ -225,8 +226,7 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   /** What the speaker is and holds. O(rows of the tables); allocates for what it lists. */
   snapshot(now: Millis): SpeakerSnapshot {
-    const subject = this.#subject()
-    return takeSnapshot(subject, this.#version, now)
+    return takeSnapshot(this.#subject(), this.#version, now)
   }
 
   /**
@@ -292,7 +292,8 @@ export class Speaker implements Engine<SpeakerEvent> {
   }
 
   #configure(config: SpeakerConfig, now: Millis): void {
-    const { visitors } = this.#neighbours
+    const neighbours = this.#neighbours
+    const { visitors } = neighbours
     const last = this.#config && withThoseHere(this.#config, visitors)
     const changes = difference(last, withThoseHere(config, visitors))
     if (this.#config === undefined) this.#completion.configured(now)
@@ -312,39 +313,16 @@ export class Speaker implements Engine<SpeakerEvent> {
     }
     for (const peer of changes.added) this.#neighbours.add(peer, now)
     this.#neighbours.index()
-    const { all, byId } = this.#neighbours
-    this.#importRules.assignAll(all, byId.values(), config)
-    this.#applyTables(config, changes)
+    this.#importRules.assignAll(neighbours.all, neighbours.byId.values(), config)
+    for (const prefix of this.#tables.configure(config, changes))
+      this.#full(`${prefix} cannot be originated`)
+    setFibPolicy(config, this.#programs, this.#users)
     this.#own()
-  }
-
-  #applyTables(config: SpeakerConfig, changes: ConfigDifference): void {
-    for (const family of FAMILIES) {
-      const locRib = this.#tables.locRibs[family]
-      locRib.multipathMax = config.multipathMax
-      locRib.multipathAcrossAses = config.multipathAcrossAses ?? true
-      if (changes.multipath) locRib.touchAll()
-    }
-    for (const prefix of changes.withdrawn) this.#tables.originate(prefix, false)
-    for (const prefix of changes.originated) {
-      const localPref = config.originatedLocalPref?.[prefixParts(prefix).family]
-      if (!this.#tables.originate(prefix, true, localPref))
-        this.#full(`${prefix} cannot be originated`)
-    }
-    this.#fib.program = config.fibPolicy && this.#programs.compile(config.fibPolicy)
-    this.#programs.keep(new Set(this.#programsInUse()))
   }
 
   /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
   #own(): void {
-    const own = new Set<string>()
-    for (const { link, local, staleUntil, config } of this.#neighbours.all) {
-      const lasting = link !== undefined || staleUntil !== NEVER
-      const { localAddress, nextHopIpv4, nextHopIpv6, transport } = config
-      for (const address of [lasting ? local : undefined, localAddress, nextHopIpv4, nextHopIpv6])
-        if (address !== undefined) own.add(scopedText(address, transport?.interface))
-    }
-    if (!this.#tables.nextHops.own(own)) return
+    if (!this.#tables.nextHops.own(ownAddresses(this.#neighbours.all))) return
     for (const family of FAMILIES) this.#tables.locRibs[family].touchAll()
   }
 
@@ -401,10 +379,19 @@ export class Speaker implements Engine<SpeakerEvent> {
     return rulesFor(peer, link, family, this.#config ?? NOT_CONFIGURED, this.#programs)
   }
 
-  *#programsInUse(): Iterable<Program> {
-    yield* this.#importRules.programs
-    for (const family of FAMILIES) yield* this.#exports[family].programs
-    if (this.#fib.program !== undefined) yield this.#fib.program
+  /** Asks the policies that look at links again. */
+  #relink(): void {
+    const config = this.#config
+    const { ways } = this.#tables.nextHops
+    if (config === undefined || !relinked(this.#programs, ways, this.#users)) return
+    const neighbours = this.#neighbours
+    this.#importRules.assignAll(neighbours.all, neighbours.byId.values(), config)
+    for (const peer of neighbours.all) this.#regroup(peer)
+    setFibPolicy(config, this.#programs, this.#users)
+  }
+
+  get #users(): Users {
+    return { importRules: this.#importRules, exports: this.#exports, fib: this.#fib }
   }
 
   #full(why: string): void {

@@ -6,11 +6,16 @@ import {
   AttributeTable,
   LOCAL_PEER,
   LocRib,
+  type NextHopId,
   NextHops,
   NO_SET,
+  NONE,
   Packer,
   PeerColumns,
 } from '../rib/index.ts'
+
+import type { ConfigDifference } from './configure.ts'
+import type { SpeakerConfig } from './types.ts'
 
 /** All tables of a speaker, and which of them is told what. */
 export class Tables {
@@ -58,6 +63,24 @@ export class Tables {
   }
 
   /**
+   * Goes by a configuration from now on. Returns the prefixes that it originates, and that there is
+   * no room for. O(prefixes that changed); O(rows) where paths go together otherwise than before.
+   */
+  configure(config: SpeakerConfig, changes: ConfigDifference): Prefix[] {
+    for (const family of FAMILIES) {
+      const locRib = this.locRibs[family]
+      locRib.multipathMax = config.multipathMax
+      locRib.multipathAcrossAses = config.multipathAcrossAses ?? true
+      if (changes.multipath) locRib.touchAll()
+    }
+    for (const prefix of changes.withdrawn) this.originate(prefix, false)
+    return changes.originated.filter(prefix => {
+      const { family } = prefixParts(prefix)
+      return !this.originate(prefix, true, config.originatedLocalPref?.[family])
+    })
+  }
+
+  /**
    * This node announces a prefix of its own, or no more: a path like any other, from peer 0. False
    * where a table is full. RFC 4271 §9.4
    */
@@ -82,7 +105,9 @@ export class Tables {
 
   /** What a policy may ask of a set. Allocates: once a set and program. */
   subject(set: AttributeSetId): Subject {
-    return { attributes: this.sets.attributes(set) }
+    const hop = this.sets.nextHop[set] as NextHopId
+    const link = hop === NONE ? undefined : this.nextHops.linkOf(hop)
+    return { attributes: this.sets.attributes(set), ...(link !== undefined && { link }) }
   }
 
   /** `forget` is called with each attribute set that goes. */

@@ -146,8 +146,18 @@ test('what is asked of attributes is asked once a set, until it is forgotten', t
   programs.forget(5000)
   t.is(outcome(5000, 2), REJECTED)
   t.is(outcome(7, 1), REJECTED)
-  program.forgetAll()
-  t.is(outcome(7, 1), UNCHANGED)
+})
+
+test('a policy that looks at links is another program once they change', t => {
+  const programs = new Programs()
+  const asks = policy([term('accept', [], { links: ['eth*'] })])
+  const program = programs.compile(asks)
+  t.is(programs.compile(asks), program)
+  t.true(program.looksAtLinks)
+  const other = programs.compile(ACCEPT_ALL)
+  programs.links++
+  t.not(programs.compile(asks), program)
+  t.is(programs.compile(ACCEPT_ALL), other)
 })
 
 test('routes of a kind beyond KINDS_MAX are refused, those before it stay what they are', t => {

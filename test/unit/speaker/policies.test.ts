@@ -135,3 +135,33 @@ test('FIB: a policy by next hop', t => {
   const near = installing({ fibPolicy: only({ nextHops: [prefix('192.0.2.0/24')] }) })
   t.deepEqual(near.routes(), [P, Q])
 })
+
+test('links: what a policy asks of them is asked again when they become known, or change', t => {
+  const bench = new Bench()
+  const a = bench.peer('a', 65001, { importRules: { policy: allBut({ links: ['bad*'] }) } })
+  const b = bench.peer('b', 65002, { export: allBut({ links: ['eth1'] }) })
+  bench.configure({ fibPolicy: only({ links: ['eth?'] }) })
+  bench.deliver({ type: 'FibUp', preserved: false })
+  bench.deliver({ type: 'FibCredit', routes: 1000 })
+  for (const peer of [a, b]) peer.up()
+  b.news()
+  a.announce({}, P)
+  const said = (): unknown => [b.brief(), [...bench.fib.routes.keys()]]
+  const by = (link: string): void => {
+    const { address } = a.config
+    const answer = { address, eligible: true, metric: 0, why: '', link }
+    bench.deliver({ type: 'NextHops', answers: [answer] })
+    bench.settle()
+  }
+  t.deepEqual(said(), [[`+${P}`], []], 'nobody knows the link')
+  by('eth0')
+  t.deepEqual(said(), [[], [P]])
+  by('eth1')
+  t.deepEqual(said(), [[`-${P}`], [P]])
+  by('bad0')
+  t.deepEqual(said(), [[], []])
+  t.regex(bench.speaker.lookup(P)[0]?.paths[0]?.reason ?? '', /import policy/)
+  by('wlan0')
+  t.deepEqual(said(), [[`+${P}`], []])
+  t.deepEqual(bench.fib.faults, [])
+})

@@ -312,7 +312,7 @@ export class Tracker {
     if (hop.interface !== undefined) {
       const why = links.whyNot(links.indexOf(hop.interface))
       if (why !== undefined) return no(why === '' ? `there is no link ${hop.interface}` : why)
-      return { ...hop, eligible: true, metric: 0, why: '' }
+      return { ...hop, eligible: true, metric: 0, why: '', link: hop.interface }
     }
     if (found === undefined || provisional) return undefined
     const { address } = hop
@@ -324,7 +324,14 @@ export class Tracker {
     }
     // on a link of ours: nothing is nearer, not even a gateway whose route has metric 0
     const near = alive.some(({ gateway }) => gateway === undefined)
-    return { ...hop, eligible: true, metric: near ? 0 : Math.max(1, found.metric), why: '' }
+    const link = links.nameOf(alive[0]?.link ?? 0)
+    return {
+      ...hop,
+      eligible: true,
+      metric: near ? 0 : Math.max(1, found.metric),
+      why: '',
+      ...(link !== undefined && { link }),
+    }
   }
 
   /** A link that nobody has told of yet is not known to be down. */
@@ -364,7 +371,8 @@ const isSame = (one: NextHopAnswer, other: NextHopAnswer | undefined): boolean =
   other !== undefined &&
   one.eligible === other.eligible &&
   one.metric === other.metric &&
-  one.why === other.why
+  one.why === other.why &&
+  one.link === other.link
 
 const nameOf = ({ address, interface: link }: NextHopName): string =>
   link === undefined ? address : `${address}%${link}`

@@ -25,6 +25,11 @@ export class Links {
     return this.#byName.get(name) ?? 0
   }
 
+  /** The name of a link; undefined where there is none. */
+  nameOf(index: number): string | undefined {
+    return this.#byIndex.get(index)?.name
+  }
+
   /**
    * Why nothing goes through a link: it is down, or, as an empty text, not there. Undefined where
    * something does.

@@ -99,8 +99,8 @@ export const toName = (hop: NextHopName) => ({
 })
 
 /** An answer as the message has it. */
-export const toAnswer = ({ eligible, metric, why, ...hop }: NextHopAnswer) => ({
-  ...{ eligible, metric, why },
+export const toAnswer = ({ eligible, metric, why, link = '', ...hop }: NextHopAnswer) => ({
+  ...{ eligible, metric, why, link },
   hop: toName(hop),
 })
 
@@ -108,9 +108,9 @@ export const toAnswer = ({ eligible, metric, why, ...hop }: NextHopAnswer) => ({
 export function fromAnswers(answers: readonly AnswerMessage[]): readonly NextHopAnswer[] {
   if (answers.length > BATCH_ANSWERS_MAX)
     throw new LinkError('LINK_MESSAGE', `answers for ${answers.length} next hops`)
-  return answers.map(({ hop, eligible, metric, why }) => {
+  return answers.map(({ hop, eligible, metric, why, link }) => {
     if (hop === undefined) throw new LinkError('LINK_MESSAGE', 'an answer for no next hop')
-    return { ...fromName(hop), eligible, metric, why }
+    return { ...fromName(hop), eligible, metric, why, ...(link !== '' && { link }) }
   })
 }
 
