@@ -66,9 +66,9 @@ interface Entry {
  *
  * - The kernel's word counts as it is: its rules, its tables, the default route too, by which nodes
  *   of a cluster reach one another; BIRD's "gateway recursive" does the same.
- * - Routes of the speaker never count. A route that goes through a next hop may cover that next hop, and
- *   would then keep itself alive, or come and go for ever. Without them the answer depends on
- *   nothing that the answer changes. So where the kernel's answer is one of them, the next dump
+ * - Routes of the speaker never count. A route that goes through a next hop may cover that next
+ *   hop, and would then keep itself alive, or come and go for ever. Without them the answer depends
+ *   on nothing that the answer changes. So where the kernel's answer is one of them, the next dump
  *   says which of the others is the longest around it. Host routes that the node's intent wants
  *   depend on no next hop: they count.
  * - Level-triggered: a route of somebody else, a link or an address makes those be asked again that
