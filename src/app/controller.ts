@@ -8,6 +8,7 @@ import {
   desired,
   NO_SECRETS,
   type Problem,
+  type Secrets,
   type StatusFacts,
   type Store,
 } from '../core/intent/index.ts'
@@ -15,7 +16,7 @@ import type { Family } from '../core/net/index.ts'
 import { makeApi } from '../shell/api/index.ts'
 import { interfacesHere } from '../shell/bird/index.ts'
 import { now, wallOffset } from '../shell/clock/index.ts'
-import { type NodeConfiguration, WATCHED_ROOTS } from '../shell/config/index.ts'
+import { type NodeConfiguration, watchedRoots } from '../shell/config/index.ts'
 import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
 import { SecretFiles } from '../shell/secrets/index.ts'
@@ -92,6 +93,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
 export class Controller {
   readonly #options: ControllerOptions
   readonly #inForce: InForce
+  /** absent: there are none, or they are in the store */
   readonly #secrets: SecretFiles | undefined
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
@@ -119,7 +121,8 @@ export class Controller {
     const { configuration, log } = options
     const paths = socketPaths(configuration.runDirectory)
     const { secrets } = configuration
-    this.#secrets = secrets && new SecretFiles(secrets.directory)
+    if (secrets !== undefined && 'directory' in secrets)
+      this.#secrets = new SecretFiles(secrets.directory)
     this.#inForce = new InForce(configuration, log, this.#epochOffset, change =>
       change === 'snapshot' ? this.#decide() : this.round(),
     )
@@ -140,7 +143,9 @@ export class Controller {
       down: () => this.round(),
     })
     this.#facts = this.#factsNow()
-    this.#watch = store.watch([...WATCHED_ROOTS, ACCEPT_ROOT], event => this.#inForce.heard(event))
+    this.#watch = store.watch([...watchedRoots(configuration), ACCEPT_ROOT], event =>
+      this.#inForce.heard(event),
+    )
   }
 
   /** What this node is and holds, as of the last round. */
@@ -205,7 +210,7 @@ export class Controller {
     const { facts } = this.#options.configuration
     this.#membership.keep({ snapshot, entries })
     const next = this.#membership.applied(
-      desired({ ...snapshot, problems }, facts, this.#secrets?.now() ?? NO_SECRETS),
+      desired({ ...snapshot, problems }, facts, this.#secretsNow()),
     )
     this.#desired = next
     this.#logProblems(next.problems)
@@ -218,6 +223,11 @@ export class Controller {
     }
     if (differ(before?.dataplane, next.dataplane)) this.#tellDataplane()
     this.round()
+  }
+
+  #secretsNow(): Secrets {
+    if (this.#secrets !== undefined) return this.#secrets.now()
+    return this.#options.configuration.secrets === undefined ? NO_SECRETS : this.#inForce.secrets
   }
 
   #tellSpeaker(): void {

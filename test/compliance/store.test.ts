@@ -5,8 +5,9 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import type { Store } from '../../src/core/intent/index.ts'
+import { SECRETS_ROOT, type Store, storedSecrets } from '../../src/core/intent/index.ts'
 import { openStore } from '../../src/shell/store/index.ts'
 import { SimulatedEtcd, SimulatedStore } from '../../src/sim/index.ts'
 import { etcdMembers } from '../support/etcd.ts'
@@ -360,6 +361,32 @@ onEach('leased keys are back after an outage', async (t, medium) => {
   await leased.close()
 })
 
+onEach(
+  'passwords are texts as they were put, and a watch tells their changes',
+  async (t, { open }) => {
+    const [one, other] = [open(), open()]
+    const read = ({ values }: Watched) =>
+      storedSecrets([...values].map(([key, value]) => ({ key, value, revision: 1 }))).read({
+        name: 'bgp-peers',
+        key: 'tor_1.old',
+      })
+    const key = `${SECRETS_ROOT}bgp-peers/tor_1.old`
+    const watched = new Watched(other, [PEERS, SECRETS_ROOT])
+    await until(() => watched.count('snapshot') > 0, 'the store has said all')
+    t.deepEqual(read(watched), {
+      missing: `the key ${key} is not in the store; put the password there`,
+    })
+    for (const text of ['{"not": json', ' two words', '\u00fcber', '']) {
+      await one.put(key, text === '' ? '\n' : text)
+      await until(() => watched.values.has(key) && 'text' in read(watched), 'it is told')
+      await until(() => isDeepStrictEqual(read(watched), { text }), `it is "${text}"`)
+    }
+    await one.delete(key)
+    await until(() => 'missing' in read(watched), 'that it is gone is told')
+    watched.close()
+  },
+)
+
 test('every case runs on every medium', t => {
-  t.is(cases, 3 * 15)
+  t.is(cases, 3 * 16)
 })

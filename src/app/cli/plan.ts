@@ -1,18 +1,21 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import {
   desired,
+  type Entry,
   NO_SECRETS,
   type NodeFacts,
   type Plan,
   type PlannedSession,
   planOf,
+  type Secrets,
   type Snapshot,
+  storedSecrets,
 } from '../../core/intent/index.ts'
 import {
   hashedRouterId,
   type NodeConfiguration,
   SnapshotReader,
-  WATCHED_ROOTS,
+  watchedRoots,
 } from '../../shell/config/index.ts'
 import { SecretFiles } from '../../shell/secrets/index.ts'
 import { CommandFailure, EXIT } from './failure.ts'
@@ -67,7 +70,9 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
   const configuration = surroundings.loadConfig(options.config)
   const node = options.node ?? configuration.node
   const store = await surroundings.openStore(configuration)
-  const listing = await store.list(WATCHED_ROOTS, options.at).finally(() => store.close())
+  const listing = await store
+    .list(watchedRoots(configuration), options.at)
+    .finally(() => store.close())
   const { entries, revision, problems = [] } = listing
   const read = new SnapshotReader([], node).read(entries, problems)
   const snapshot = { ...read, problems: [...problems, ...read.problems] }
@@ -76,10 +81,14 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
       remedy: 'martlet get nodes shows those that there are',
     })
   const facts = factsOf(configuration, node, snapshot)
-  const secrets = configuration.secrets && new SecretFiles(configuration.secrets.directory).now()
-  const wanted = desired(snapshot, facts, secrets ?? NO_SECRETS)
+  const wanted = desired(snapshot, facts, secretsOf(configuration, entries))
   const found = planOf(wanted, facts, snapshot, revision)
   printAs(terminal, options.output, found, wide => describe(surroundings, found, wide))
+}
+
+function secretsOf({ secrets }: NodeConfiguration, entries: readonly Entry[]): Secrets {
+  if (secrets === undefined) return NO_SECRETS
+  return 'store' in secrets ? storedSecrets(entries) : new SecretFiles(secrets.directory).now()
 }
 
 /**

@@ -7,8 +7,11 @@ import {
   type Instant,
   instant,
   type Judgement,
+  NO_SECRETS,
   type Problem,
+  type Secrets,
   type Snapshot,
+  storedSecrets,
   type WatchEvent,
 } from '../../core/intent/index.ts'
 import { now } from '../../shell/clock/index.ts'
@@ -59,6 +62,7 @@ export class InForce {
   readonly #holdBack: HoldBack
   #memory: Kept | undefined
   #snapshot: Snapshot | undefined
+  #secrets = NO_SECRETS
   #problems: readonly Problem[] = []
   #standing: Standing = { lost: 'no answer yet', since: now() }
   #revision = 0
@@ -94,6 +98,11 @@ export class InForce {
   /** What is in force; undefined before anything is. */
   get snapshot(): Snapshot | undefined {
     return this.#snapshot
+  }
+
+  /** The secrets that the store holds, as of the same revision; none where they are not watched. */
+  get secrets(): Secrets {
+    return this.#secrets
   }
 
   /** What the store itself could not read when it said that. */
@@ -187,6 +196,7 @@ export class InForce {
     if (held !== undefined)
       this.#log.info('STORE_FOLLOWED', 'what the store says is followed again')
     this.#snapshot = this.#reader.read(this.#entries.values(), this.#problems)
+    this.#secrets = storedSecrets(this.#entries.values())
     this.#memory = undefined
     this.#stand({ held: undefined, revision: this.#revision, savedAt: undefined })
     this.#keeping ??= setTimeout(() => this.#keep(), KEEP_MS)
@@ -221,6 +231,7 @@ export class InForce {
       { revision: memory.revision },
     )
     this.#snapshot = this.#reader.read(memory.entries)
+    this.#secrets = storedSecrets(memory.entries)
     this.#stand({ revision: memory.revision, savedAt: memory.at })
     this.#changed('snapshot')
   }

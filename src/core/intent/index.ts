@@ -25,7 +25,15 @@ export {
 } from './peers/settings.ts'
 export * from './plan.ts'
 export { podCidrsDocument, podCidrsKey, podCidrsOf } from './pod-cidrs.ts'
-export { NO_SECRETS, type Secret, type SecretReference, type Secrets } from './secrets.ts'
+export {
+  NO_SECRETS,
+  notNaming,
+  type Secret,
+  type SecretReference,
+  type Secrets,
+  secretText,
+  storedSecrets,
+} from './secrets.ts'
 export {
   type BirdPeer,
   type BirdRoute,
@@ -37,8 +45,10 @@ export type * from './state/documents.ts'
 export {
   ACCEPT_EMPTY_KEY,
   ACCEPT_ROOT,
+  NODES_ROOTS,
   POD_CIDRS_ROOT,
   ROUTES_STATUS_MAX,
+  SECRETS_ROOT,
   STATE_ROOT,
 } from './state/documents.ts'
 export { instant } from './state/instant.ts'

@@ -1,5 +1,7 @@
 import type { PasswordSource } from '../calico/index.ts'
 import { PASSWORD_OCTETS_MAX } from '../speaker/index.ts'
+import { SECRETS_ROOT } from './state/documents.ts'
+import type { Entry } from './store/ports.ts'
 
 /**
  * Passwords of sessions: resources name them, and hold none. A password that cannot be had is never
@@ -25,8 +27,44 @@ export const NO_SECRETS: Secrets = {
   read: ({ name, key }) => ({
     missing:
       `names the key ${key} of the secret ${name}, and this node has no secrets; ` +
-      'write "secrets: {directory: PATH}" into its configuration',
+      'write "secrets: {directory: PATH}" or "secrets: {store: true}" into its configuration',
   }),
+}
+
+/** A name that Kubernetes gives, and one that is a single step of a path or key. */
+const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+const KEY = /^(?!\.\.?$)[-._a-zA-Z0-9]+$/
+
+/** Why a reference can name no secret, wherever they are; undefined where it can. */
+export function notNaming({
+  name,
+  key,
+}: SecretReference): { readonly missing: string } | undefined {
+  if (!NAME.test(name)) return { missing: `"${name}" is not the name of a secret` }
+  if (!KEY.test(key)) return { missing: `"${key}" is not a key of a secret` }
+  return undefined
+}
+
+/** What a file or a key of the store holds: one newline at its end is an editor's or a shell's. */
+export const secretText = (content: string): string => content.replace(/\r?\n$/, '')
+
+/**
+ * Secrets that the store holds, each the value of a key: those of `entries`, as they are now; what
+ * else is among them does not matter. O(entries).
+ */
+export function storedSecrets(entries: Iterable<Entry>): Secrets {
+  const values = new Map<string, string>()
+  for (const { key, value } of entries) if (key.startsWith(SECRETS_ROOT)) values.set(key, value)
+  return {
+    read: reference => {
+      const path = `${SECRETS_ROOT}${reference.name}/${reference.key}`
+      const value = values.get(path)
+      const missing = `the key ${path} is not in the store; put the password there`
+      return (
+        notNaming(reference) ?? (value === undefined ? { missing } : { text: secretText(value) })
+      )
+    },
+  }
 }
 
 /**

@@ -14,7 +14,7 @@ export interface NodeConfiguration {
   readonly node: string
   readonly store: StoreConfiguration
   /** where the passwords of sessions are; absent: there are none */
-  readonly secrets?: { readonly directory: string }
+  readonly secrets?: { readonly directory: string } | { readonly store: true }
   /** where the processes' sockets are */
   readonly runDirectory: string
   /** where the controller keeps what outlives it */

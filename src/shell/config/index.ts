@@ -22,5 +22,5 @@ export {
 } from './load.ts'
 export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
 export { byKind, SnapshotReader } from './snapshot/reader.ts'
-export { concerns, WATCHED_ROOTS } from './snapshot/watched.ts'
+export { concerns, WATCHED_ROOTS, watchedRoots } from './snapshot/watched.ts'
 export { readYaml, type YamlDocument } from './yaml.ts'

@@ -126,9 +126,7 @@ function inside(
     source,
     node,
     store: storeOf(written, source, environment),
-    ...(written.secrets === undefined
-      ? {}
-      : { secrets: { directory: resolve(dirname(source), written.secrets.directory) } }),
+    ...secretsOf(written, source),
     ...directoriesOf(written, source),
     ...(written.birdSocket !== undefined && {
       birdSocket: resolve(dirname(source), written.birdSocket),
@@ -150,6 +148,15 @@ function inside(
     log: written.log,
     state: written.state,
   }
+}
+
+function secretsOf(
+  { secrets }: WrittenConfiguration,
+  source: string,
+): Pick<NodeConfiguration, 'secrets'> {
+  if (secrets?.directory === undefined)
+    return secrets === undefined ? {} : { secrets: { store: true } }
+  return { secrets: { directory: resolve(dirname(source), secrets.directory) } }
 }
 
 /** `IP` is a common name: it asks for a registration where there is no file, and else fills in. */

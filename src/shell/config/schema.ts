@@ -159,7 +159,16 @@ export const configurationSchema = z
       .describe('where the resources are; required, unless ETCD_ENDPOINTS is set'),
     secrets: z
       .strictObject({
-        directory: path.describe('the key KEY of the secret NAME is the file NAME/KEY in it'),
+        directory: path
+          .optional()
+          .describe('the key KEY of the secret NAME is the file NAME/KEY in it'),
+        store: z
+          .boolean()
+          .default(false)
+          .describe('the key KEY of the secret NAME is /martlet/v1/secrets/NAME/KEY in the store'),
+      })
+      .refine(value => (value.directory !== undefined) !== value.store, {
+        error: 'needs exactly one of "directory" and "store: true"',
       })
       .optional()
       .describe('where the passwords of sessions are, which resources name by secretKeyRef'),

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Secret, SecretReference, Secrets } from '../../core/intent/index.ts'
+import {
+  notNaming,
+  type Secret,
+  type SecretReference,
+  type Secrets,
+  secretText,
+} from '../../core/intent/index.ts'
 
 /**
  * Secrets in a directory: the key KEY of the secret NAME is the file DIRECTORY/NAME/KEY, which is
@@ -10,10 +16,6 @@ import type { Secret, SecretReference, Secrets } from '../../core/intent/index.t
  * symbolic link that takes another's place, in directories that come and go, and reading a few
  * small files tells that more surely than watching all of them.
  */
-
-/** A name that Kubernetes gives, and one that is a single step of a path. */
-const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
-const KEY = /^(?!\.\.?$)[-._a-zA-Z0-9]+$/
 
 /** The secrets of one node. */
 export class SecretFiles {
@@ -51,10 +53,8 @@ export class SecretFiles {
   }
 
   /** Resources say which file is read: nothing outside of the directory can be named. */
-  #path({ name, key }: SecretReference): string | Secret {
-    if (!NAME.test(name)) return { missing: `"${name}" is not the name of a secret` }
-    if (!KEY.test(key)) return { missing: `"${key}" is not a key of a secret` }
-    return join(this.#directory, name, key)
+  #path(reference: SecretReference): string | Secret {
+    return notNaming(reference) ?? join(this.#directory, reference.name, reference.key)
   }
 }
 
@@ -64,7 +64,7 @@ export class SecretFiles {
  */
 function readSecret(path: string, before: Secret | undefined): Secret {
   try {
-    return { text: readFileSync(path, 'utf8').replace(/\r?\n$/, '') }
+    return { text: secretText(readFileSync(path, 'utf8')) }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (code === 'ENOENT' || code === 'ENOTDIR')

@@ -392,3 +392,32 @@ test('of a route whose side in the kernel is not known it is told why', async t 
   await stage.dataplaneUp()
   t.regex(await asked(), /^unknown: outside the cluster’s pools/)
 })
+
+test('a password that the store holds makes its session, and changes with it', async t => {
+  const stage = new Stage(t, 'secrets: { store: true }')
+  await stage.speakerUp()
+  const mesh: Entry = {
+    key: '/calico/resources/v3/projectcalico.org/bgpconfigurations/default',
+    value: JSON.stringify({
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'BGPConfiguration',
+      metadata: { name: 'default' },
+      spec: { nodeMeshPassword: { secretKeyRef: { name: 'bgp', key: 'mesh' } } },
+    }),
+    revision: 3,
+  }
+  const key = '/martlet/v1/secrets/bgp/mesh'
+  const last = () => stage.commands.at(-1)?.speaker?.peers.map(({ password }) => password)
+  stage.store.say({ type: 'snapshot', entries: [LEFT, RIGHT, mesh], revision: 3 })
+  await until(() => stage.commands.length > 0, 'the speaker is told')
+  t.deepEqual(last(), [])
+  for (const [at, value] of ['one', 'two'].entries()) {
+    const revision = 4 + at
+    const puts = [{ key, value, revision }]
+    stage.store.say({ type: 'changes', puts, deletes: [], revision })
+    await until(() => last()?.[0] === value, `the password is ${value}`)
+  }
+  stage.store.say({ type: 'changes', puts: [], deletes: [key], revision: 6 })
+  await until(() => last()?.length === 0, 'there is no session without it')
+  t.pass()
+})

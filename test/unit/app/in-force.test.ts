@@ -166,3 +166,25 @@ test('what is followed is kept on disk while the controller runs, not only at it
   await until(() => existsSync(machine.path), 'it is kept')
   t.is(JSON.parse(readFileSync(machine.path, 'utf8')).revision, 10)
 })
+
+test('passwords are of the revision that is in force, over a start without the store too', async t => {
+  const machine = new Machine(t)
+  const reference = { name: 'bgp', key: 'password' }
+  const secret = (value: string, revision: number): Entry => ({
+    key: '/martlet/v1/secrets/bgp/password',
+    value,
+    revision,
+  })
+  await machine.past(t, [...ALL, secret('one', 4)])
+  const inForce = machine.start(t)
+  inForce.heard(LOST)
+  t.deepEqual(inForce.secrets.read(reference), { text: 'one' })
+  inForce.heard(snapshot([...ALL, secret('two', 6)], 6))
+  await until(() => inForce.standing.revision === 6, 'the store is followed')
+  t.deepEqual(inForce.secrets.read(reference), { text: 'two' })
+  t.is(inForce.snapshot?.problems.length, 0)
+  // the store is emptied: what is held back keeps its passwords
+  inForce.heard(snapshot([], 7))
+  await until(() => inForce.standing.held !== undefined, 'it is held back')
+  t.deepEqual(inForce.secrets.read(reference), { text: 'two' })
+})

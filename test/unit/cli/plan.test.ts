@@ -124,3 +124,17 @@ test('a plan writes nothing and closes its store', async t => {
   t.deepEqual([...store.entries], before)
   t.is(store.closed, 1)
 })
+
+test('passwords that the store holds are looked for at the same revision', async t => {
+  const storeIn = '{directory: /store}, secrets: {store: true}'
+  for (const [value, password] of [
+    ['sekret', 'set'],
+    [undefined, 'missing'],
+  ] as const) {
+    const store = cluster()
+    if (value !== undefined) store.seed('/martlet/v1/secrets/bgp/k', value)
+    const { printed } = await run(['plan', '-o', 'json'], { store, storeIn })
+    t.is(JSON.parse(printed).sessions[0].password, password)
+    t.false(printed.includes('sekret'))
+  }
+})

@@ -81,6 +81,12 @@ kernel: {staleSeconds: 0}
   t.is(found.kernel.stale, NEVER)
 })
 
+test('secrets are files, or keys of the store, or nowhere', t => {
+  t.is(read(MINIMAL).secrets, undefined)
+  t.deepEqual(read(`${MINIMAL}secrets: {directory: s}\n`).secrets, { directory: '/etc/martlet/s' })
+  t.deepEqual(read(`${MINIMAL}secrets: {store: true}\n`).secrets, { store: true })
+})
+
 test('Calico’s hash of a name as router id is Calico’s', t => {
   const found = read('node: kube-master\nstore: {directory: /s}\nbgp: {routerId: hash}')
   t.is(found.facts.routerId, parseQuad('25.79.212.8')!)
@@ -184,6 +190,12 @@ const faults: readonly (readonly [string, string, string])[] = [
     '/etc/martlet/martlet.yaml:1: store.etcd.username: "u" needs a password or a passwordFile',
   ],
   [
+    'two places of secrets',
+    `${MINIMAL}secrets: {directory: s, store: true}\n`,
+    '/etc/martlet/martlet.yaml:2: secrets: {"directory":"s","store":true} needs exactly one of ' +
+      '"directory" and "store: true"',
+  ],
+  [
     'a list instead of fields',
     '- node: a\n',
     '/etc/martlet/martlet.yaml:1: [{"node":"a"}] is not a mapping of fields',
@@ -207,7 +219,7 @@ for (const [title, text, message] of faults)
     t.is(error?.code, 'CONFIGURATION_INVALID')
   })
 
-test('there are fifteen faults above', t => t.is(faults.length, 15))
+test('there are sixteen faults above', t => t.is(faults.length, 16))
 
 test('every fault of a file is told at once', t => {
   const error = t.throws(() => read('nod: a\nbgp: {holdSeconds: 1, multipathMax: 99}\n'), {

@@ -9,6 +9,7 @@ import {
   type StatusFacts,
   sessionDocuments,
   stateDocuments,
+  storedSecrets,
 } from '../../../src/core/intent/index.ts'
 import { type Asn, address } from '../../../src/core/net/index.ts'
 import type { State } from '../../../src/core/session/index.ts'
@@ -257,4 +258,44 @@ test('no document that a node writes has a password in it', t => {
   })
   t.true(JSON.stringify([...written]).includes('spec.password'))
   t.false(JSON.stringify([...written]).includes('hunter2'))
+})
+
+test('a secret of the store is the value of its key, without the newline of a shell', t => {
+  const key = '/martlet/v1/secrets/bgp/password'
+  for (const [value, text] of [
+    ['sekret', 'sekret'],
+    ['sekret\n', 'sekret'],
+    [' two words \n\n', ' two words \n'],
+    ['', ''],
+  ] as const)
+    t.deepEqual(
+      storedSecrets([{ key, value, revision: 1 }]).read({ name: 'bgp', key: 'password' }),
+      {
+        text,
+      },
+    )
+  const none = storedSecrets([{ key: `${key}2`, value: 'x', revision: 1 }])
+  t.deepEqual(none.read({ name: 'bgp', key: 'password' }), {
+    missing: `the key ${key} is not in the store; put the password there`,
+  })
+})
+
+test('no reference leads to what is not a secret, nor to the key of another', t => {
+  const others = [
+    '/martlet/v1/last/a',
+    '/martlet/v1/secrets/../last/a',
+    '/martlet/v1/secrets/a/b/c',
+  ]
+  const secrets = storedSecrets(others.map(key => ({ key, value: 'stolen', revision: 1 })))
+  for (const reference of [
+    { name: '..', key: 'last' },
+    { name: '../last', key: 'a' },
+    { name: 'a', key: 'b/c' },
+    { name: 'a/b', key: 'c' },
+    { name: '', key: 'a' },
+    { name: 'a', key: '' },
+  ]) {
+    const secret = secrets.read(reference)
+    t.true('missing' in secret && / is not (the name|a key) of a secret/.test(secret.missing))
+  }
 })

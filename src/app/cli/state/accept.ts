@@ -3,7 +3,7 @@ import {
   ACCEPT_EMPTY_KEY,
   type AcceptDocument,
   documentText,
-  STATE_ROOT,
+  NODES_ROOTS,
 } from '../../../core/intent/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { describedCommand, withConfig } from '../options.ts'
@@ -35,7 +35,7 @@ async function accept(
 ): Promise<void> {
   const store = await openStore(loadConfig(config))
   try {
-    const { nodes } = assemble((await store.list(STATE_ROOT)).entries)
+    const { nodes } = assemble((await store.list(NODES_ROOTS)).entries)
     const held = nodes.filter(({ agent }) => agent?.mode === 'held')
     if (held.length === 0)
       throw new CommandFailure(EXIT.notFound, 'no node holds anything back, so nothing is done', {

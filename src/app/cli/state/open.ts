@@ -1,4 +1,4 @@
-import { lastKey, nodeStateRoot, STATE_ROOT, type Store } from '../../../core/intent/index.ts'
+import { lastKey, NODES_ROOTS, nodeStateRoot, type Store } from '../../../core/intent/index.ts'
 import type { Address, Prefix } from '../../../core/net/index.ts'
 import type { AgentClient } from '../../../shell/api/index.ts'
 import type { NodeConfiguration } from '../../../shell/config/index.ts'
@@ -60,7 +60,7 @@ function agentSource(agent: AgentClient, socket: string): StateSource {
 
 function storeSource(store: Store, { store: where }: NodeConfiguration): StateSource {
   const read = async (node: string | 'all'): Promise<Assembled> => {
-    if (node === 'all') return assemble((await store.list(STATE_ROOT)).entries)
+    if (node === 'all') return assemble((await store.list(NODES_ROOTS)).entries)
     const [live, last] = await Promise.all([
       store.list(nodeStateRoot(node)),
       store.get(lastKey(node)),

@@ -11,9 +11,10 @@
  *   /martlet/v1/last/<node>                              LastDocument
  *   /martlet/v1/pod-cidrs/<node>                         PodCidrsDocument
  *   /martlet/v1/accept/empty                             AcceptDocument
+ *   /martlet/v1/secrets/<name>/<key>                     a password, which an operator puts there
  *
  * What is under `nodes` is under a lease and goes with the node; the rest stays. Nodes read each
- * other's pod CIDRs and what an operator accepts, and nothing else of this.
+ * other's pod CIDRs, what an operator accepts and secrets, and nothing else of this.
  *
  * Times are ISO 8601 in UTC with milliseconds; durations are text with their unit (`90s`); what
  * does not apply is absent, never null. A field is added freely; one that changes its meaning makes
@@ -22,6 +23,12 @@
 
 /** Under which all state of Martlet lies. */
 export const STATE_ROOT = '/martlet/v1/'
+
+/** Under which nodes say what they do. Secrets are not there: who reads status need not read them. */
+export const NODES_ROOTS: readonly string[] = [`${STATE_ROOT}nodes/`, `${STATE_ROOT}last/`]
+
+/** Under which passwords are, where nodes are configured to take them from the store. */
+export const SECRETS_ROOT = `${STATE_ROOT}secrets/`
 
 /** Under which each node says the pod CIDRs of its own configuration. */
 export const POD_CIDRS_ROOT = `${STATE_ROOT}pod-cidrs/`

@@ -7,7 +7,8 @@ import {
   RESOURCES_ROOT,
   workloadEndpointPrefix,
 } from '../../../core/calico/index.ts'
-import { type Entry, POD_CIDRS_ROOT } from '../../../core/intent/index.ts'
+import { type Entry, POD_CIDRS_ROOT, SECRETS_ROOT } from '../../../core/intent/index.ts'
+import type { NodeConfiguration } from '../configuration.ts'
 import type { ReadKind } from '../schemas/index.ts'
 
 /** What of a store a node looks at. */
@@ -40,6 +41,10 @@ export const WATCHED_ROOTS: readonly string[] = [
     ({ plural }) => `${RESOURCES_ROOT}${plural}/`,
   ),
 ]
+
+/** The same, with passwords where the node is to have them from its store. */
+export const watchedRoots = ({ secrets }: Pick<NodeConfiguration, 'secrets'>): readonly string[] =>
+  secrets !== undefined && 'store' in secrets ? [...WATCHED_ROOTS, SECRETS_ROOT] : WATCHED_ROOTS
 
 /**
  * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes,
