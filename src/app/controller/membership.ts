@@ -241,11 +241,10 @@ export class Membership {
     this.#alone('cni', async () => {
       const why = await this.#cni?.keep(ranges)
       if (why === undefined && text !== this.#ranges) {
+        if (text !== '') this.#log.info('CNI_WRITTEN', `${cni.path} says ${text}`)
+        else if (this.#ranges !== undefined)
+          this.#log.info('CNI_REMOVED', `${cni.path} is gone: this node has no block`)
         this.#ranges = text
-        this.#log.info(
-          'CNI_WRITTEN',
-          `${cni.path} says ${text === '' ? 'nothing: it is gone' : text}`,
-        )
       }
       const problems = why === undefined ? [] : [{ object: cni.path, field: '', reason: why }]
       this.#say('cni', problems, this.#refused)

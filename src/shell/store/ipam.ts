@@ -105,7 +105,6 @@ export class BlockClient {
         case 'refused':
           return { used: step.used }
         case 'released':
-          if (rules.handleId !== undefined) await this.#count(rules.handleId, rules.block, 0)
           return undefined
         case 'mark':
           await this.#setAffinity(rules.block, 'pendingDeletion')
@@ -114,9 +113,11 @@ export class BlockClient {
           await this.#change(rules.block, block => withReleased(block, rules.handleId ?? ''))
           break
         case 'orphan':
+          await this.#forgetCount(rules)
           await this.#change(rules.block, withoutAffinity)
           break
         case 'delete':
+          await this.#forgetCount(rules)
           await this.#remove(blockKey(rules.block))
           break
         case 'forget':
@@ -186,6 +187,11 @@ export class BlockClient {
   async #change(cidr: Prefix, change: (block: AllocationBlock) => AllocationBlock): Promise<void> {
     const block = this.#blocks.get(cidr)
     if (block !== undefined) await this.#put(blockKey(cidr), encodeBlock(change(block)))
+  }
+
+  /** Before the block goes: a release that dies between the two is gone on with. */
+  async #forgetCount({ handleId, block }: ReleaseRules): Promise<void> {
+    if (handleId !== undefined) await this.#count(handleId, block, 0)
   }
 
   /** Says in the handle how many addresses of a block it has; a handle of none is no more. */
