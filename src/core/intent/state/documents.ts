@@ -24,7 +24,7 @@
 /** Under which all state of Martlet lies. */
 export const STATE_ROOT = '/martlet/v1/'
 
-/** Under which nodes say what they do. Secrets are not there: who reads status need not read them. */
+/** Under which nodes say what they do. No secrets are there: who reads status reads no password. */
 export const NODES_ROOTS: readonly string[] = [`${STATE_ROOT}nodes/`, `${STATE_ROOT}last/`]
 
 /** Under which passwords are, where nodes are configured to take them from the store. */
