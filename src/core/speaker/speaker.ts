@@ -189,11 +189,9 @@ export class Speaker implements Engine<SpeakerEvent> {
         this.#pipeline.resolved(event.answers)
         this.#relink()
         return
-      case 'Refresh': {
-        const peer = neighbours.named(event.peer)
-        if (peer !== undefined) askForRefresh(peer)
+      case 'Refresh':
+        askForRefresh(neighbours.named(event.peer))
         return
-      }
       case 'Listening':
         this.#listening = event.at
         return

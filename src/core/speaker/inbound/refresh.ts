@@ -57,11 +57,12 @@ export function takeRefresh(
   to.exports[family].refresh(peer.id, marked ? marks : undefined)
 }
 
-/** Asks a peer for its families again, or for one, where its session can. RFC 2918 §4 */
-export function askForRefresh({ link, session }: Peer, only?: Family): void {
+/** Asks a peer for its families again, or for one, where there is one that can. RFC 2918 §4 */
+export function askForRefresh(peer: Peer | undefined, only?: Family): void {
+  const link = peer?.link
   if (link?.negotiated.routeRefresh !== true) return
   for (const family of only === undefined ? link.negotiated.families : [only])
-    session.send(link.connection, message(family, REFRESH_SUBTYPE.REQUEST))
+    peer?.session.send(link.connection, message(family, REFRESH_SUBTYPE.REQUEST))
 }
 
 /** Why a peer cannot be asked; undefined where it can. */
