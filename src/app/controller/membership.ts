@@ -144,10 +144,10 @@ export class Membership {
     const { node, registration } = this.#configuration
     if (registration === undefined) return
     const own = snapshot.nodes.find(({ metadata }) => metadata.name === node)
-    this.#internal = {
-      ipv4: internalAddressOf(own, 'ipv4'),
-      ipv6: internalAddressOf(own, 'ipv6'),
-    }
+    const internal = { ipv4: internalAddressOf(own, 'ipv4'), ipv6: internalAddressOf(own, 'ipv6') }
+    const isNews = JSON.stringify(internal) !== JSON.stringify(this.#internal)
+    this.#internal = internal
+    if (isNews) this.#look()
     if (this.#detected === undefined) return
     const key = nodeKey(node)
     const entry = entries.get(key)
