@@ -81,6 +81,18 @@ const CASES: readonly Case[] = [
     heard: ['10.244.1.0/26'],
   },
   {
+    title: 'export by interface: the link of the next hop',
+    spec: { exportV4: [{ interface: 'et*1', ...reject }] },
+    exporting: 'if (defined(ifname) && (ifname ~ "et*1")) then reject;',
+    heard: ['10.244.1.0/26'],
+  },
+  {
+    title: 'export by another interface',
+    spec: { exportV4: [{ interface: '*.calico', ...reject }] },
+    exporting: 'if (defined(ifname) && (ifname ~ "*.calico")) then reject;',
+    heard: BUILT_IN,
+  },
+  {
     title: 'export by standard community, with large ones and priority added',
     spec: {
       exportV4: [
