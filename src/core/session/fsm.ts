@@ -167,7 +167,7 @@ export class Fsm {
   }
 
   /**
-   * RFC 9687 §3: what we send waits, or some of it has left and the rest waits; where nothing is
+   * RFC 9687 §4.3: what we send waits, or some of it has left and the rest waits; where nothing is
    * taken for long enough the peer is given up.
    */
   blocked(now: Millis): void {
@@ -356,12 +356,11 @@ export class Fsm {
       this.#refuse(message, now)
       return
     }
-    // RFC 2918 §4: of a family that was not agreed on it is ignored. So is a subtype that nobody
-    // knows (RFC 7313 §5); the octet means nothing unless that was negotiated
+    // RFC 2918 §4: of a family that was not agreed on it is ignored. The subtype means nothing
+    // unless RFC 7313 was negotiated
     const family = familyOfAfiSafi(message.afi, message.safi)
     const subtype = enhancedRefresh ? message.subtype : REFRESH_SUBTYPE.REQUEST
     if (family === undefined || !families.includes(family)) return
-    if (subtype > REFRESH_SUBTYPE.ENDS) return
     this.#owner.output.refresh(this.connection, { ...message, subtype })
   }
 

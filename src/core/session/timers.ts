@@ -13,8 +13,9 @@ export const OPEN_EXPECTED = seconds(10)
 export const KEEPALIVE_MIN = seconds(1)
 
 /**
- * For how long a peer may take nothing of what we say. RFC 9687 §4: eight minutes, or twice the
- * hold time where that is more.
+ * For how long a peer may take nothing of what we say. RFC 9687 §6: eight minutes, or twice the
+ * hold time where that is more. Departs from its §4.3 for a hold time of 0, where it would not run
+ * at all: such a peer would never be told anything again, and hold what waits for it.
  */
 export function sendHold(holdSeconds: number): Millis {
   return seconds(Math.max(480, 2 * holdSeconds))
@@ -33,7 +34,7 @@ export class Timers {
 
   /** we wait no longer for the peer to say OPEN first. Event 12 */
   delayOpen: Millis = NEVER
-  /** the peer has taken nothing of what waits for it. RFC 9687 §3, Event 29 */
+  /** the peer has taken nothing of what waits for it. RFC 9687 §4.2, Event 29 */
   sendHold: Millis = NEVER
 
   /** When the first of them is due; NEVER where none runs. */

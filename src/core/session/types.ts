@@ -56,7 +56,10 @@ export interface SessionOptions {
   readonly role?: Role
   /** a peer that does not say its role is refused: the "strict mode" of RFC 9234 §4.2 */
   readonly roleRequired?: boolean
-  /** for how long our routes may be kept beyond `restart`. RFC 9494 */
+  /**
+   * for how long our routes may be kept beyond `restart`, and those of the peer. RFC 9494. Departs
+   * from its §5, which asks for a word on each family: this one is for all of the session
+   */
   readonly longLived?: Millis
   /** what the peer's OPEN must offer. RFC 5492 §3 */
   readonly required?: readonly RequiredCapability[]
@@ -186,7 +189,7 @@ export interface PeerSessionShape {
   send(connection: ConnectionId, bytes: Uint8Array): void
   /**
    * Something of what was sent waits, for the connection takes no more; said again whenever some of
-   * it has left. RFC 9687 §3
+   * it has left. RFC 9687 §4.3
    */
   blocked(connection: ConnectionId, now: Millis): void
   /** All that waited has left. */

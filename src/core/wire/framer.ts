@@ -133,7 +133,7 @@ function headerFault(bytes: Uint8Array, at: number, messageMax: number): Fault |
       )
   const length = lengthAt(bytes, at)
   const type = bytes[at + 18]!
-  // RFC 8654 §4: OPEN and KEEPALIVE "are limited to 4,096 octets"
+  // RFC 8654 §4: "all messages except for OPEN and KEEPALIVE messages" may be longer
   const most = type === MESSAGE_TYPES.OPEN ? MESSAGE_MAX : messageMax
   if (length < HEADER_OCTETS || length > most) return lengthFault(bytes, at, type)
   const least = OCTETS_MIN[type]

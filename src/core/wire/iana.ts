@@ -14,7 +14,7 @@ export const MESSAGE_TYPES = {
   ROUTE_REFRESH: 5,
 } as const
 
-/** Error codes of a NOTIFICATION. RFC 4271 §4.5, RFC 7313 §5, RFC 9687 §3 */
+/** Error codes of a NOTIFICATION. RFC 4271 §4.5, RFC 7313 §5, RFC 9687 §5 */
 export const ERROR_CODES = {
   MESSAGE_HEADER: 1,
   OPEN_MESSAGE: 2,

@@ -42,7 +42,8 @@ export function encodeNotification(from: Notification): Uint8Array {
 
 /**
  * A Cease with `subcode`. `text` is sent where the subcode may carry one (Administrative Shutdown
- * and Reset, RFC 9003 §2), cut at a character so that it has at most 255 octets.
+ * and Reset, RFC 9003 §2), cut at a character so that it has at most 255 octets. Departs from its
+ * §3 where a peer may know of 128 alone: it does not say so, and takes the Cease all the same.
  */
 export function cease(subcode: number, text = ''): Notification {
   if (text === '' || !carriesText(subcode)) return notification(ERROR_CODES.CEASE, subcode)

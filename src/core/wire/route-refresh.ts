@@ -17,7 +17,7 @@ const BODY_OCTETS = 4
  * Reads a ROUTE-REFRESH's body. RFC 5291's filters are not offered, so nothing may follow.
  *
  * @param enhanced  RFC 7313 was negotiated: of its own messages a wrong length has an error code of
- *   its own, whose data is "the complete BGP ROUTE-REFRESH message" (§5)
+ *   its own, whose data is "the complete ROUTE-REFRESH message" (§5)
  */
 export function decodeRouteRefresh(body: Uint8Array, enhanced = false): RouteRefresh | Fault {
   if (body.length !== BODY_OCTETS) return lengthFault(body, enhanced)

@@ -110,7 +110,7 @@ test('two ends that both wait meet all the same', t => {
 
 // ---- the send hold timer
 
-test('RFC 9687 §4: a peer that takes nothing for eight minutes is given up', t => {
+test('RFC 9687 §6: a peer that takes nothing for eight minutes is given up', t => {
   const { session, record } = reach('Established')
   session.blocked(OWN, START)
   const due = after(START, seconds(480))
@@ -130,7 +130,7 @@ test('RFC 9687 §4: a peer that takes nothing for eight minutes is given up', t 
   t.is(session.state, 'Active')
 })
 
-test('RFC 9687 §4: twice the hold time where that is longer; without a hold time too', t => {
+test('RFC 9687 §6: twice the hold time where that is longer; without a hold time too', t => {
   for (const [holdSeconds, least] of [
     [600, 1200],
     [90, 480],
@@ -152,7 +152,7 @@ test('RFC 9687 §4: twice the hold time where that is longer; without a hold tim
   }
 })
 
-test('RFC 9687 §3: each octet that leaves begins the time anew, and the last one ends it', t => {
+test('RFC 9687 §4.3: each octet that leaves begins the time anew, and the last one ends it', t => {
   const { session } = reach('Established', CONFIG, { ...PEER, holdSeconds: 0 })
   t.is(session.deadline(), NEVER)
   session.blocked(OWN, START)
@@ -162,7 +162,7 @@ test('RFC 9687 §3: each octet that leaves begins the time anew, and the last on
   t.is(session.deadline(), NEVER)
 })
 
-test('RFC 9687 §3: the timer belongs to Established', t => {
+test('RFC 9687 §4.3: the timer belongs to Established', t => {
   const { session } = reach('OpenSent')
   session.blocked(OWN, START)
   t.is(session.deadline(), after(START, seconds(240)))

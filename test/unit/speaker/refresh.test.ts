@@ -213,12 +213,17 @@ test('RFC 7313 §3.2: without the capability a subtype means nothing', t => {
   t.deepEqual(b.news(), [])
 })
 
-test('RFC 7313 §5: a subtype that is not known is ignored', t => {
+test('RFC 7313 §5: a subtype that is not known is ignored, and said', t => {
   const { bench, a } = said()
   a.refresh(3)
   a.refresh(255)
   t.deepEqual(a.news(), [])
   t.deepEqual(a.notifications, [])
+  const ignored = bench.notes.flatMap(note => (note.code === 'REFRESH_IGNORED' ? [note.why] : []))
+  t.deepEqual(
+    ignored,
+    [3, 255].map(subtype => `a ROUTE-REFRESH of subtype ${subtype} means nothing here`),
+  )
   t.is(received(bench)?.stale, 0)
 })
 

@@ -38,7 +38,7 @@ export interface RefreshParts {
   readonly neighbours: Neighbours
 }
 
-/** A peer sent a ROUTE-REFRESH, of a family that was agreed on and a subtype that is known. */
+/** A peer sent a ROUTE-REFRESH, of a family that was agreed on. */
 export function takeRefresh(
   peer: Peer,
   { afi, safi, subtype }: RouteRefresh,
@@ -46,6 +46,12 @@ export function takeRefresh(
 ): void {
   const family = familyOfAfiSafi(afi, safi)
   if (family === undefined) return
+  if (subtype > REFRESH_SUBTYPE.ENDS) {
+    // RFC 7313 §5: "It SHOULD log an error for further analysis."
+    const why = `a ROUTE-REFRESH of subtype ${subtype} means nothing here`
+    to.neighbours.ignoreRefresh(peer, family, why)
+    return
+  }
   if (subtype !== REFRESH_SUBTYPE.REQUEST) {
     const begins = subtype === REFRESH_SUBTYPE.BEGINS
     to.neighbours.enqueue(peer, queued({ family, begins }))

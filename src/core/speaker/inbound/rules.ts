@@ -28,6 +28,7 @@ export interface InboundRules {
   readonly ownAsMost: number
   /** this node has AS numbers beside them, for other peers: alone, they make no loop here */
   readonly hasOtherAses: boolean
+  /** departs from RFC 9774 §3 where it is false, the default: routers around still send them */
   readonly refuseAsSets: boolean
   /** put in front of the path */
   readonly prepend: number | undefined
@@ -158,7 +159,7 @@ const addsOnlyToCustomer = (role: Role | undefined): boolean =>
  *
  * RFC 7999 §3.2: a speaker that receives BLACKHOLE "SHOULD add the NO_ADVERTISE or NO_EXPORT
  * community": NO_EXPORT, so that all of our AS knows of it. What it asks for, discarding, is never
- * done by itself: §3.3 wants that agreed upon.
+ * done by itself: §3.3 wants it agreed upon, §4 configured.
  *
  * RFC 8326 §4: GRACEFUL_SHUTDOWN has the lowest LOCAL_PREF, whatever the policy says of that.
  */

@@ -1,5 +1,5 @@
 import { invariant, type Millis, millis, type Prng } from '../../base/index.ts'
-import type { Address } from '../../net/index.ts'
+import type { Address, Family } from '../../net/index.ts'
 import { PEERS_MAX, type PeerColumns, type PeerId } from '../../rib/index.ts'
 import {
   type ConnectionId,
@@ -201,7 +201,7 @@ export class Neighbours {
     this.#with(connection, now, peer => peer.session.received(connection, bytes, now))
   }
 
-  /** Something of what was sent waits in the socket, or nothing any more. RFC 9687 §3 */
+  /** Something of what was sent waits in the socket, or nothing any more. RFC 9687 §4.3 */
   blocked(connection: ConnectionId, waits: boolean, now: Millis): void {
     this.#with(connection, now, ({ session }) => {
       if (waits) session.blocked(connection, now)
@@ -283,6 +283,11 @@ export class Neighbours {
     if (peer.paused || peer.inbound.octets <= INBOUND_OCTETS_MAX || peer.link === undefined) return
     peer.paused = true
     this.#output.pause(peer.link.connection)
+  }
+
+  /** A ROUTE-REFRESH of a peer means nothing, and is reported. */
+  ignoreRefresh({ config }: Peer, family: Family, why: string): void {
+    this.#output.note({ code: 'REFRESH_IGNORED', peer: config.name, family, why })
   }
 
   #with(connection: ConnectionId, now: Millis, act: (peer: Peer) => void): void {
