@@ -35,8 +35,8 @@ const LINGER_MS = 5_000
 
 /**
  * Connections at a time, accepted ones included. A further one of a range is closed at once; one of
- * a peer that is configured by its address is not: each has two at most. As many may be saying their
- * last; for one more the oldest of them is reset.
+ * a peer that is configured by its address is not: each has two at most. As many may be saying
+ * their last; for one more the oldest of them is reset.
  */
 export const CONNECTIONS_MAX = 4_096
 
@@ -187,7 +187,7 @@ export class Connections implements ConnectionOutput {
     return this.#runtime.ownSockets || localAddress === undefined ? {} : { localAddress }
   }
 
-  /** There is a limit to everything; those who have a name are not kept out by those who have none. */
+  /** There is a limit to everything; whoever has a name is not kept out by those who have none. */
   #hasRoom(remote: Address): boolean {
     if (this.#connections.size < this.#max || this.#peers.isNamed(remote)) return true
     const text = `a connection of ${remote} is closed: there are ${this.#max} already`

@@ -148,23 +148,23 @@ test('attributes that are always others take memory while they are there, and gi
   const { bench, a } = pair()
   const { tables, exports } = bench.speaker
   const bytes = (): number => tables.bytes + exports.ipv4.bytes
-  const prefixes = many(500)
+  const prefixes = many(200)
   const round = (at: number): void => {
     for (const [each, one] of prefixes.entries())
-      a.send(updateOf(a.attributes({ unknown: unknown(at * 500 + each, 64) }), [one]))
+      a.send(updateOf(a.attributes({ unknown: unknown(at * 200 + each, 64) }), [one]))
     bench.settle()
   }
   round(0)
-  t.is(tables.sets.size, 500)
+  t.is(tables.sets.size, 200)
   let most = bytes()
   for (let at = 1; at < 10; at++) {
     round(at)
     most = Math.max(most, bytes())
   }
-  for (let at = 10; at < 40; at++) {
+  for (let at = 10; at < 30; at++) {
     round(at)
     t.true(bytes() <= most, `${bytes()} bytes after ${at} rounds, ${most} after ten`)
-    t.is(tables.sets.size, 500)
+    t.is(tables.sets.size, 200)
   }
   a.withdraw(...prefixes)
   t.deepEqual([tables.sets.size, tables.outSets.size], [0, 0])
