@@ -2,10 +2,12 @@ import type { DataplaneIntent, HostRoute } from '../dataplane/index.ts'
 import { type Address, compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
+import { NO_SERVICE_OBJECTS, type ServiceObjects } from './originated/kubernetes.ts'
+import { podCidrsOf } from './originated/pod-cidrs.ts'
+import { servicesOf } from './originated/services.ts'
 import type { Neighbour } from './peers/neighbour.ts'
 import { peersOf } from './peers/peers.ts'
-import { podCidrsOf } from './pod-cidrs.ts'
-import { NO_SERVICES, policiesOf, type SessionPolicies } from './policies/policies.ts'
+import { policiesOf, type SessionPolicies } from './policies/policies.ts'
 import { NO_SECRETS, type Secrets } from './secrets.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
@@ -15,24 +17,33 @@ import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
  * its objects came: lists are in canonical order, so that two answers are equal exactly when
  * nothing is to be done.
  *
- * O(nodes + peers + block affinities).
+ * O(nodes + peers + block affinities + services + endpoints).
+ *
+ * @param objects  services and endpoints; absent: nobody knows of any
  */
 export function desired(
   snapshot: Snapshot,
   facts: NodeFacts,
   secrets: Secrets = NO_SECRETS,
+  objects: ServiceObjects = NO_SERVICE_OBJECTS,
 ): Desired {
   const cluster = clusterOf(snapshot)
   const cidrs = podCidrsOf(snapshot, facts)
   const own = cluster.nodes.get(facts.node)
   const watched = { watched: cidrs.all, watchedMax: ROUTES_STATUS_MAX }
-  const policies = policiesOf(snapshot, { facts, own, blocks: cidrs.own, services: NO_SERVICES })
+  const services = servicesOf(snapshot, facts, objects)
+  const policies = policiesOf(snapshot, {
+    facts,
+    own,
+    blocks: cidrs.own,
+    services: services.routes,
+  })
   const { originated, pools, communities } = policies
   const dataplane = {
     blackholes: originated.filter(({ blackhole }) => blackhole).map(({ prefix }) => prefix),
     ...watched,
   }
-  const problems = [...snapshot.problems, ...cidrs.problems, ...policies.problems]
+  const problems = [snapshot, cidrs, services, policies].flatMap(part => part.problems)
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {

@@ -16,6 +16,18 @@ export {
   registrationOf,
   withheld,
 } from './node/registration.ts'
+export {
+  type EndpointSlice,
+  KUBERNETES_ROOT,
+  NO_SERVICE_OBJECTS,
+  type Service,
+  type ServiceEvent,
+  type ServiceObject,
+  type ServiceObjects,
+  type ServiceSource,
+  serviceObjectKey,
+} from './originated/kubernetes.ts'
+export { podCidrsDocument, podCidrsKey, podCidrsOf } from './originated/pod-cidrs.ts'
 export type { Neighbour } from './peers/neighbour.ts'
 export {
   type AnnotatedSettings,
@@ -24,7 +36,6 @@ export {
   type SessionSettings,
 } from './peers/settings.ts'
 export * from './plan.ts'
-export { podCidrsDocument, podCidrsKey, podCidrsOf } from './pod-cidrs.ts'
 export {
   NO_SECRETS,
   notNaming,

@@ -63,6 +63,10 @@ export interface Problem {
 export interface NodeFacts {
   /** the name of its Node object */
   readonly node: string
+  /** its name in Kubernetes; absent: as its Node object says, else the same */
+  readonly kubernetesNode?: string
+  /** counts instead of BGPConfiguration's serviceClusterIPs */
+  readonly clusterIps?: Prefix
   /** its pod CIDRs, sorted; empty: those of its Node object, else its block affinities */
   readonly podCidrs: readonly Prefix[]
   /** announces what it learned too: a router, not a leaf */

@@ -7,8 +7,9 @@ import {
   type NodeFacts,
   type Snapshot,
 } from '../../../src/core/intent/index.ts'
+import { NO_SERVICES } from '../../../src/core/intent/originated/services.ts'
 import { communitiesOf } from '../../../src/core/intent/policies/communities.ts'
-import { NO_SERVICES, policiesOf } from '../../../src/core/intent/policies/policies.ts'
+import { policiesOf } from '../../../src/core/intent/policies/policies.ts'
 import { prefix } from '../../../src/core/net/index.ts'
 import { ACCEPT_ALL, ORIGINATED_ONLY, type Policy } from '../../../src/core/policy/index.ts'
 import type { PathAttributes } from '../../../src/core/wire/index.ts'
@@ -146,6 +147,8 @@ test('5: inside a block of our own, what is preferred to it leaves: a workload t
 test('6 and 7: ranges of services leave; those of others only from a reflector', t => {
   const services = {
     announced: [prefix('10.96.0.0/12')],
+    passed: [prefix('10.96.0.0/12')],
+    own: [],
     rejected: [prefix('10.96.0.0/12')],
     reflected: [prefix('203.0.113.0/24')],
   }

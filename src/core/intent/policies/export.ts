@@ -1,5 +1,6 @@
 import { type Family, type Prefix, prefixParts } from '../../net/index.ts'
 import type { Term } from '../../policy/index.ts'
+import type { ServiceRoutes } from '../originated/services.ts'
 import type { PrefixCommunities } from '../plan.ts'
 import { communityTerms, inside } from './communities.ts'
 import type { Pool } from './pools.ts'
@@ -13,8 +14,8 @@ export interface ExportFacts {
   readonly communities: readonly PrefixCommunities[]
   /** this node's blocks */
   readonly blocks: readonly Prefix[]
-  /** ranges and addresses of services that this node announces */
-  readonly services: readonly Prefix[]
+  /** ranges that this node announces, and where else it has addresses of services */
+  readonly services: Pick<ServiceRoutes, 'passed' | 'own'>
   /** of a reflector: ranges of services whose routes it passes on */
   readonly reflected: readonly Prefix[]
   /** metric of routes of no special kind */
@@ -37,7 +38,8 @@ export function exportTerms(facts: ExportFacts): Term[] {
     ),
     ...communityTerms(communities),
     ...blocks.flatMap(block => aggregate(block, facts)),
-    ...within(services, 'accept'),
+    ...within(services.passed, 'accept'),
+    ...within(services.own, 'accept', 'originated'),
     ...within(reflected, 'accept'),
     ...within(
       pools.filter(({ bgpExport }) => bgpExport).map(({ cidr }) => cidr),
@@ -67,5 +69,12 @@ function aggregate(block: Prefix, { normal }: ExportFacts): Term[] {
 }
 
 /** One term for all of them: a probe for each length that they have, not for each of them. */
-const within = (prefixes: readonly Prefix[], verdict: Term['verdict']): Term[] =>
-  prefixes.length === 0 ? [] : [{ match: { prefixes: prefixes.map(inside) }, actions: [], verdict }]
+const within = (
+  prefixes: readonly Prefix[],
+  verdict: Term['verdict'],
+  source?: 'originated',
+): Term[] => {
+  if (prefixes.length === 0) return []
+  const match = { prefixes: prefixes.map(inside), ...(source && { source }) }
+  return [{ match, actions: [], verdict }]
+}

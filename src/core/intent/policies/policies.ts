@@ -9,6 +9,7 @@ import {
 import { ACCEPT_ALL, ORIGINATED_ONLY, type Policy, type Term } from '../../policy/index.ts'
 import type { PeerConfig, PeerRange } from '../../speaker/index.ts'
 import type { ClusterNode } from '../cluster.ts'
+import type { ServiceRoutes } from '../originated/services.ts'
 import type { Neighbour } from '../peers/neighbour.ts'
 import type { Originated, PlannedPool, PrefixCommunities } from '../plan.ts'
 import type { NodeFacts, Problem, Snapshot } from '../types.ts'
@@ -26,19 +27,6 @@ import { localPrefOf, normalMetrics } from './priority.ts'
  * Where there is any IPPool, its policy is Calico's. Where there is none, pools can say nothing: a
  * node announces what it originates, and a reflector or a router (`transit`) what it learned too.
  */
-
-/** Services as one node sees them. */
-export interface ServiceRoutes {
-  /** ranges and addresses that this node announces */
-  readonly announced: readonly Prefix[]
-  /** ranges whose routes are never the kernel's */
-  readonly rejected: readonly Prefix[]
-  /** ranges of load balancers and of external addresses: reflectors pass them on */
-  readonly reflected: readonly Prefix[]
-}
-
-/** Nobody knows of services. */
-export const NO_SERVICES: ServiceRoutes = { announced: [], rejected: [], reflected: [] }
 
 /** What the policies of a node are made of, beside the resources. */
 export interface PolicyFacts {
@@ -81,18 +69,17 @@ export function policiesOf(
   const node = configurations.get(`node.${facts.node}`)
   const { communities, problems: unnamed } = communitiesOf(global, node)
   const reflected = own?.clusterId === undefined ? [] : services.reflected
-  const { announced } = services
   const { transit } = facts
   const calico =
     pools.length === 0
       ? undefined
-      : exportTerms({ pools, communities, blocks, services: announced, reflected, normal, transit })
+      : exportTerms({ pools, communities, blocks, services, reflected, normal, transit })
   const borrowed = calico && borrowedBy(facts.node, snapshot.blocks, blocks)
   const kernel = kernelPolicy(pools, services.rejected, own?.subnets ?? {})
   return {
     pools: pools.map(({ crossSubnet: _, ...pool }) => pool),
     communities,
-    originated: originatedOf({ blocks, borrowed: borrowed ?? [], services: announced }),
+    originated: originatedOf({ blocks, borrowed: borrowed ?? [], services: services.announced }),
     localPref: { ipv4: localPrefOf(normal.ipv4), ipv6: localPrefOf(normal.ipv6) },
     ...(kernel && { kernel }),
     sessions: new SessionPolicies(snapshot.bgpFilters, communityTerms(communities), calico),

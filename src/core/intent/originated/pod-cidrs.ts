@@ -1,4 +1,4 @@
-import { affinityKey, escapeName, isConfirmed } from '../calico/index.ts'
+import { affinityKey, escapeName, isConfirmed } from '../../calico/index.ts'
 import {
   compareBytes,
   formatPrefix,
@@ -6,10 +6,10 @@ import {
   type PrefixParts,
   parsePrefix,
   prefixParts,
-} from '../net/index.ts'
-import { keyOf } from './cluster.ts'
-import { POD_CIDRS_ROOT, type PodCidrsDocument } from './state/documents.ts'
-import type { NodeFacts, Problem, Snapshot } from './types.ts'
+} from '../../net/index.ts'
+import { keyOf } from '../cluster.ts'
+import { POD_CIDRS_ROOT, type PodCidrsDocument } from '../state/documents.ts'
+import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 
 /**
  * Which pod addresses are whose: what a node announces as its own, and what it is not to announce.
