@@ -1,0 +1,268 @@
+/**
+ * The programs under test, each told the same in its own words: all is accepted, all is announced, no policy, nothing
+ * tuned. They wait for the generator's connections where they can be told to.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Address, Family } from '../../../src/core/net/index.ts'
+import { DAEMON, type Host } from './host.ts'
+
+/** The daemon's AS number. */
+export const DAEMON_AS = 65_000
+
+/** What a daemon is to be. */
+export interface Setting {
+  readonly family: Family
+  readonly peers: readonly { readonly address: Address; readonly asn: number }[]
+  /** all peers are clients of it, a route reflector */
+  readonly reflector: boolean
+  /** routes go to the kernel */
+  readonly kernel: boolean
+  readonly holdSeconds: number
+  readonly cores: string | undefined
+}
+
+/** A program under test. */
+export interface Daemon {
+  readonly name: string
+  /** what it is, with its version; undefined where it is not installed */
+  version(): string | undefined
+  start(host: Host, setting: Setting): void
+  /** command lines of the processes that count */
+  readonly processes: RegExp
+  /** further processes, shown beside them */
+  readonly beside?: RegExp
+  /** why a scenario is not for it, by the scenario's name */
+  readonly cannot: Readonly<Record<string, string>>
+}
+
+const quad = '10.99.0.1'
+
+const versionOf = (command: string, ...words: readonly string[]): string | undefined => {
+  try {
+    // some of them say it on the error stream
+    const line = [command, ...words].join(' ')
+    const out = execFileSync('sh', ['-c', `${line} 2>&1 || true`], { encoding: 'utf8' })
+    return /\d+\.\d+(\.\d+)?/.exec(out)?.[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** The agent built from `main`, a `main.js`: speaker and controller as services of their own. */
+export function martlet(name: string, main: string): Daemon {
+  return {
+    name,
+    version: () => (existsSync(main) ? `Martlet, Node ${process.versions.node}` : undefined),
+    start: (host, setting) => startMartlet(host, setting, main),
+    processes: /main\.[jt]s (speaker|dataplane)/,
+    beside: /main\.[jt]s (controller|run)/,
+    cannot: {},
+  }
+}
+
+function startMartlet(host: Host, setting: Setting, main: string): void {
+  const { family, peers, reflector, kernel, cores } = setting
+  const documents = [
+    resource('BGPConfiguration', 'default', { asNumber: DAEMON_AS, nodeToNodeMeshEnabled: false }),
+    resource('Node', 'bench', {
+      bgp: { ipv4Address: `${DAEMON.ipv4}/16`, ipv6Address: `${DAEMON.ipv6}/64` },
+    }),
+    ...(reflector ? [] : peers).map(({ address, asn }, index) =>
+      resource('BGPPeer', `peer-${index}`, { peerIP: address, asNumber: asn }, PASSIVE),
+    ),
+  ]
+  const store = join(host.directory, 'store')
+  host.write('store/all.yaml', documents.map(document => JSON.stringify(document)).join('\n---\n'))
+  const prefix = family === 'ipv4' ? '10.99.0.0/16' : 'fd99::/64'
+  const range = {
+    name: 'Clients',
+    prefix,
+    asNumber: DAEMON_AS,
+    peersMax: 1024,
+    routeReflectorClient: true,
+  }
+  const configuration = {
+    node: 'bench',
+    store: { directory: store },
+    transit: true,
+    runDirectory: join(host.directory, 'run'),
+    stateDirectory: join(host.directory, 'state'),
+    bgp: { holdSeconds: setting.holdSeconds, ...(reflector && { ranges: [range] }) },
+    ...(kernel && { kernel: { routesMax: 4_000_000 } }),
+  }
+  const config = host.write('martlet.yaml', JSON.stringify(configuration))
+  const node = process.env.MARTLET_NODE_OPTIONS?.split(' ') ?? []
+  const names = kernel ? ['dataplane', 'speaker', 'controller'] : ['speaker', 'controller']
+  for (const name of names) {
+    const flags = name === 'speaker' ? node : []
+    const command = [process.execPath, ...flags, main, name, '--config', config]
+    host.start(command, `${name}.log`, cores)
+  }
+}
+
+const PASSIVE = { annotations: { 'martlet/session': 'passive: true' } }
+
+const resource = (kind: string, name: string, spec: object, metadata: object = {}): object => ({
+  apiVersion: 'projectcalico.org/v3',
+  kind,
+  metadata: { name, ...metadata },
+  spec,
+})
+
+/** BIRD 2 or 3, as `command`. */
+export function bird(name: string, command: string): Daemon {
+  return {
+    name,
+    version: () => (existsSync(command) ? `BIRD ${versionOf(command, '--version')}` : undefined),
+    start: (host, setting) => {
+      const { family, peers, reflector, kernel, holdSeconds } = setting
+      const protocols = peers.map(
+        ({ address, asn }, index) => `protocol bgp p${index} {
+  local ${DAEMON[family]} as ${DAEMON_AS}; neighbor ${address} as ${asn};
+  passive on; hold time ${holdSeconds}; connect delay time 0; error wait time 1, 2;
+  ${reflector ? `rr client; rr cluster id ${quad};` : ''}
+  ${family} { import all; export where source = RTS_BGP; };
+}`,
+      )
+      const text = [
+        `router id ${quad};`,
+        'protocol device {}',
+        `protocol direct { ${family}; interface "bgp0"; }`,
+        ...(kernel
+          ? [`protocol kernel { ${family} { import none; export where source = RTS_BGP; }; }`]
+          : []),
+        ...protocols,
+      ].join('\n')
+      const config = host.write('bird.conf', text)
+      const control = join(host.directory, 'bird.ctl')
+      host.start([command, '-f', '-c', config, '-s', control], 'bird.log', setting.cores)
+    },
+    processes: /\/bird\d? .*-f|(^| )bird -f/,
+    cannot: {},
+  }
+}
+
+/** FRR: zebra and bgpd. */
+export const FRR: Daemon = {
+  name: 'frr',
+  version: () =>
+    existsSync('/usr/lib/frr/bgpd')
+      ? `FRR ${versionOf('/usr/lib/frr/bgpd', '--version')}`
+      : undefined,
+  start: (host, setting) => {
+    const { family, peers, reflector, kernel, holdSeconds, cores } = setting
+    const text = [
+      `router bgp ${DAEMON_AS}`,
+      ` bgp router-id ${quad}`,
+      ' no bgp default ipv4-unicast',
+      ' no bgp ebgp-requires-policy',
+      ' no bgp network import-check',
+      ` timers bgp ${Math.max(1, Math.floor(holdSeconds / 3))} ${holdSeconds}`,
+      ...peers.flatMap(({ address, asn }) => [
+        ` neighbor ${address} remote-as ${asn}`,
+        ` neighbor ${address} passive`,
+      ]),
+      ` address-family ${family} unicast`,
+      ...peers.flatMap(({ address }) => [
+        `  neighbor ${address} activate`,
+        ...(reflector ? [`  neighbor ${address} route-reflector-client`] : []),
+      ]),
+      ' exit-address-family',
+      '',
+    ].join('\n')
+    const config = host.write('bgpd.conf', text)
+    const zebraConfig = host.write('zebra.conf', '')
+    const own = join(host.directory, 'frr')
+    host.write('frr/empty', '')
+    execFileSync('chown', ['-R', 'frr:frr', own])
+    const common = (name: string): string[] => [
+      ...['-u', 'frr', '-g', 'frr', '-i', `${own}/${name}.pid`, '-z', `${own}/zserv.api`],
+      ...['--vty_socket', own, '-P', '0', '--log', 'stdout', '--log-level', 'errors'],
+    ]
+    host.start(['/usr/lib/frr/zebra', '-f', zebraConfig, ...common('zebra')], 'zebra.log', cores)
+    waitFor(() => existsSync(`${own}/zserv.api`))
+    const fib = kernel ? [] : ['-n']
+    host.start(['/usr/lib/frr/bgpd', '-f', config, ...fib, ...common('bgpd')], 'bgpd.log', cores)
+  },
+  processes: /\/usr\/lib\/frr\/(zebra|bgpd)/,
+  cannot: {},
+}
+
+/** OpenBGPD's portable release. */
+export const OPENBGPD: Daemon = {
+  name: 'openbgpd',
+  version: () => (existsSync('/usr/sbin/bgpd') ? `OpenBGPD ${versionOf('bgpd', '-V')}` : undefined),
+  start: (host, setting) => {
+    const { family, peers, reflector, holdSeconds, cores } = setting
+    const text = [
+      `AS ${DAEMON_AS}`,
+      `router-id ${quad}`,
+      'fib-update no',
+      `holdtime ${holdSeconds}`,
+      `socket "${host.directory}/bgpd.sock"`,
+      ...peers.map(
+        ({ address, asn }) => `neighbor ${address} {
+  remote-as ${asn}
+  passive
+  announce IPv4 ${family === 'ipv4' ? 'unicast' : 'none'}
+  announce IPv6 ${family === 'ipv6' ? 'unicast' : 'none'}
+  ${reflector ? 'route-reflector' : ''}
+}`,
+      ),
+      'allow from any',
+      'allow to any',
+      '',
+    ].join('\n')
+    const config = host.write('bgpd.conf', text)
+    execFileSync('chmod', ['600', config])
+    // the home of its user, which it shuts itself in
+    mkdirSync('/run/openbgpd', { recursive: true })
+    host.start(['/usr/sbin/bgpd', '-d', '-f', config], 'bgpd.log', cores)
+  },
+  processes: /bgpd/,
+  cannot: { K: 'its release for Linux does not write the kernel’s table' },
+}
+
+/** GoBGP. */
+export const GOBGP: Daemon = {
+  name: 'gobgp',
+  version: () =>
+    existsSync('/usr/bin/gobgpd') ? `GoBGP ${versionOf('gobgpd', '--version')}` : undefined,
+  start: (host, setting) => {
+    const { family, peers, reflector, holdSeconds, cores } = setting
+    const name = family === 'ipv4' ? 'ipv4-unicast' : 'ipv6-unicast'
+    const text = JSON.stringify({
+      global: { config: { as: DAEMON_AS, 'router-id': quad, port: 179 } },
+      neighbors: peers.map(({ address, asn }) => ({
+        config: { 'neighbor-address': address, 'peer-as': asn },
+        transport: { config: { 'passive-mode': true } },
+        timers: { config: { 'hold-time': holdSeconds, 'keepalive-interval': holdSeconds / 3 } },
+        'afi-safis': [{ config: { 'afi-safi-name': name } }],
+        ...(reflector && {
+          'route-reflector': {
+            config: { 'route-reflector-client': true, 'route-reflector-cluster-id': quad },
+          },
+        }),
+      })),
+    })
+    const config = host.write('gobgp.yml', text)
+    host.start(['/usr/bin/gobgpd', '-t', 'yaml', '-f', config, '-l', 'error'], 'gobgp.log', cores)
+  },
+  processes: /gobgpd/,
+  cannot: {
+    B: 'minutes a run',
+    C: 'minutes a run',
+    D: 'minutes a run',
+    K: 'it has no kernel routes without zebra',
+  },
+}
+
+function waitFor(holds: () => boolean): void {
+  for (let tries = 0; tries < 200; tries++) {
+    if (holds()) return
+    execFileSync('sleep', ['0.05'])
+  }
+  throw new Error('a daemon did not begin')
+}

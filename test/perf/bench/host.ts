@@ -1,0 +1,200 @@
+/**
+ * Where a run takes place: two namespaces joined by a veth pair, the daemon under test in one, the generator in the
+ * other; processes in them, and what /proc tells of those.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Address, address, type Family } from '../../../src/core/net/index.ts'
+import type { Answer, Order } from './generator.ts'
+
+const TICKS_PER_SECOND = 100
+
+/** Addresses of the daemon in its namespace. */
+export const DAEMON: Readonly<Record<Family, Address>> = {
+  ipv4: address('10.99.0.1'),
+  ipv6: address('fd99::1'),
+}
+
+/** The address of peer `index` in the generator's namespace. */
+export const peerAddress = (index: number, family: Family): Address =>
+  family === 'ipv4'
+    ? address(`10.99.${1 + Math.floor(index / 250)}.${1 + (index % 250)}`)
+    : address(`fd99::1:${(1 + index).toString(16)}`)
+
+/** What the processes of a daemon have used. */
+export interface Usage {
+  /** processor time, user and system, in seconds */
+  readonly cpuSeconds: number
+  /** the largest each has been in memory, added up, in MB of 10^6 octets */
+  readonly peakMb: number
+}
+
+/** Two namespaces. Removed with all their processes by `remove`. */
+export class Host {
+  readonly daemon: string
+  readonly generator: string
+  /** for the daemon's files */
+  readonly directory: string
+
+  constructor(prefix: string) {
+    this.daemon = `${prefix}-d`
+    this.generator = `${prefix}-g`
+    this.directory = `/tmp/${prefix}`
+  }
+
+  /** Makes the namespaces, with addresses for `peers` peers. */
+  make(peers: number): void {
+    this.remove()
+    mkdirSync(this.directory, { recursive: true, mode: 0o755 })
+    for (const name of [this.daemon, this.generator]) ip('netns', 'add', name)
+    const link = ['link', 'add', 'bgp0', 'netns', this.daemon, 'type', 'veth']
+    ip(...link, 'peer', 'name', 'bgp0', 'netns', this.generator)
+    const side = (name: string, addresses: readonly string[]): void => {
+      const lines = [
+        'link set lo up',
+        'link set bgp0 up',
+        ...addresses.map(one => `address add ${one} dev bgp0${one.includes(':') ? ' nodad' : ''}`),
+      ]
+      const input = `${lines.join('\n')}\n`
+      execFileSync('ip', ['-n', name, '-batch', '-'], {
+        input,
+        stdio: ['pipe', 'ignore', 'inherit'],
+      })
+    }
+    side(this.daemon, [`${DAEMON.ipv4}/16`, `${DAEMON.ipv6}/64`])
+    const indexes = Array.from({ length: peers }, (_, index) => index)
+    side(this.generator, [
+      ...indexes.map(index => `${peerAddress(index, 'ipv4')}/16`),
+      ...indexes.map(index => `${peerAddress(index, 'ipv6')}/64`),
+    ])
+  }
+
+  /** Ends what runs in the namespaces, and removes them. */
+  remove(): void {
+    for (const name of [this.daemon, this.generator]) {
+      if (!namespaces().includes(name)) continue
+      for (const pid of pidsIn(name)) kill(pid)
+      ip('netns', 'del', name)
+    }
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  write(name: string, text: string): string {
+    const path = join(this.directory, name)
+    mkdirSync(join(path, '..'), { recursive: true })
+    writeFileSync(path, text, { mode: 0o644 })
+    return path
+  }
+
+  /** Starts a command in the daemon's namespace, on `cores`. Its output is kept in a file. */
+  start(command: readonly string[], log: string, cores?: string): ChildProcess {
+    const path = this.write(log, '')
+    const pinned = cores === undefined ? command : ['taskset', '-c', cores, ...command]
+    const line = `exec ${pinned.map(quoted).join(' ')} >${quoted(path)} 2>&1`
+    const child = spawn('ip', ['netns', 'exec', this.daemon, 'sh', '-c', line], { stdio: 'ignore' })
+    child.on('error', error => {
+      throw error
+    })
+    return child
+  }
+
+  /** What a command in the daemon's namespace prints. */
+  run(command: readonly string[]): string {
+    return execFileSync('ip', ['netns', 'exec', this.daemon, ...command], { encoding: 'utf8' })
+  }
+
+  /** What a file of the run says. */
+  read(name: string): string {
+    return readFileSync(join(this.directory, name), 'utf8')
+  }
+
+  /** Usage of each process in the daemon's namespace whose command line has `word`. */
+  usage(word: RegExp): Usage {
+    let [ticks, peak] = [0, 0]
+    for (const pid of pidsIn(this.daemon)) {
+      const line = attempt(() =>
+        readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '),
+      )
+      if (line === undefined || !word.test(line)) continue
+      const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+      const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'))
+      const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
+      ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+      peak += Number(/^VmHWM:\s+(\d+) kB/m.exec(status ?? '')?.[1] ?? 0) * 1024
+    }
+    return { cpuSeconds: ticks / TICKS_PER_SECOND, peakMb: peak / 1e6 }
+  }
+
+  /** Starts the load generator on `core`. */
+  startGenerator(core: string): GeneratorProcess {
+    return new GeneratorProcess(this.generator, core)
+  }
+}
+
+/** The load generator as its parent sees it: one order at a time. */
+export class GeneratorProcess {
+  readonly #child: ChildProcess
+  #settle: ((result: { answer?: Answer; error?: string }) => void) | undefined
+
+  constructor(namespace: string, core: string) {
+    const file = join(import.meta.dirname, 'generator.ts')
+    const command = [
+      'taskset',
+      '-c',
+      core,
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      file,
+    ]
+    this.#child = spawn('ip', ['netns', 'exec', namespace, ...command], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#child.on('message', (message: { answer?: Answer; error?: string }) =>
+      this.#settle?.(message),
+    )
+    this.#child.on('exit', code =>
+      this.#settle?.({ error: `the load generator ended with ${code}` }),
+    )
+  }
+
+  async ask(order: Order): Promise<Answer> {
+    const { answer, error } = await new Promise<{ answer?: Answer; error?: string }>(resolve => {
+      this.#settle = resolve
+      this.#child.send(order)
+    })
+    if (answer === undefined) throw new Error(error ?? 'the load generator gave no answer')
+    return answer
+  }
+
+  end(): void {
+    this.#settle = undefined
+    this.#child.kill('SIGKILL')
+  }
+}
+
+function ip(...words: readonly string[]): void {
+  execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+const namespaces = (): string[] => (attempt(() => readdirSync('/run/netns')) ?? []).map(String)
+
+function pidsIn(namespace: string): number[] {
+  const out = execFileSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' })
+  return out.split('\n').filter(Boolean).map(Number)
+}
+
+function kill(pid: number): void {
+  attempt(() => process.kill(pid, 'SIGKILL'))
+}
+
+/** What may be gone by now: a process, a directory. */
+function attempt<Result>(act: () => Result): Result | undefined {
+  try {
+    return act()
+  } catch {
+    return undefined
+  }
+}
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
