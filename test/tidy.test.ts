@@ -362,6 +362,59 @@ test('every limit of the sources is in LIMITS.md, every RFC cited in RFC.md', t 
   )
 })
 
+/** The cells of the tables of a document, a row each, without their heads. */
+const rowsOf = (path: string): string[][] =>
+  linesOf(path)
+    .filter(line => /^\| .*\|$/.test(line) && !/^\| -+/.test(line))
+    .map(line =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map(cell => cell.trim()),
+    )
+
+/** What a constant is: a number, a shift, a product, or seconds as milliseconds. */
+function constantOf(expression: string): number | undefined {
+  const inSeconds = /^seconds\(([\d_]+)\)$/.exec(expression)
+  const plain = inSeconds?.[1] ?? expression
+  if (!/^[\dxa-f_]+(?: (?:<<|\*|\+) [\d_]+)?$/.test(plain)) return undefined
+  const [left = '', operator, right = ''] = plain.replaceAll('_', '').split(' ')
+  const [a, b] = [Number(left), Number(right)]
+  const value = operator === '<<' ? a * 2 ** b : operator === '*' ? a * b : operator ? a + b : a
+  return inSeconds === null ? value : 1000 * value
+}
+
+test('every row of RFC.md has a file and a test that exist, every limit is what LIMITS.md says', t => {
+  const rows = rowsOf('docs/RFC.md').filter(row => row.length === 5 && /^\d{3,5}$/.test(row[0]!))
+  t.true(rows.length > 70, `${rows.length} rows`)
+  for (const [rfc, section, , files, tests] of rows) {
+    const named = [...files!.split(', '), ...tests!.split(', ')]
+    t.deepEqual(
+      named.filter(path => !existsSync(path)),
+      [],
+      `RFC ${rfc} ${section}`,
+    )
+    t.true(
+      tests!.split(', ').every(path => path.startsWith('test/')),
+      `RFC ${rfc} ${section}`,
+    )
+  }
+  let compared = 0
+  for (const [limit = '', told = '', where = ''] of rowsOf('docs/LIMITS.md')) {
+    const name = /^`([A-Z][A-Z0-9_]*_MAX)`$/.exec(limit)?.[1]
+    if (name === undefined) continue
+    const source = text.get(`src/${where}`)
+    const expression = new RegExp(`^(?:export )?const ${name} = (.*)$`, 'm').exec(source ?? '')?.[1]
+    t.truthy(expression, `${name} is a constant of ${where}`)
+    const value = constantOf((expression ?? '').replace(/ as \w+$/, ''))
+    const [, number, unit] = /^(\d+)(?: (MiB))?/.exec(told) ?? []
+    if (value === undefined || number === undefined) continue
+    compared++
+    t.is(Number(number) * (unit === 'MiB' ? 2 ** 20 : 1), value, `${name} in ${where}`)
+  }
+  t.true(compared > 50, `${compared} numbers compared`)
+})
+
 test('every attribute has its RFC and a vector', t => {
   const rows = sources.filter(path => /^src\/core\/wire\/attributes\/.*\.ts$/.test(path))
   const vectors = tracked

@@ -356,3 +356,26 @@ test('a snapshot fits the link to the controller, whatever peers say of their ro
   t.true(routes.every(({ paths }) => paths[0]?.best))
   t.is(bench.speaker.lookup(prefixes.at(-1)!)[0]?.paths.length, 2, 'each can be asked for')
 })
+
+test('of an OPEN with hundreds of capabilities a few dozen are told, and none in full', t => {
+  const bench = new Bench()
+  const a = bench.peer('a', 65001)
+  bench.configure()
+  const family = { afi: 1, safi: 1, receive: true, send: true }
+  const families = Array.from({ length: 60 }, () => family)
+  a.up({
+    capabilities: [
+      { type: 'add-path', families },
+      ...Array.from({ length: 700 }, (_, at) => ({
+        type: 'unknown' as const,
+        code: 140 + (at % 100),
+        value: Uint8Array.of(at),
+      })),
+    ],
+  })
+  const [session] = bench.speaker.snapshot(bench.now).sessions
+  t.is(session?.state, 'Established')
+  const { received = [] } = session?.capabilities ?? {}
+  t.is(received.length, 32)
+  t.is(Math.max(...received.map(({ length }) => length)), 128)
+})
