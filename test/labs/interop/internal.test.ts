@@ -207,6 +207,40 @@ const twice: Row = {
   },
 }
 
+const looped: Row = {
+  title: router => `what ${router} says was reflected here before is not used, with the reason`,
+  needs: ['announce what was reflected before'],
+  cell: async (t, scene, router) => {
+    const own = prefixOf(router, 'ipv4', 5)
+    const cluster = prefixOf(router, 'ipv4', 6)
+    await router.announce([
+      {
+        prefix: own,
+        attributes: { originatorId: CORE.addresses.ipv4, clusterList: ['192.0.2.1'] },
+      },
+      {
+        prefix: cluster,
+        attributes: { originatorId: '192.0.2.2', clusterList: ['192.0.2.1', CORE.clusterId ?? ''] },
+      },
+    ])
+    const core = scene.agent('core')
+    for (const [prefix, reason] of [
+      [own, /ORIGINATOR_ID is this node/],
+      [cluster, /our cluster is in CLUSTER_LIST/],
+    ] as const) {
+      await until(
+        async () => reason.test(await core.run('martlet', 'routes', prefix)),
+        `core says why it does not use ${prefix}`,
+        SOON,
+      )
+      for (const other of scene.others(router)) await seesNot(other, prefix, CORE.node)
+    }
+    const carried = await core.routes()
+    t.false(carried.includes(`${own} `) || carried.includes(`${cluster} `), carried)
+    await router.withdraw([own, cluster])
+  },
+}
+
 const withdrawn: Row = {
   title: router => `what ${router} withdraws is gone everywhere, and no more than that`,
   cell: async (t, scene, router) => {
@@ -280,7 +314,7 @@ const over = (transport: Family): SessionDescription => ({
 const CHAPTERS: readonly Chapter[] = [
   {
     session: over('ipv4'),
-    rows: [opens, reflected, carried, originates, client, twice, withdrawn, refresh],
+    rows: [opens, reflected, carried, originates, client, twice, looped, withdrawn, refresh],
   },
   {
     session: over('ipv6'),

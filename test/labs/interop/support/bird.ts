@@ -28,6 +28,8 @@ function statements(attributes: Attributes): readonly string[] {
     ...(localPref === undefined ? [] : [`bgp_local_pref = ${localPref}`]),
     ...communities.map(text => `bgp_community.add(${tuple(text)})`),
     ...largeCommunities.map(text => `bgp_large_community.add(${tuple(text)})`),
+    ...(attributes.originatorId ? [`bgp_originator_id = ${attributes.originatorId}`] : []),
+    ...(attributes.clusterList ?? []).map(id => `bgp_cluster_list.add(${id})`),
     ...routeTargets.map(text => `bgp_ext_community.add((rt,${text.replace(':', ',')}))`),
   ]
 }
@@ -40,7 +42,7 @@ const route = ({ prefix, attributes = {} }: Announcement): string => {
 function channel(family: Family, options: Neighbour['options']): string {
   const ipv4 = family === 'ipv4'
   return [
-    `${family} { import all; export where keepsMed();`,
+    `${family} { import where ${ipv4 ? 'accepts()' : 'true'}; export where keepsMed();`,
     ...(options.addPath === true ? ['add paths;'] : []),
     ...(options.extendedNextHop === true && ipv4 ? ['extended next hop;'] : []),
     ...(options.prefixesMax !== undefined && ipv4
@@ -58,7 +60,8 @@ protocol bgp ${name} {
   local ${localAddress} as ${description.asn};
   neighbor ${address} as ${asn};
   connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ${options.restart === true ? 'graceful restart; graceful restart time 60;' : ''}
+  ${options.restart === true ? `graceful restart; graceful restart time ${options.restartSeconds ?? 60};` : ''}
+  ${options.longLived === true ? 'long lived graceful restart; long lived stale time 600;' : ''}
   ${options.password === undefined ? '' : `password "${options.password}";`}
   ${options.ttlSecurity === true ? 'ttl security on;' : ''}
   ${client ? `rr client; rr cluster id ${description.routerId};` : ''}
@@ -68,8 +71,16 @@ protocol bgp ${name} {
 }
 `
 
+/** What the IPv4 channel lets in. */
+const accepting = (condition: string): string => `function accepts() { return ${condition}; }`
+
 const startText = (life: Life): string =>
-  `mkdir -p /run/bird\nexec bird -f ${life === 'again' ? '-R' : ''} -c /etc/router/bird.conf\n`
+  [
+    'mkdir -p /run/bird',
+    `echo '${accepting('true')}' >/run/bird/refused`,
+    `exec bird -f ${life === 'again' ? '-R' : ''} -c /etc/router/bird.conf`,
+    '',
+  ].join('\n')
 
 const kernel = (family: Family): string =>
   `protocol kernel { graceful restart; ${family} { import none; export where source = RTS_BGP; }; }`
@@ -105,6 +116,7 @@ function files(
             `include "/etc/router/${family}.${name}";\n}`,
         ),
       ),
+      'include "/run/bird/refused";',
       ...(description.forwards ? FAMILIES.map(kernel) : []),
       ...description.neighbours.map(neighbour => neighbourText(neighbour, description)),
     ].join('\n'),
@@ -226,6 +238,11 @@ export const BIRD: Program = {
   },
   shutDown: async (run, { name }, text) => {
     await command(run, `disable ${name} "${text}"`)
+  },
+  refuse: async (run, _neighbour, prefix, refused) => {
+    const condition = refused ? `net != ${prefix}` : 'true'
+    await run(['sh', '-c', `echo '${accepting(condition)}' >/run/bird/refused`])
+    await command(run, 'configure')
   },
   reset: async (run, { name }) => {
     await command(run, `restart ${name}`)

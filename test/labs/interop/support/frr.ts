@@ -135,7 +135,7 @@ function configuration(description: RouterDescription): string {
   const filters = neighbours
     .filter(neighbour => neighbour.asn !== asn)
     .flatMap(neighbour => [
-      `bgp as-path access-list BEYOND-${neighbour.asn} seq 5 deny _${neighbour.asn}_`,
+      `bgp as-path access-list BEYOND-${neighbour.asn} seq 5 deny ^${neighbour.asn}_`,
       `bgp as-path access-list BEYOND-${neighbour.asn} seq 10 permit .*`,
     ])
   return [
@@ -248,6 +248,8 @@ export const FRR: Program = {
   processes: 'bgpd',
   fileMode: 0o644,
   cannot: {
+    'announce what was reflected before': 'its route maps cannot set CLUSTER_LIST',
+    'be kept for long': 'this version keeps routes of others, and does not say so of its own',
     'announce two paths of a prefix': 'of a network of its it has one path',
     'end a session and be waited for': 'each reset by hand is a Hard Reset',
     'announce an unknown attribute': 'its route maps set only attributes that it knows',
@@ -302,6 +304,19 @@ export const FRR: Program = {
     (await neighbourAnswer(run, neighbour))?.messageStats.updatesRecv ?? 0,
   shutDown: async (run, { address, ownAsn }, text) => {
     await configure(run, ownAsn, `neighbor ${address} shutdown message ${text}`)
+  },
+  refuse: async (run, { address, ownAsn }, prefix, refused) => {
+    const line = `neighbor ${address} prefix-list REFUSED in`
+    const words = [
+      'configure terminal',
+      `ip prefix-list REFUSED seq 5 deny ${prefix}`,
+      'ip prefix-list REFUSED seq 10 permit any',
+      `router bgp ${ownAsn}`,
+      'address-family ipv4 unicast',
+      refused ? line : `no ${line}`,
+    ]
+    await run(['vtysh', ...words.flatMap(word => ['-c', word])])
+    await run(['vtysh', '-c', `clear bgp ipv4 ${address} in`])
   },
   reset: async (run, { address }) => {
     await run(['vtysh', '-c', `clear bgp ${address}`])

@@ -35,7 +35,12 @@ const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription, d
   }),
   ...(neighbour.options.restart === true && {
     'graceful-restart': {
-      config: { enabled: true, 'restart-time': 60, 'notification-enabled': true },
+      config: {
+        enabled: true,
+        'restart-time': neighbour.options.restartSeconds ?? 60,
+        'notification-enabled': true,
+        'long-lived-enabled': neighbour.options.longLived === true,
+      },
     },
   }),
   timers: { config: { 'connect-retry': 1, 'idle-hold-time-after-reset': 1 } },
@@ -48,6 +53,9 @@ const neighbourEntry = (neighbour: Neighbour, { routerId }: RouterDescription, d
       family === 'ipv4' && {
         'prefix-limit': { config: { 'max-prefixes': neighbour.options.prefixesMax } },
       }),
+    ...(neighbour.options.longLived === true && {
+      'long-lived-graceful-restart': { config: { enabled: true, 'restart-time': 600 } },
+    }),
     'mp-graceful-restart': { config: { enabled: neighbour.options.restart === true } },
   })),
   ...(neighbour.client && {
@@ -239,6 +247,9 @@ export const GOBGP: Program = {
   processes: 'gobgpd',
   fileMode: 0o644,
   cannot: {
+    'announce what was reflected before':
+      'of its own routes it sends neither ORIGINATOR_ID nor CLUSTER_LIST',
+    'forget what its policy refuses': 'it keeps what it refuses, and needs not ask',
     'say that it does not come back':
       'what it sends then is no Hard Reset, which RFC 8538 asks for',
     'do without four-octet AS numbers': 'it always offers them',
@@ -306,6 +317,7 @@ export const GOBGP: Program = {
     // by its newer name, `disable`, the text is not sent
     await run(['gobgp', 'neighbor', address, 'shutdown', '--reason', text])
   },
+  refuse: async () => {},
   reset: async (run, { address }) => {
     // by its `reset`, it begins again after half a minute
     await run(['gobgp', 'neighbor', address, 'disable'])

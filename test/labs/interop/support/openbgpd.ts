@@ -201,6 +201,10 @@ export const OPENBGPD: Program = {
   processes: 'bgpd',
   fileMode: 0o600,
   cannot: {
+    'announce what was reflected before':
+      'its configuration has no words for ORIGINATOR_ID and CLUSTER_LIST',
+    'forget what its policy refuses': 'it keeps what it refuses, and needs not ask',
+    'be kept for long': 'this version does not know RFC 9494',
     'announce two paths of a prefix': 'of a network of its it has one path',
     'use longer messages': 'this version does not know RFC 8654',
     'announce IPv4 by an IPv6 next hop': 'this version does not know RFC 8950',
@@ -252,6 +256,7 @@ export const OPENBGPD: Program = {
   shutDown: async (run, { address }, text) => {
     await run(['bgpctl', 'neighbor', address, 'down', text])
   },
+  refuse: async () => {},
   reset: async (run, { address }) => {
     await run(['bgpctl', 'neighbor', address, 'clear'])
   },

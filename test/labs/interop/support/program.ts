@@ -30,6 +30,10 @@ export interface Neighbour {
 export interface NeighbourOptions {
   /** it restarts gracefully, and waits for who does. RFC 4724 */
   readonly restart?: boolean
+  /** for how long it asks to be waited for; 60 where absent, in seconds */
+  readonly restartSeconds?: number
+  /** its routes may be kept for ten minutes beyond that. RFC 9494 */
+  readonly longLived?: boolean
   /** of TCP MD5 signatures. RFC 2385 */
   readonly password?: string
   /** the neighbour is next to it. RFC 5082 */
@@ -72,6 +76,8 @@ export interface Attributes {
   /** route targets of a two-octet AS, `65000:7` */
   readonly routeTargets?: readonly string[]
   readonly aggregator?: { readonly asn: number; readonly address: string }
+  readonly originatorId?: string
+  readonly clusterList?: readonly string[]
   readonly atomicAggregate?: boolean
   /** optional and transitive, with a code that nobody has assigned */
   readonly unknown?: { readonly code: number; readonly value: readonly number[] }
@@ -136,6 +142,9 @@ export type Ability =
   | 'announce an AS_SET'
   | 'announce AGGREGATOR and ATOMIC_AGGREGATE'
   | 'announce an unknown attribute'
+  | 'announce what was reflected before'
+  | 'forget what its policy refuses'
+  | 'be kept for long'
   | 'show unknown attributes'
   | 'show the Partial bit'
   | 'show that LOCAL_PREF is absent'
@@ -203,6 +212,8 @@ export interface Program {
   shutDown(run: Run, neighbour: Neighbour, text: string): Promise<void>
   /** Ends the session by hand, and lets another begin. */
   reset(run: Run, neighbour: Neighbour): Promise<void>
+  /** Has a policy that lets an IPv4 prefix in no more, or again; it asks for what it lacks. */
+  refuse(run: Run, neighbour: Neighbour, prefix: string, refused: boolean): Promise<void>
   /** Lets a session begin again, at once. */
   bringUp(run: Run, neighbour: Neighbour): Promise<void>
   /** What it says about NOTIFICATIONs that it received, as text. `log` is all that it ever said. */

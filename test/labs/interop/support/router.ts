@@ -44,6 +44,7 @@ export class Router {
   readonly #folder: string
   readonly #announced = new Map<string, Announcement>()
   #description: RouterDescription
+  #changed: Promise<void> = Promise.resolve()
   #lab: Lab | undefined
 
   /** Writes the files with which the node's program will start. */
@@ -144,13 +145,18 @@ export class Router {
       for (const second of [false, true]) this.#announced.delete(keyOf({ prefix, second }))
   }
 
-  async #change(change: Change): Promise<void> {
+  /** One after the other: cells of a row may want something of the same router. */
+  #change(change: Change): Promise<void> {
     const { program } = this.place
-    this.#write({
-      ...program.files(change.description, [...this.#announced.values()]),
-      ...program.changeFiles?.(change),
+    const done = this.#changed.then(async () => {
+      this.#write({
+        ...program.files(change.description, [...this.#announced.values()]),
+        ...program.changeFiles?.(change),
+      })
+      await program.apply(this.#run, change)
     })
-    await program.apply(this.#run, change)
+    this.#changed = done.catch(() => {})
+    return done
   }
 
   session(neighbour = this.neighbour()): Promise<SeenSession> {
@@ -182,6 +188,10 @@ export class Router {
 
   shutDown(text: string): Promise<void> {
     return this.place.program.shutDown(this.#run, this.neighbour(), text)
+  }
+
+  refuse(prefix: string, refused: boolean): Promise<void> {
+    return this.place.program.refuse(this.#run, this.neighbour(), prefix, refused)
   }
 
   reset(): Promise<void> {

@@ -23,6 +23,8 @@ export interface SessionDescription {
   readonly wrongAs?: boolean
   /** of both ends; 90 where absent */
   readonly holdSeconds?: number
+  /** what the agents call their AS towards the routers; their own where absent */
+  readonly localAs?: number
   /** what the routers are told of it */
   readonly theirs?: NeighbourOptions
   /** keys of the annotation `martlet/session` on them */
@@ -192,6 +194,15 @@ export class Scene {
     await this.#write('cluster', clusterResources({ ...this.cast, agents }))
   }
 
+  /** The filter by the name `filter`: what its rules reject, and all else passes. */
+  async filter(rejected: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    const rules = Object.entries(rejected).map(([field, prefixes]) => [
+      field,
+      prefixes.map(cidr => ({ action: 'Reject', matchOperator: 'Equal', cidr })),
+    ])
+    await this.#write('filter', [resource('BGPFilter', 'filter', Object.fromEntries(rules))])
+  }
+
   /** Gives the agents of the lab a password by the name of a secret. */
   async secret(name: string, text: string): Promise<void> {
     const script = `mkdir -p ${SECRETS}/${name} && printf %s '${text}' >${SECRETS}/${name}/password`
@@ -253,6 +264,7 @@ const peerResources = (cast: Cast, session: SessionDescription): readonly string
           node: agent.node,
           peerIP: router.addresses[session.transport],
           asNumber: ownAsnOf(router, session) + (session.wrongAs === true ? 1000 : 0),
+          ...(session.localAs && { localASNumber: session.localAs }),
           ...session.ours,
         },
         undefined,
@@ -280,7 +292,7 @@ const neighboursOf = (
     ownAsn: ownAsnOf(router, session),
     ownRouterId: router.routerId,
     // its neighbour's number is what the neighbour's capability says, whatever it offers itself
-    asn: agent.asn,
+    asn: session.localAs ?? agent.asn,
     families: session.families,
     fourOctetAs: !isOld(router, session),
     client: agent.client === true,
