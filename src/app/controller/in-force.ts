@@ -171,8 +171,7 @@ export class InForce {
     const at = now() + delayMs
     if (this.#timer !== undefined && this.#timer.at <= at) return
     clearTimeout(this.#timer?.handle)
-    // what is due already is due now: a timer takes no negative delay
-    this.#timer = { at, handle: setTimeout(() => this.#judge(), Math.max(0, delayMs)) }
+    this.#timer = { at, handle: setTimeout(() => this.#judge(), delayMs) }
   }
 
   #judge(): void {
