@@ -102,7 +102,9 @@ export class EtcdClient {
       if (this.#closed) throw new StoreError('STORE_CLOSED', 'the store was closed')
       const client = this.#client
       try {
-        return await within(Math.min(ATTEMPT_MS, until - now()), call(client))
+        // a busy machine may wake us after the deadline: that attempt has no time, not less than none
+        const left = Math.max(0, until - now())
+        return await within(Math.min(ATTEMPT_MS, left), call(client))
       } catch (error) {
         if (isFinal(error)) throw error
         if (isRefusal(error))
