@@ -62,8 +62,12 @@ export function causeOf(farewell: Notification): EndCause {
   return LASTING.includes(subcode) ? 'disagreed' : 'lost'
 }
 
-/** Ceases after which our routes are not to be kept: we do not mean to come back. RFC 8538 §5 */
-const FOR_GOOD: readonly number[] = [CEASE.ADMINISTRATIVE_SHUTDOWN, CEASE.PEER_DECONFIGURED]
+/** Ceases after which routes are not to be kept: we do not mean to come back soon. RFC 8538 §5.1 */
+const FOR_GOOD: readonly number[] = [
+  CEASE.MAXIMUM_NUMBER_OF_PREFIXES_REACHED,
+  CEASE.ADMINISTRATIVE_SHUTDOWN,
+  CEASE.PEER_DECONFIGURED,
+]
 
 /**
  * What is said for `farewell` where both sides keep routes through a NOTIFICATION: a stop has to

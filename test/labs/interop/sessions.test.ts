@@ -279,7 +279,7 @@ const tooMany: Row = {
   title: router => `${router} says more than Martlet will have, and is told so`,
   cell: async (t, scene, router) => {
     const address = scene.meetingAddress(router)
-    await hub(scene).established(address)
+    const { negotiated } = await hub(scene).established(address)
     const all = Array.from({ length: MOST + 1 }, (_, at) => prefixOf(router, 'ipv4', 1, at))
     await router.announce(all.slice(1).map(prefix => ({ prefix })))
     await carries(t, hub(scene), router, all.slice(1))
@@ -289,7 +289,9 @@ const tooMany: Row = {
       'has ended',
       session => session.lastError?.code === 6,
     )
-    t.like(lastError, { direction: 'sent', code: 6, subcode: 1 })
+    // RFC 8538 §5.1
+    const hard = negotiated?.gracefulRestart?.notification === true
+    t.like(lastError, { direction: 'sent', code: 6, subcode: hard ? 9 : 1 })
     await until(
       async () => TOO_MANY.test(await router.notifications()),
       `${router.name} is told why`,

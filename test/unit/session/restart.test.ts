@@ -150,9 +150,10 @@ const stops = test.macro((t, open: Open, subcode: number, hard: boolean) => {
 })
 const SHUTDOWN = CEASE.ADMINISTRATIVE_SHUTDOWN
 const CHANGED = CEASE.OTHER_CONFIGURATION_CHANGE
-test('RFC 8538 §5: a shutdown is a Hard Reset', stops, THROUGH_NOTIFICATIONS, SHUTDOWN, true)
-test('RFC 8538 §5: so is the end of a peer', stops, THROUGH_NOTIFICATIONS, 3, true)
-test('RFC 8538 §5: a changed configuration is none', stops, THROUGH_NOTIFICATIONS, CHANGED, false)
+test('RFC 8538 §5.1: a shutdown is a Hard Reset', stops, THROUGH_NOTIFICATIONS, SHUTDOWN, true)
+test('RFC 8538 §5.1: so is the end of a peer', stops, THROUGH_NOTIFICATIONS, 3, true)
+test('RFC 8538 §5.1: so are too many prefixes', stops, THROUGH_NOTIFICATIONS, 1, true)
+test('RFC 8538 §5.1: a changed configuration is none', stops, THROUGH_NOTIFICATIONS, CHANGED, false)
 test('RFC 8538 §2: without N there is no Hard Reset', stops, PLAIN, SHUTDOWN, false)
 
 test('RFC 8538 §3.1: a Hard Reset for too many prefixes means waiting, as the Cease alone', t => {

@@ -78,7 +78,13 @@ test('what is said twice, or changed, counts once', t => {
   t.is(session(bench).limits[0]?.count, 3)
 })
 
-test('RFC 4486 §4: a session beyond its limit ends, and its routes go', t => {
+test('RFC 4486 §4: a peer beyond its limit is told so', t => {
+  const { a } = limited({ received: limit(3, 'restart') }, {}, { restart: {} })
+  a.announce({}, ...prefixes(4))
+  t.deepEqual(a.notifications, [[6, 1]])
+})
+
+test('RFC 8538 §5.1: a session beyond its limit ends, and routes of neither side are kept', t => {
   const { bench, a, b } = limited(
     { received: limit(3, 'restart') },
     {},
@@ -87,7 +93,7 @@ test('RFC 4486 §4: a session beyond its limit ends, and its routes go', t => {
   a.announce({}, ...prefixes(3))
   b.news()
   a.announce({}, ...prefixes(1, 3))
-  t.deepEqual(a.notifications, [[6, 1]])
+  t.deepEqual(a.notifications, [[6, 9]], 'a Hard Reset')
   t.deepEqual(
     b.brief().sort(),
     prefixes(3).map(each => `-${each}`),
