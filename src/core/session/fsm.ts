@@ -225,14 +225,13 @@ export class Fsm {
         this.#timers.connectRetry = NEVER
         this.#timers.delayOpen = NEVER
         this.#timers.hold = after(now, LONG_HOLD)
-        this.#outbound.open()
+        this.#framer.messageMax = this.#outbound.open()
         return
       case 'OpenConfirm':
         this.#timers.delayOpen = NEVER
         // Event 20
-        if (last === 'Connect') this.#outbound.open()
+        if (last === 'Connect') this.#framer.messageMax = this.#outbound.open()
         this.#negotiated = move.negotiated
-        this.#framer.messageMax = move.negotiated.messageMax
         this.#theirs = move.theirs
         this.listened(now)
         this.#outbound.keepalive(this.#holdSeconds, now)

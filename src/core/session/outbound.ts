@@ -1,9 +1,11 @@
 import { after, type Millis, millis, NEVER, seconds } from '../base/index.ts'
 import {
   type Capability,
+  EXTENDED_MESSAGE_MAX,
   encodeKeepalive,
   encodeNotification,
   encodeOpen,
+  MESSAGE_MAX,
   MESSAGE_TYPES,
   type Notification,
 } from '../wire/index.ts'
@@ -32,11 +34,16 @@ export class Outbound {
     return this.#offered
   }
 
-  /** Says OPEN. */
-  open(): void {
+  /**
+   * Says OPEN. Returns the octets of the longest message that the peer may send from now on: RFC
+   * 8654 §4 asks who offers longer ones to take them, whatever the peer offers.
+   */
+  open(): number {
     const open = offer(this.#owner.config, this.#owner.standing())
     this.#offered = open.capabilities
     this.messages(encodeOpen(open))
+    const longer = open.capabilities.some(({ type }) => type === 'extended-message')
+    return longer ? EXTENDED_MESSAGE_MAX : MESSAGE_MAX
   }
 
   /** Says why the connection ends. */

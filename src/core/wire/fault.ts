@@ -8,10 +8,13 @@ import type { Fault, Notification, Remedy } from './message.ts'
  * for something milder: whoever cannot apply the milder one falls back to it.
  */
 
-/** No message of a session without RFC 8654 is longer, header included. RFC 4271 §4.1 */
+/** No message is longer without RFC 8654, header included. RFC 4271 §4.1 */
 export const MESSAGE_MAX = 4096
 
-/** No message is longer where both sides offered RFC 8654; OPEN and KEEPALIVE do not grow. */
+/**
+ * No message is longer with RFC 8654: sent to a peer that has offered it, taken from any where we
+ * have. OPEN and KEEPALIVE do not grow.
+ */
 export const EXTENDED_MESSAGE_MAX = 65_535
 
 /**

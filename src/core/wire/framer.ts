@@ -31,7 +31,7 @@ const OCTETS_MIN: Readonly<Record<number, number>> = {
  * chunks.
  */
 export class Framer {
-  /** Longest message that is taken, in octets with the header. May be raised once negotiated. */
+  /** Longest message that is taken, in octets with the header. May be raised at any time. */
   messageMax: number
   #partial: Uint8Array | undefined
   #held = 0

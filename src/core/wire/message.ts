@@ -200,7 +200,7 @@ export interface Negotiated {
   readonly families: readonly Family[]
   readonly fourOctetAs: boolean
   readonly routeRefresh: boolean
-  /** octets, header included: 4,096 unless RFC 8654 was negotiated */
+  /** octets of a message of ours, header included: 4,096 unless RFC 8654 was negotiated */
   readonly messageMax: number
   /** both sides mark the beginning and the end of a refresh. RFC 7313 */
   readonly enhancedRefresh: boolean

@@ -66,18 +66,20 @@ test('RFC 8654 §4: we do not offer them', agreed, { extendedMessages: false }, 
   messageMax: 4096,
 })
 
-test('RFC 8654 §4: a message of 4,097 octets is taken where it was agreed on, and only there', t => {
+test('RFC 8654 §4: a message of 4,097 octets is taken where we offered that, and only there', t => {
   const long = new Uint8Array(4097).fill(0xff, 0, 16)
   long.set([0x10, 0x01, 2], 16)
   long.set([0x0f, 0xea], 19)
-  const agrees = meet({}, [EXTENDED])
-  agrees.session.received(OWN, long.subarray(0, 4000), START)
-  agrees.session.received(OWN, long.subarray(4000), START)
-  t.deepEqual(
-    agrees.record.updates.map(({ length }) => length),
-    [4078],
-  )
-  const refuses = meet({}, [])
+  const sessions = [meet({}, [EXTENDED]), meet({}, []), meet({ delayOpen: seconds(9) }, [])]
+  for (const { session, record } of sessions) {
+    session.received(OWN, long.subarray(0, 4000), START)
+    session.received(OWN, long.subarray(4000), START)
+    t.deepEqual(
+      record.updates.map(({ length }) => length),
+      [4078],
+    )
+  }
+  const refuses = meet({ extendedMessages: false }, [EXTENDED])
   refuses.session.received(OWN, long, START)
   t.like(farewell(refuses.record), { code: 1, subcode: 2 })
 })
