@@ -26,6 +26,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   sim: 6,
   'shell/posix': 6,
   'shell/bird': 6,
+  'shell/kubernetes': 6,
   'shell/secrets': 6,
   'shell/clock': 6,
   'shell/log': 6,
@@ -52,6 +53,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ['shell/config'],
   koffi: ['shell/posix'],
   etcd3: ['shell/store'],
+  '@kubernetes/client-node': ['shell/kubernetes'],
   pino: ['shell/log'],
   commander: ['app'],
 }

@@ -15,6 +15,8 @@ export interface NodeConfiguration {
   readonly store: StoreConfiguration
   /** where the passwords of sessions are; absent: there are none */
   readonly secrets?: { readonly directory: string } | { readonly store: true }
+  /** whose services are announced; absent: those of files, in a store that is made of them */
+  readonly kubernetes?: KubernetesConfiguration
   /** where the processes' sockets are */
   readonly runDirectory: string
   /** where the controller keeps what outlives it */
@@ -59,6 +61,14 @@ export interface EtcdConfiguration {
   readonly ca?: string
   readonly certificate?: string
   readonly key?: string
+}
+
+/** Where Kubernetes' API is, and who we are to it. */
+export interface KubernetesConfiguration {
+  /** a file as kubectl has it; absent: the service account of the pod that this runs in */
+  readonly kubeconfig?: string
+  /** of that file; absent: its current one */
+  readonly context?: string
 }
 
 /** As pino names them. */

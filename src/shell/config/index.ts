@@ -6,6 +6,7 @@ export { annotationOf } from './annotation.ts'
 export type {
   DirectoryConfiguration,
   EtcdConfiguration,
+  KubernetesConfiguration,
   LogLevel,
   NodeConfiguration,
   StoreConfiguration,
@@ -21,6 +22,12 @@ export {
   parseConfig,
 } from './load.ts'
 export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
+export {
+  type DecodedService,
+  decodeService,
+  isServiceKind,
+  SERVICE_KINDS,
+} from './schemas/kubernetes.ts'
 export { byKind, SnapshotReader } from './snapshot/reader.ts'
 export { concerns, WATCHED_ROOTS, watchedRoots } from './snapshot/watched.ts'
 export { readYaml, type YamlDocument } from './yaml.ts'

@@ -5,7 +5,14 @@ import { dirname, join, resolve } from 'node:path'
 import { invariant, NEVER, seconds } from '../../core/base/index.ts'
 import { asNumberOf } from '../../core/calico/index.ts'
 import type { NodeFacts, Problem, RangeFacts } from '../../core/intent/index.ts'
-import { comparePrefixes, FAMILIES, parseQuad, prefix } from '../../core/net/index.ts'
+import {
+  comparePrefixes,
+  FAMILIES,
+  type Prefix,
+  parseNetwork,
+  parseQuad,
+  prefix,
+} from '../../core/net/index.ts'
 import type { NodeConfiguration, StoreConfiguration } from './configuration.ts'
 import { fieldOf, findings } from './issues.ts'
 import { configurationSchema, RUN_DIRECTORY_DEFAULT, type WrittenConfiguration } from './schema.ts'
@@ -132,6 +139,7 @@ function inside(
       birdSocket: resolve(dirname(source), written.birdSocket),
     }),
     ...registrationOf(written, source, environment),
+    ...kubernetesOf(written, source, environment),
     ...(written.ipam.claim && { claimsBlocks: true }),
     ...(written.cni !== undefined && {
       cni: { ...written.cni, path: resolve(dirname(source), written.cni.path) },
@@ -182,6 +190,26 @@ function registrationOf(
   )
 }
 
+/** A pod has `KUBERNETES_SERVICE_HOST`: it asks where there is no file that could. */
+function kubernetesOf(
+  { kubernetes }: WrittenConfiguration,
+  source: string,
+  environment: Environment,
+): Pick<NodeConfiguration, 'kubernetes'> {
+  const inFile = nonEmpty(environment.KUBECONFIG)
+  const isAsked =
+    source === 'environment' && (inFile ?? nonEmpty(environment.KUBERNETES_SERVICE_HOST))
+  if (kubernetes === undefined && !isAsked) return {}
+  const { kubeconfig, context } = kubernetes ?? {}
+  const file = kubeconfig === undefined ? inFile : resolve(dirname(source), kubeconfig)
+  return {
+    kubernetes: {
+      ...(file !== undefined && { kubeconfig: file }),
+      ...(context !== undefined && { context }),
+    },
+  }
+}
+
 /** Several agents of one machine have run directories of their own, and so memories. */
 function directoriesOf(
   written: WrittenConfiguration,
@@ -204,10 +232,14 @@ function factsOf(
 ): NodeFacts {
   const { bgp } = written
   const routerId = routerIdOf(bgp.routerId, node, source, environment)
+  const kubernetesNode = written.kubernetes?.node ?? nonEmpty(environment.CALICO_K8S_NODE_REF)
+  const clusterIps = clusterIpsOf(environment)
   return {
     node,
     podCidrs: [...new Set(written.podCIDRs)].map(prefix).toSorted(comparePrefixes),
     transit: written.transit,
+    ...(kubernetesNode !== undefined && { kubernetesNode }),
+    ...(clusterIps !== undefined && { clusterIps }),
     ...(routerId === undefined ? {} : { routerId }),
     hold: seconds(bgp.holdSeconds),
     connectRetry: seconds(bgp.connectRetrySeconds),
@@ -217,6 +249,16 @@ function factsOf(
       : { families: FAMILIES.filter(family => bgp.families?.includes(family)) }),
     ...(bgp.ranges.length > 0 && { ranges: bgp.ranges.map(rangeOf) }),
   }
+}
+
+/** Calico's variable counts before the resources, and there is no field for it. */
+function clusterIpsOf(environment: Environment): Prefix | undefined {
+  const text = nonEmpty(environment.CALICO_ADVERTISE_CLUSTER_IPS)
+  if (text === undefined) return undefined
+  const network = parseNetwork(text)
+  if (network === undefined)
+    refuse('environment', 'CALICO_ADVERTISE_CLUSTER_IPS', `"${text}" is not a prefix`)
+  return network.prefix
 }
 
 function rangeOf(written: WrittenConfiguration['bgp']['ranges'][number]): RangeFacts {

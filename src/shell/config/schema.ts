@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asNumberOf } from '../../core/calico/index.ts'
 import { parsePrefix, parseQuad } from '../../core/net/index.ts'
+import { kubernetesSchema } from './schemas/kubernetes.ts'
 import { cniSchema, ipamSchema, registrationSchema } from './schemas/participation.ts'
 import { sessionSchema } from './session-schema.ts'
 
@@ -179,6 +180,9 @@ export const configurationSchema = z
     cni: cniSchema
       .optional()
       .describe('a file for the container runtime: a bridge, and this node’s blocks for its pods'),
+    kubernetes: kubernetesSchema
+      .optional()
+      .describe('whose services are announced; by default nobody asks Kubernetes'),
     podCIDRs: z.array(cidr).default([]).describe('by default those of the Node object or of IPAM'),
     transit: z
       .boolean()

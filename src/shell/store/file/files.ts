@@ -3,8 +3,8 @@ import type { Stats } from 'node:fs'
 import { chown, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { kindNamed, resourceKey } from '../../../core/calico/index.ts'
-import type { Problem } from '../../../core/intent/index.ts'
-import { readYaml, type YamlDocument } from '../../config/index.ts'
+import { type Problem, serviceObjectKey } from '../../../core/intent/index.ts'
+import { isServiceKind, readYaml, type YamlDocument } from '../../config/index.ts'
 import { sentenceOf, systemCode } from '../errors.ts'
 
 /**
@@ -179,11 +179,15 @@ export function keyOfObject(value: unknown): string | { field: string; reason: s
   const space = property(metadata, 'namespace')
   if (typeof kindName !== 'string')
     return { field: 'kind', reason: 'is missing; a resource has kind, apiVersion and metadata' }
-  const kind = kindNamed(kindName)
+  const kind = isServiceKind(kindName) ? kindName : kindNamed(kindName)
   if (kind === undefined)
     return { field: 'kind', reason: `"${kindName}" is not a kind of projectcalico.org/v3` }
   if (typeof name !== 'string' || name === '')
     return { field: 'metadata.name', reason: 'is missing; a resource has a name' }
+  if (typeof kind === 'string') {
+    const metadata = { namespace: typeof space === 'string' ? space : 'default', name }
+    return serviceObjectKey({ kind, metadata })
+  }
   return resourceKey({ kind, name, ...(typeof space === 'string' ? { namespace: space } : {}) })
 }
 
