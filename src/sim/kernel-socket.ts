@@ -3,11 +3,12 @@ import type {
   KernelEvent,
   KernelOutput,
   KernelRoute,
+  ObjectChange,
   Refusal,
   RouteChange,
 } from '../core/dataplane/index.ts'
 import { type Address, formatPrefix, prefixParts } from '../core/net/index.ts'
-import { EINVAL, type Found, notFound, type RouteVerb } from '../core/rtnl/index.ts'
+import { EINVAL, type Found, notFound } from '../core/rtnl/index.ts'
 import type { SimulatedKernel, SimulatedRoute } from './kernel.ts'
 
 /**
@@ -39,7 +40,7 @@ export class SimulatedSocket implements KernelOutput {
   readonly #kernel: SimulatedKernel
   readonly #options: SimulatedSocketOptions
   readonly #leave: () => void
-  #batch: { readonly verb: RouteVerb; readonly route: SimulatedRoute }[] = []
+  #batch: (() => number)[] = []
   #closed = false
   #lost = false
 
@@ -65,7 +66,16 @@ export class SimulatedSocket implements KernelOutput {
     address.set(bytes.subarray(offset, offset + ((length + 7) >> 3)))
     const prefix = formatPrefix(address, length)
     const { table, protocol } = this.#options
-    this.#batch.push({ verb, route: { table, prefix, metric, protocol, target } })
+    const route = { table, prefix, metric, protocol, target }
+    this.#batch.push(
+      () => this.#kernel.faults.refuse(prefix, verb) || this.#kernel.change(verb, route, this.port),
+    )
+    this.changes++
+  }
+
+  object({ verb, id, object }: ObjectChange): void {
+    const made = { id, protocol: this.#options.protocol, object }
+    this.#batch.push(() => this.#kernel.objects.change(verb, made, this.port))
     this.changes++
   }
 
@@ -75,10 +85,8 @@ export class SimulatedSocket implements KernelOutput {
     // killed between two messages: what was sent is done, nobody hears of it
     this.#options.later('answers', () => {
       const refusals: Refusal[] = []
-      for (const [at, { verb, route }] of changes.entries()) {
-        const errno =
-          this.#kernel.faults.refuse(route.prefix, verb) ||
-          this.#kernel.change(verb, route, this.port)
+      for (const [at, change] of changes.entries()) {
+        const errno = change()
         if (errno !== 0) refusals.push({ at, errno })
       }
       this.#later('answers', { type: 'Written', batch, refusals })
@@ -89,6 +97,11 @@ export class SimulatedSocket implements KernelOutput {
     this.#options.later('dump', () => {
       for (const { index, name, up } of this.#kernel.links())
         this.#now({ type: 'Link', dump, link: { present: true, index, name, up, carrier: up } })
+      const { faults, objects } = this.#kernel
+      for (const { id, protocol, object } of faults.noObjects ? [] : objects.all()) {
+        const message = { present: true, id, protocol, object }
+        this.#now({ type: 'Object', dump, by: 0, message })
+      }
       for (const route of this.#kernel.connected(this.table))
         this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
       this.#dumpFrom(this.#kernel.keys(this.table), 0, dump)
@@ -135,7 +148,10 @@ export class SimulatedSocket implements KernelOutput {
       for (const route of part)
         this.#now(routeEvent(route, { present: true, replaced: false, by: 0, dump }))
       if (next < keys.length) this.#dumpFrom(keys, next, dump)
-      else this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted() })
+      else {
+        const objects = !this.#kernel.faults.noObjects
+        this.#later('dump', { type: 'Dumped', dump, complete: this.#uninterrupted(), objects })
+      }
     })
   }
 

@@ -12,6 +12,7 @@ import {
   BLACKHOLE,
   EEXIST,
   EHOSTUNREACH,
+  EINVAL,
   ENETDOWN,
   ENETUNREACH,
   ENODEV,
@@ -24,6 +25,7 @@ import {
   type TargetHop,
   unicastTarget,
 } from '../core/rtnl/index.ts'
+import { type SimulatedObject, SimulatedObjects } from './kernel-objects.ts'
 import {
   foundIn,
   routeEvent,
@@ -54,6 +56,8 @@ export interface KernelFaults {
   loseNotifications: number
   /** so many dumps are interrupted */
   interruptDumps: number
+  /** a kernel before 5.3 */
+  noObjects: boolean
   /** an errno for a change that would have worked, 0 for none */
   refuse: (prefix: Prefix, verb: RouteVerb) => number
 }
@@ -74,8 +78,18 @@ export class SimulatedKernel {
   readonly faults: KernelFaults = {
     loseNotifications: 0,
     interruptDumps: 0,
+    noObjects: false,
     refuse: () => 0,
   }
+  readonly objects = new SimulatedObjects({
+    reach: hop => {
+      const family = hop.gateway === undefined ? 'ipv4' : familyOf(hop.gateway)
+      const link = this.#reach(family, hop)
+      return typeof link === 'number' ? link : 0
+    },
+    tell: (object, present, by) => this.#tellObject(object, present, by),
+    gone: (id, by) => this.#flushObject(id, by),
+  })
   /** by family, table, prefix and metric: aliases in the kernel's order */
   readonly #routes = new Map<string, SimulatedRoute[]>()
   readonly #links = new Map<string, SimulatedLink>()
@@ -86,6 +100,13 @@ export class SimulatedKernel {
   /** All routes of `table`. */
   routes(table: number): SimulatedRoute[] {
     return [...this.#routes.values()].flat().filter(route => route.table === table)
+  }
+
+  /** A route as its packets go: through an object, as the object is now. */
+  expand(route: SimulatedRoute): SimulatedRoute {
+    const { id } = route.target
+    if (id === undefined) return route
+    return { ...route, target: unicastTarget(this.objects.hopsOf(id) ?? []) }
   }
 
   /** Opens the dataplane's side. */
@@ -166,7 +187,11 @@ export class SimulatedKernel {
     const key = keyOf(route)
     const aliases = this.#routes.get(key) ?? []
     if (act === 'delete') {
-      const at = aliases.findIndex(alias => alias.protocol === route.protocol)
+      const { protocol, target } = route
+      const at = aliases.findIndex(
+        alias =>
+          alias.protocol === protocol && (target.id === undefined || alias.target.id === target.id),
+      )
       const gone = aliases[at]
       if (gone === undefined) return ESRCH
       this.#set(key, aliases.toSpliced(at, 1))
@@ -206,7 +231,7 @@ export class SimulatedKernel {
     routes.sort((a, b) => b.length - a.length || a.route.metric - b.route.metric)
     const [best] = routes
     if (best === undefined) return notFound(ENETUNREACH)
-    const found = foundIn(best.route)
+    const found = foundIn(this.expand(best.route))
     return { ...found, hops: found.hops.filter(hop => this.#isUp(hop.link)) }
   }
 
@@ -234,6 +259,7 @@ export class SimulatedKernel {
   /** The target as the kernel keeps it, every hop with its link; or the errno. */
   #resolve(family: Family, target: RouteTarget): RouteTarget | number {
     if (target.kind === 'blackhole') return BLACKHOLE
+    if (target.id !== undefined) return this.objects.serves(family, target.id) ? target : EINVAL
     const hops: TargetHop[] = []
     for (const hop of target.hops) {
       const link = this.#reach(family, hop)
@@ -265,8 +291,21 @@ export class SimulatedKernel {
     this.#tell({ type: 'Address', present: false })
   }
 
+  /** The routes through an object that has gone: IPv4 ones without a word. */
+  #flushObject(id: number, by: number): void {
+    for (const [key, aliases] of this.#routes) {
+      const left = aliases.filter(({ target }) => target.id !== id)
+      if (left.length === aliases.length) continue
+      this.#set(key, left)
+      for (const route of aliases)
+        if (route.target.id === id && prefixParts(route.prefix).family === 'ipv6')
+          this.#tellRoute(route, { present: false, replaced: false, by })
+    }
+  }
+
   /** The routes through a link that went down. */
   #flush(link: SimulatedLink): void {
+    this.objects.flush(link.index)
     for (const [key, aliases] of this.#routes) {
       const left: SimulatedRoute[] = []
       for (const route of aliases) {
@@ -314,6 +353,14 @@ export class SimulatedKernel {
       if (socket.table !== route.table || socket.port === how.by) continue
       this.#tellTo(socket, routeEvent(route, { ...how, dump: 0 }))
     }
+  }
+
+  /** What becomes of objects because of a link is not told. */
+  #tellObject({ id, protocol, object }: SimulatedObject, present: boolean, by: number): void {
+    if (by === 0) return
+    const message = { present, id, protocol, object }
+    for (const socket of this.#sockets)
+      if (socket.port !== by) this.#tellTo(socket, { type: 'Object', dump: 0, by, message })
   }
 
   #tell(event: KernelEvent): void {

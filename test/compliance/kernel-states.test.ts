@@ -280,6 +280,10 @@ class RealDataplane {
         this.changes++
         kernel.change(change)
       },
+      object: (change: Parameters<typeof kernel.object>[0]) => {
+        this.changes++
+        kernel.object(change)
+      },
       commit: (batch: number) => kernel.commit(batch),
       dump: (dump: number) => kernel.dump(dump),
       lookUp: (addresses: readonly Address[]) => kernel.lookUp(addresses),

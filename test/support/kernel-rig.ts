@@ -38,6 +38,8 @@ export interface Rig {
   addAddress(link: string, network: string): void
   /** True when it was done. */
   act(act: RouteAct, table: number, route: RigRoute): boolean
+  /** As `ip nexthop`: `add 7 via 10.9.0.2 dev a protocol 99`. True when it was done. */
+  nexthop(verb: 'add' | 'replace' | 'del', id: string, ...words: string[]): boolean
   /** Deletes all routes of `protocol` in `table`, as fast as the kernel can. */
   flush(table: number, protocol: number): void
   /**
@@ -112,24 +114,41 @@ export function simulatedRig(): Rig {
         kernel.act(act, { table, prefix: prefix(route.prefix), metric, protocol, target }) === 0
       )
     },
+    nexthop(verb, id, ...rest) {
+      const text = rest.join(' ')
+      const protocol = Number(text.match(/protocol (\d+)/)?.[1] ?? 0)
+      const members = text.match(/^group (\S+)/)?.[1]?.split('/')
+      const object =
+        members === undefined
+          ? { kind: 'hop' as const, hop: toTarget(kernel, parseHops(text)[0] ?? { weight: 1 }) }
+          : {
+              kind: 'group' as const,
+              members: members.map(one => ({ id: Number(one), weight: 1 })),
+            }
+      const act = verb === 'del' ? 'delete' : verb === 'replace' ? 'replace' : 'add'
+      return kernel.objects.change(act, { id: Number(id), protocol, object }, 0x7000_0000) === 0
+    },
     flush(table, protocol) {
       for (const route of kernel.routes(table))
         if (route.protocol === protocol) kernel.act('delete', route)
     },
     routes(table) {
       return inOrder(
-        kernel.routes(table).map(route => ({
-          prefix: route.prefix,
-          protocol: route.protocol,
-          metric: route.metric,
-          to:
-            route.target.kind === 'blackhole'
-              ? 'blackhole'
-              : route.target.hops
-                  .map(hop => hopText(fromTarget(names, hop)))
-                  .sort(compareText)
-                  .join(', '),
-        })),
+        kernel
+          .routes(table)
+          .map(kernel.expand, kernel)
+          .map(route => ({
+            prefix: route.prefix,
+            protocol: route.protocol,
+            metric: route.metric,
+            to:
+              route.target.kind === 'blackhole'
+                ? 'blackhole'
+                : route.target.hops
+                    .map(hop => hopText(fromTarget(names, hop)))
+                    .sort(compareText)
+                    .join(', '),
+          })),
       )
     },
     open(options) {
@@ -194,6 +213,14 @@ export function realRig(): Rig {
         return true
       } catch {
         // refused: the test says what it expected
+        return false
+      }
+    },
+    nexthop(verb, id, ...rest) {
+      try {
+        ip('nexthop', verb, 'id', id, ...rest)
+        return true
+      } catch {
         return false
       }
     },

@@ -149,6 +149,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         return
       case 'Route':
       case 'Link':
+      case 'Object':
       case 'Address':
       case 'Dumped':
       case 'Found':
@@ -248,6 +249,8 @@ export class Dataplane implements Engine<DataplaneEvent> {
         if (change !== 'same') this.#tracker.changed(event.link.index)
         return
       }
+      case 'Object':
+        return
       case 'Found':
         this.#tracker.found(event.address, event.found, now)
         return

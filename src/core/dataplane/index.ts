@@ -8,6 +8,7 @@ export type {
   KernelEvent,
   KernelOutput,
   KernelRoute,
+  ObjectChange,
   Refusal,
   RouteChange,
 } from './ports.ts'

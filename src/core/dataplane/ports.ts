@@ -1,6 +1,13 @@
 import type { Millis } from '../base/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
-import type { Found, LinkMessage, RouteTarget, RouteVerb } from '../rtnl/index.ts'
+import type {
+  Found,
+  LinkMessage,
+  NextHopObject,
+  ObjectMessage,
+  RouteTarget,
+  RouteVerb,
+} from '../rtnl/index.ts'
 import type { DataplaneIntent, RouteEvent } from './types.ts'
 
 /**
@@ -16,21 +23,34 @@ export interface RouteChange {
   offset: number
   length: number
   metric: number
-  /** not looked at in a deletion. Equal targets are one object, so that they are encoded once */
+  /**
+   * in a deletion only a nexthop object counts: a route through another one stays. Equal targets
+   * are one object, so that they are encoded once
+   */
   target: RouteTarget
+}
+
+/** A change of one nexthop object. */
+export interface ObjectChange {
+  readonly verb: RouteVerb
+  readonly id: number
+  /** not looked at in a deletion, which takes the routes that use the object with it */
+  readonly object: NextHopObject
 }
 
 /** What the dataplane does to the kernel. Methods return nothing and may not call back. */
 export interface KernelOutput {
   /** Adds one change to the batch that is being made. */
   change(change: RouteChange): void
+  /** Adds one change of a nexthop object to the same batch. */
+  object(change: ObjectChange): void
   /**
    * Hands the batch to the kernel, which does it in order; a refusal does not stop the others. One
    * `Written` with this number follows. No other batch is made until then.
    */
   commit(batch: number): void
   /**
-   * Reads all links, then all routes of the table, both families. Ends in `Dumped` with this
+   * Reads all links, all nexthop objects, then all routes of the table, both families. Ends in `Dumped` with this
    * number.
    */
   dump(dump: number): void
@@ -69,6 +89,13 @@ export interface KernelRoute {
 export type KernelEvent =
   | { readonly type: 'Route'; readonly route: Readonly<KernelRoute> }
   | { readonly type: 'Link'; readonly dump: number; readonly link: LinkMessage }
+  /** `by` as of routes. What becomes of objects because of a link is not told */
+  | {
+      readonly type: 'Object'
+      readonly dump: number
+      readonly by: number
+      readonly message: ObjectMessage
+    }
   /** an address came or went: what could not be reached may be now */
   | { readonly type: 'Address'; readonly present: boolean }
   /**
@@ -80,6 +107,8 @@ export type KernelEvent =
       readonly dump: number
       readonly complete: boolean
       readonly why?: string
+      /** the kernel has nexthop objects */
+      readonly objects: boolean
     }
   | { readonly type: 'Found'; readonly address: Address; readonly found: Found }
   /** notifications were lost: only a dump tells what is */

@@ -33,20 +33,33 @@ export {
 } from './message.ts'
 export { NativeWriter } from './native.ts'
 export {
+  decodeObject,
+  encodeObject,
+  encodeObjectDump,
+  MEMBER_OCTETS,
+  type NextHopObject,
+  OBJECT_OCTETS_MAX,
+  type ObjectMember,
+  type ObjectMessage,
+} from './nexthop.ts'
+export {
   GROUP_IPV4_ADDRESS,
   GROUP_IPV4_ROUTE,
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
   GROUP_LINK,
+  GROUP_NEXTHOP,
   NLM_F_DUMP_INTR,
   NLM_F_REPLACE,
   NLMSG_DONE,
   NLMSG_ERROR,
   RTM_DELADDR,
   RTM_DELLINK,
+  RTM_DELNEXTHOP,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
 } from './numbers.ts'
 export {
@@ -65,6 +78,7 @@ export {
   BLACKHOLE,
   type EncodedTarget,
   encodeTarget,
+  objectTarget,
   otherTarget,
   type RouteTarget,
   type TargetHop,

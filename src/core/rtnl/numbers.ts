@@ -19,6 +19,9 @@ export const RTM_DELADDR = 21
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
 export const RTM_GETROUTE = 26
+export const RTM_NEWNEXTHOP = 104
+export const RTM_DELNEXTHOP = 105
+export const RTM_GETNEXTHOP = 106
 
 /** Flags of messages. */
 export const NLM_F_REQUEST = 0x1
@@ -49,6 +52,17 @@ export const RTA_TABLE = 15
 export const RTA_VIA = 18
 export const RTA_ENCAP = 22
 export const RTA_NH_ID = 30
+
+/** Attributes of nexthop objects. */
+export const NHA_ID = 1
+export const NHA_GROUP = 2
+export const NHA_GROUP_TYPE = 3
+export const NHA_BLACKHOLE = 4
+export const NHA_OIF = 5
+export const NHA_GATEWAY = 6
+export const NHA_ENCAP_TYPE = 7
+export const NHA_ENCAP = 8
+export const NHA_FDB = 11
 
 /** Types of routes. */
 export const RTN_UNICAST = 1
@@ -86,3 +100,4 @@ export const GROUP_IPV4_ADDRESS = 1 << 4
 export const GROUP_IPV4_ROUTE = 1 << 6
 export const GROUP_IPV6_ADDRESS = 1 << 8
 export const GROUP_IPV6_ROUTE = 1 << 10
+export const GROUP_NEXTHOP = 2 ** 31

@@ -49,7 +49,8 @@ import { type EncodedTarget, encodeTarget, type RouteTarget } from './target.ts'
  */
 export type RouteVerb = 'add' | 'replace' | 'delete'
 
-const VERB_FLAGS = {
+/** The flags of a request with each verb. */
+export const VERB_FLAGS = {
   add: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL,
   replace: NLM_F_REQUEST | NLM_F_REPLACE,
   delete: NLM_F_REQUEST,
@@ -79,8 +80,8 @@ export interface RouteRequest {
 }
 
 /**
- * Writes one request. A refusal is always answered, success only with `requestAnswer`. `target` is
- * not looked at in a deletion. O(octets).
+ * Writes one request. A refusal is always answered, success only with `requestAnswer`. A deletion
+ * with a `target` takes only a route that leads there. O(octets).
  */
 export function encodeRoute(
   to: NativeWriter,
@@ -104,7 +105,7 @@ export function encodeRoute(
   encodeDestination(to, request)
   to.number(RTA_PRIORITY, slot.metric)
   if (slot.table > 255) to.number(RTA_TABLE, slot.table)
-  if (!remove) to.put(target.attributes)
+  if (target !== undefined) to.put(target.attributes)
   endMessage(to, at)
 }
 

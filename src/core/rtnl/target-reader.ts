@@ -18,6 +18,7 @@ import {
 import type { RouteMessage } from './route.ts'
 import {
   BLACKHOLE,
+  objectTarget,
   otherTarget,
   type RouteTarget,
   type TargetHop,
@@ -101,18 +102,20 @@ function isOfTarget(type: number): boolean {
     type === RTA_GATEWAY ||
     type === RTA_MULTIPATH ||
     type === RTA_VIA ||
+    type === RTA_NH_ID ||
     isStrange(type)
   )
 }
 
 /** Attributes that Martlet does not write: a route that has one is not what is wanted. */
 function isStrange(type: number): boolean {
-  return type === RTA_PREFSRC || type === RTA_METRICS || type === RTA_ENCAP || type === RTA_NH_ID
+  return type === RTA_PREFSRC || type === RTA_METRICS || type === RTA_ENCAP
 }
 
 function parseTarget(route: RouteMessage): RouteTarget {
   const bytes = route.message
   let strange = ''
+  let id = 0
   let at = route.attributes
   for (
     let stop = attributeEnd(bytes, at, route.end);
@@ -121,9 +124,10 @@ function parseTarget(route: RouteMessage): RouteTarget {
   ) {
     const type = attributeType(bytes, at)
     if (isStrange(type)) strange += `${type}:${bytes.subarray(at + 4, stop).join('.')} `
+    if (type === RTA_NH_ID && stop - at >= 8) id = u32At(bytes, at + 4)
     at = align4(stop)
   }
-  const target = unicastTarget(readHops(route))
+  const target = id === 0 ? unicastTarget(readHops(route)) : objectTarget(id)
   return strange === '' ? target : otherTarget(`${strange}${target.key}`)
 }
 

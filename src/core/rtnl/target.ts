@@ -7,6 +7,7 @@ import {
   RT_SCOPE_UNIVERSE,
   RTA_GATEWAY,
   RTA_MULTIPATH,
+  RTA_NH_ID,
   RTA_OIF,
   RTA_VIA,
   RTN_BLACKHOLE,
@@ -36,9 +37,12 @@ export interface TargetHop {
 /** Where a route leads. Equal targets have equal keys; hops are in the order of their keys. */
 export interface RouteTarget {
   /** `other`: something that Martlet does not write, so it never equals what is wanted */
-  readonly kind: 'unicast' | 'blackhole' | 'other'
+  readonly kind: 'unicast' | 'blackhole' | 'object' | 'other'
+  /** none of an object: that may change any time */
   readonly hops: readonly TargetHop[]
   readonly key: string
+  /** of the nexthop object, where it is one */
+  readonly id?: number
 }
 
 /** Packets are dropped without a word. */
@@ -60,6 +64,14 @@ export const otherTarget = (what: string): RouteTarget => ({
   kind: 'other',
   hops: [],
   key: `other ${what}`,
+})
+
+/** The target that is whatever nexthop object `id` is. */
+export const objectTarget = (id: number): RouteTarget => ({
+  kind: 'object',
+  hops: [],
+  key: `object ${id}`,
+  id,
 })
 
 function hopKey(hop: TargetHop): string {
@@ -96,6 +108,11 @@ export function encodeTarget(family: Family, target: RouteTarget): EncodedTarget
       attributes: new Uint8Array(0),
     }
   const to = new NativeWriter(8 + HOP_OCTETS * target.hops.length)
+  if (target.id !== undefined) {
+    to.number(RTA_NH_ID, target.id)
+    const attributes = to.bytes().slice()
+    return { type: RTN_UNICAST, scope: RT_SCOPE_UNIVERSE, flags: 0, attributes }
+  }
   const [only] = target.hops
   const single = target.hops.length === 1 && only !== undefined
   if (single) {

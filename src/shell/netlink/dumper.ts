@@ -2,6 +2,7 @@ import {
   decodeAnswer,
   ENOENT,
   encodeLinkDump,
+  encodeObjectDump,
   encodeRouteDump,
   errnoText,
   MessageReader,
@@ -31,14 +32,19 @@ export interface DumpResult {
   readonly why?: string
 }
 
+const STAGES = ['links', 'objects', 'ipv4', 'ipv6'] as const
+
 const EOPNOTSUPP = 95
 const EAFNOSUPPORT = 97
+const EMPTY: ReadonlySet<number> = new Set([ENOENT, EOPNOTSUPP, EAFNOSUPPORT])
 
 /**
- * Dumps links, IPv4 routes and IPv6 routes of one table, on a socket of its own. The kernel makes
+ * Dumps links, nexthop objects, IPv4 routes and IPv6 routes of one table, on a socket of its own. The kernel makes
  * the next part when the last one is taken, so a reader that pauses holds nothing up.
  */
 export class Dumper {
+  /** the kernel has nexthop objects, as far as the last dump knows */
+  objects = false
   readonly #socket: NetlinkSocket
   readonly #table: number
   readonly #reader: KernelReader
@@ -58,10 +64,13 @@ export class Dumper {
   async run(dump: number): Promise<DumpResult | undefined> {
     this.#interrupted = false
     try {
-      for (const stage of ['links', 'ipv4', 'ipv6'] as const) {
+      for (const stage of STAGES) {
         const errno = await this.#stage(stage, dump)
         if (errno === undefined || this.#closed) return undefined
-        if (errno !== 0) return { complete: false, why: `${stage}: ${errnoText(errno)}` }
+        if (stage === 'objects') this.objects = errno !== EOPNOTSUPP
+        // a table that nobody has used yet, a family or a kind that this kernel lacks: empty
+        if (errno !== 0 && !EMPTY.has(errno))
+          return { complete: false, why: `${stage}: ${errnoText(errno)}` }
       }
     } catch (error) {
       if (!(error instanceof PosixError)) throw error
@@ -77,10 +86,11 @@ export class Dumper {
   }
 
   /** The errno of one table, 0 when it was read; undefined when closed. */
-  async #stage(stage: 'links' | 'ipv4' | 'ipv6', dump: number): Promise<number | undefined> {
+  async #stage(stage: (typeof STAGES)[number], dump: number): Promise<number | undefined> {
     const request = new NativeWriter(64)
     const sequence = ++this.#sequence
     if (stage === 'links') encodeLinkDump(request, sequence)
+    else if (stage === 'objects') encodeObjectDump(request, sequence)
     else encodeRouteDump(request, stage, this.#table, sequence)
     this.#socket.socket.sendNow(request.bytes())
     let silentSince = performance.now()
@@ -109,9 +119,7 @@ export class Dumper {
       if (messages.sequence !== sequence) continue
       if ((messages.flags & NLM_F_DUMP_INTR) !== 0) this.#interrupted = true
       if (messages.type === NLMSG_DONE || messages.type === NLMSG_ERROR) {
-        const { errno } = decodeAnswer(messages)
-        // a table that nobody has used yet, a family that this kernel lacks: empty
-        return errno === ENOENT || errno === EOPNOTSUPP || errno === EAFNOSUPPORT ? 0 : errno
+        return decodeAnswer(messages).errno
       }
       this.#reader.read(messages, dump)
     }

@@ -3,6 +3,7 @@ import type {
   DataplaneNote,
   KernelEvent,
   KernelOutput,
+  ObjectChange,
   RouteChange,
 } from '../../core/dataplane/index.ts'
 import type { Address } from '../../core/net/index.ts'
@@ -12,6 +13,7 @@ import {
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
   GROUP_LINK,
+  GROUP_NEXTHOP,
   MessageReader,
 } from '../../core/rtnl/index.ts'
 import { Dumper } from './dumper.ts'
@@ -23,8 +25,10 @@ import { RouteWriter } from './writer.ts'
 
 /** The kernel's routes over rtnetlink: the real side of the dataplane's port. */
 
+// a sum: as a bit operation the last bit would be a sign
 const GROUPS =
-  GROUP_LINK | GROUP_IPV4_ADDRESS | GROUP_IPV4_ROUTE | GROUP_IPV6_ADDRESS | GROUP_IPV6_ROUTE
+  (GROUP_LINK | GROUP_IPV4_ADDRESS | GROUP_IPV4_ROUTE | GROUP_IPV6_ADDRESS | GROUP_IPV6_ROUTE) +
+  GROUP_NEXTHOP
 
 /**
  * What may wait for us before notifications are lost: some 100,000 of them. A loss costs a dump.
@@ -96,13 +100,19 @@ export class NetlinkKernel implements KernelOutput {
     this.#writer.add(change)
   }
 
+  object(change: ObjectChange): void {
+    this.#writer.addObject(change)
+  }
+
   commit(batch: number): void {
     this.#writer.commit(batch)
   }
 
   dump(dump: number): void {
     this.#dumper.run(dump).then(result => {
-      if (result !== undefined) this.#options.deliver({ type: 'Dumped', dump, ...result })
+      if (result === undefined) return
+      const { objects } = this.#dumper
+      this.#options.deliver({ type: 'Dumped', dump, ...result, objects })
     })
   }
 

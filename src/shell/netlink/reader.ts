@@ -2,6 +2,7 @@ import type { KernelEvent, KernelRoute } from '../../core/dataplane/index.ts'
 import {
   decodeAddress,
   decodeLink,
+  decodeObject,
   decodeRoute,
   emptyRoute,
   foundIn,
@@ -10,9 +11,11 @@ import {
   otherTarget,
   RTM_DELADDR,
   RTM_DELLINK,
+  RTM_DELNEXTHOP,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
   TargetReader,
 } from '../../core/rtnl/index.ts'
@@ -23,7 +26,7 @@ import {
 const STRANGER = otherTarget('of a stranger')
 
 /**
- * Reads what the kernel says of links, addresses and routes. The events of routes are one object,
+ * Reads what the kernel says of links, addresses, nexthop objects and routes. The events of routes are one object,
  * valid during the call, so that a dump of a million allocates none.
  */
 export class KernelReader {
@@ -71,6 +74,12 @@ export class KernelReader {
       case RTM_DELLINK: {
         const link = decodeLink(from)
         if (link !== undefined) this.#deliver({ type: 'Link', dump, link })
+        return
+      }
+      case RTM_NEWNEXTHOP:
+      case RTM_DELNEXTHOP: {
+        const message = decodeObject(from)
+        if (message !== undefined) this.#deliver({ type: 'Object', dump, by: from.port, message })
         return
       }
       case RTM_NEWADDR:

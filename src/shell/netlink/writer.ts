@@ -1,11 +1,14 @@
-import type { Refusal, RouteChange } from '../../core/dataplane/index.ts'
+import type { ObjectChange, Refusal, RouteChange } from '../../core/dataplane/index.ts'
 import {
   decodeAnswer,
   ENOBUFS,
+  encodeObject,
   encodeRoute,
+  MEMBER_OCTETS,
   MessageReader,
   NativeWriter,
   NLMSG_ERROR,
+  OBJECT_OCTETS_MAX,
   ROUTE_OCTETS_MAX,
   type RouteRequest,
   requestAnswer,
@@ -14,7 +17,7 @@ import {
 import { PosixError } from '../posix/index.ts'
 import type { NetlinkSocket } from './socket.ts'
 
-/** Batches of route changes: many messages in one send, results matched by sequence number. */
+/** Batches of changes of routes and nexthop objects: many messages in one send, results matched by sequence number. */
 
 /** Octets of one send. The kernel takes a socket's send buffer at most, some 200 kB. */
 const SEND_OCTETS_MAX = 131_072
@@ -70,18 +73,26 @@ export class RouteWriter {
   /** Adds one change to the batch. O(octets). */
   add(change: RouteChange): void {
     const request = this.#request
-    const index = this.#starts.length - 1
     request.verb = change.verb
-    request.sequence = (this.#sequence + index) >>> 0
+    request.sequence = this.#nextSequence
     request.family = change.family
     request.bytes = change.bytes
     request.offset = change.offset
     request.length = change.length
     this.#slot.metric = change.metric
-    const target =
-      change.verb === 'delete' ? undefined : this.#encoder.encode(change.family, change.target)
+    const any = change.verb === 'delete' && change.target.id === undefined
+    const target = any ? undefined : this.#encoder.encode(change.family, change.target)
     this.#reserve(ROUTE_OCTETS_MAX + (target?.attributes.length ?? 0))
     encodeRoute(this.#writer, request, this.#slot, target)
+    this.#starts.push(this.#writer.length)
+  }
+
+  /** Adds one change of a nexthop object to the batch. O(octets). */
+  addObject(change: ObjectChange): void {
+    const { verb, object } = change
+    const members = object.kind === 'group' ? object.members.length : 0
+    this.#reserve(OBJECT_OCTETS_MAX + MEMBER_OCTETS * members)
+    encodeObject(this.#writer, verb, this.#nextSequence, this.#slot.protocol, change)
     this.#starts.push(this.#writer.length)
   }
 
@@ -96,6 +107,10 @@ export class RouteWriter {
   close(): void {
     this.#closed = true
     if (!this.#sending) this.#socket.socket.close()
+  }
+
+  get #nextSequence(): number {
+    return (this.#sequence + this.#starts.length - 1) >>> 0
   }
 
   /** Sends the messages from number `first` on, as many as one send takes. */
