@@ -120,6 +120,28 @@ const theirPolicy: Row = {
   },
 }
 
+const asks: Row = {
+  title: router =>
+    `Martlet asks ${router} for everything again, and is told it in the same session`,
+  needs: ['say again what has not changed'],
+  cell: async (t, scene, router) => {
+    const address = scene.meetingAddress(router)
+    const same = await inTheSameSession(scene, router, async () => {
+      const { counters } = await hub(scene).established(address)
+      await hub(scene).run('martlet', 'refresh', address)
+      await hub(scene).untilSession(
+        address,
+        'has said all again',
+        session =>
+          session.counters.updatesReceived >= counters.updatesReceived + FAMILIES.length &&
+          session.prefixes.every(({ stale }) => stale === 0),
+      )
+      await carries(t, hub(scene), router, prefixes(router))
+    })
+    t.true(same)
+  },
+}
+
 /** One that can announce any path, and is not `router`. */
 function teller(scene: Scene, router: Router): Router {
   const found = scene
@@ -241,7 +263,7 @@ const over = { transport: 'ipv4', families: FAMILIES } as const
 const CHAPTERS: readonly Chapter[] = [
   {
     session: { ...over, title: 'eBGP with a filter', ours: { filters: ['filter'] } },
-    rows: [opens, loop, importFilter, importAgain, exportFilter, exportAgain, theirPolicy],
+    rows: [opens, loop, importFilter, importAgain, exportFilter, exportAgain, theirPolicy, asks],
   },
   {
     session: {

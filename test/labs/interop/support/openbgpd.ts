@@ -204,6 +204,8 @@ export const OPENBGPD: Program = {
     'announce what was reflected before':
       'its configuration has no words for ORIGINATOR_ID and CLUSTER_LIST',
     'forget what its policy refuses': 'it keeps what it refuses, and needs not ask',
+    'say again what has not changed':
+      'this version answers a ROUTE-REFRESH with nothing where nothing is new',
     'be kept for long': 'this version does not know RFC 9494',
     'announce two paths of a prefix': 'of a network of its it has one path',
     'use longer messages': 'this version does not know RFC 8654',

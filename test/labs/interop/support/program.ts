@@ -143,6 +143,7 @@ export type Ability =
   | 'announce AGGREGATOR and ATOMIC_AGGREGATE'
   | 'announce an unknown attribute'
   | 'announce what was reflected before'
+  | 'say again what has not changed'
   | 'forget what its policy refuses'
   | 'be kept for long'
   | 'show unknown attributes'
