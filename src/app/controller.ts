@@ -28,6 +28,7 @@ import { InForce } from './controller/in-force.ts'
 import { Membership } from './controller/membership.ts'
 import { NodeStatuses } from './controller/node-statuses.ts'
 import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
+import { Services, serviceSourceOf } from './controller/services.ts'
 import type { Running } from './process.ts'
 
 /**
@@ -99,6 +100,7 @@ export class Controller {
   readonly #podCidrs: PublishedPodCidrs
   readonly #membership: Membership
   readonly #nodeStatuses: NodeStatuses
+  readonly #services: Services
   readonly #speaker: SpeakerLink
   readonly #dataplane: DataplaneLink
   readonly #watch: { close(): void }
@@ -130,6 +132,13 @@ export class Controller {
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
     this.#membership = new Membership(configuration, store, log, () => this.#decideSoon())
     this.#nodeStatuses = new NodeStatuses(store, log)
+    this.#services = new Services({
+      ...serviceSourceOf(configuration, store),
+      configuration,
+      log,
+      epochOffset: this.#epochOffset,
+      changed: () => this.#decideSoon(),
+    })
     this.#speaker = new SpeakerLink({
       path: paths.speaker,
       log,
@@ -192,6 +201,7 @@ export class Controller {
     this.#watch.close()
     this.#inForce.close()
     this.#membership.close()
+    this.#services.close()
     this.#speaker.close()
     this.#dataplane.close()
     await this.#reporter.close()
@@ -205,12 +215,12 @@ export class Controller {
     this.#gather = undefined
     const before = this.#desired
     const { snapshot, problems: unreadable, entries } = this.#inForce
-    if (snapshot === undefined || !this.#membership.isReady) return
+    if (snapshot === undefined || !this.#membership.isReady || !this.#services.isReady) return
     const problems = [...unreadable, ...snapshot.problems]
     const { facts } = this.#options.configuration
     this.#membership.keep({ snapshot, entries })
     const next = this.#membership.applied(
-      desired({ ...snapshot, problems }, facts, this.#secretsNow()),
+      desired({ ...snapshot, problems }, facts, this.#secretsNow(), this.#services.objects),
     )
     this.#desired = next
     this.#logProblems(next.problems)

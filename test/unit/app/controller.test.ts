@@ -1,12 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { answersOf } from '../../../src/app/controller/answers.ts'
 import { Controller } from '../../../src/app/controller.ts'
 import { millis } from '../../../src/core/base/index.ts'
 import type { DataplaneIntent, DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
-import type { Entry, LeasedKeys, Store, WatchEvent } from '../../../src/core/intent/index.ts'
+import {
+  type Entry,
+  type LeasedKeys,
+  type ServiceObject,
+  type Store,
+  serviceObjectKey,
+  type WatchEvent,
+} from '../../../src/core/intent/index.ts'
 import { type Asn, address, prefix } from '../../../src/core/net/index.ts'
 import type { RouteSnapshot, SpeakerSnapshot } from '../../../src/core/speaker/index.ts'
 import { parseConfig } from '../../../src/shell/config/index.ts'
@@ -18,6 +26,7 @@ import {
   socketPaths,
 } from '../../../src/shell/link/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
+import { service, slice } from '../../support/services.ts'
 import { until } from '../../support/until.ts'
 
 /** A store that says what the test says, and keeps what it is told. */
@@ -26,7 +35,19 @@ class Told implements Store {
   readonly sets: string[] = []
   readonly puts = new Map<string, string>()
   readonly deletes: string[] = []
-  say: (event: WatchEvent) => void = () => {}
+  readonly #watches: { prefixes: readonly string[]; listener: (event: WatchEvent) => void }[] = []
+
+  /** To each watch what it asked for. */
+  say(event: WatchEvent): void {
+    for (const { prefixes, listener } of this.#watches) {
+      const isAsked = (key: string): boolean => prefixes.some(prefix => key.startsWith(prefix))
+      const entriesOf = (all: readonly Entry[]): Entry[] => all.filter(({ key }) => isAsked(key))
+      if (event.type === 'snapshot') listener({ ...event, entries: entriesOf(event.entries) })
+      else if (event.type === 'lost') listener(event)
+      else
+        listener({ ...event, puts: entriesOf(event.puts), deletes: event.deletes.filter(isAsked) })
+    }
+  }
 
   async get(): Promise<undefined> {}
 
@@ -44,8 +65,8 @@ class Told implements Store {
     return { done: true as const, revision: 1 }
   }
 
-  watch(_prefixes: readonly string[], listener: (event: WatchEvent) => void) {
-    this.say = listener
+  watch(prefixes: readonly string[], listener: (event: WatchEvent) => void) {
+    this.#watches.push({ prefixes, listener })
     return { close() {} }
   }
 
@@ -420,4 +441,35 @@ test('a password that the store holds makes its session, and changes with it', a
   stage.store.say({ type: 'changes', puts: [], deletes: [key], revision: 6 })
   await until(() => last()?.length === 0, 'there is no session without it')
   t.pass()
+})
+
+test('services of the directory are announced, and withdrawn with their last endpoint here', async t => {
+  const stage = new Stage(t, 'podCIDRs: []')
+  await stage.speakerUp()
+  const entryOf = (object: ServiceObject, revision: number): Entry => ({
+    key: serviceObjectKey(object),
+    value: JSON.stringify(object),
+    revision,
+  })
+  const configuration = {
+    key: '/calico/resources/v3/projectcalico.org/bgpconfigurations/default',
+    value: JSON.stringify({
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'BGPConfiguration',
+      metadata: { name: 'default' },
+      spec: { serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }] },
+    }),
+    revision: 3,
+  }
+  const web = service('web', { externalTrafficPolicy: 'Local', ingress: ['203.0.113.5'] })
+  const [webEntry, here] = [entryOf(web, 4), entryOf(slice('web', ['left']), 5)]
+  const entries = [LEFT, configuration, webEntry, here]
+  stage.store.say({ type: 'snapshot', entries, revision: 5 })
+  const originated = () => stage.commands.at(-1)?.speaker?.originated ?? []
+  const both = [prefix('203.0.113.0/24'), prefix('203.0.113.5/32')]
+  await until(() => isDeepStrictEqual(originated(), both), 'both are announced')
+  const puts = [entryOf(slice('web', ['right']), 6)]
+  stage.store.say({ type: 'changes', puts, deletes: [], revision: 6 })
+  await until(() => originated().length === 1, 'the address is withdrawn')
+  t.deepEqual(originated(), [prefix('203.0.113.0/24')])
 })
