@@ -26,6 +26,10 @@ const { values, positionals } = parseArgs({
     bird3: { type: 'string' },
     /** the daemon's cores, as taskset takes them; by default it may use any */
     cores: { type: 'string' },
+    /** a directory for CPU profiles of the speaker; `node test/perf/profile.ts DIR` reads them */
+    profile: { type: 'string' },
+    /** further options of Node.js for the speaker, separated by spaces */
+    node: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 })
@@ -62,14 +66,19 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.exit(1)
   })
 
+const speakerOptions = [
+  ...(values.node?.split(' ') ?? []),
+  ...(values.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', values.profile]),
+]
 const lastCore = String(cpus().length - 1)
 
 async function once(scenario: Scenario, daemon: Daemon): Promise<Sample[]> {
   host.make(scenario.peers)
   const generator = host.startGenerator(lastCore)
   try {
-    return await scenario.run({ host, daemon, generator, cores: values.cores })
+    return await scenario.run({ host, daemon, generator, cores: values.cores, speakerOptions })
   } finally {
+    if (values.profile !== undefined) await host.stop()
     generator.end()
     host.remove()
   }

@@ -5,7 +5,7 @@ import { MP_REACH_NLRI } from './attributes/mp-reach.ts'
 import { MP_UNREACH_NLRI } from './attributes/mp-unreach.ts'
 import { afiSafiOf, PATH_IDENTIFIER_OCTETS } from './families.ts'
 import { HEADER_OCTETS, newMessage } from './framer.ts'
-import { MESSAGE_TYPES } from './iana.ts'
+import { FLAG, MESSAGE_TYPES } from './iana.ts'
 
 /**
  * Packs prefixes that share attributes, or that are withdrawn, into UPDATE messages, one at a time.
@@ -17,19 +17,29 @@ import { MESSAGE_TYPES } from './iana.ts'
  * several paths of a prefix are sent, each prefix follows its path identifier, four octets, in all
  * of these: RFC 7911 §3.
  *
- * Prefixes are gathered in one buffer of a message's size. Messages are pieces of buffers of 64
- * KiB, because a buffer for each would cost more than all the rest; one that is kept keeps its
- * neighbours.
+ * Messages are written where they stay, in buffers of 64 KiB, one behind the other: a buffer, or only
+ * a view, for each would cost more than all the rest. One piece that is kept keeps its neighbours.
+ *
+ *   header | withdrawn routes' length | attributes' length | attributes | NLRI         IPv4
+ *   header | 0 | attributes' length | MP_REACH_NLRI: ..., NLRI | attributes            IPv6
+ *
+ * MP_REACH_NLRI comes first (RFC 7606 §5.1), so attributes follow the NLRI there when it is known.
  */
 export class UpdateBuilder {
-  readonly #nlri: Uint8Array
   readonly #messageMax: number
   /** octets before each prefix */
   readonly #identifier: number
-  readonly #body: Writer
   #pool: Uint8Array = NOTHING
-  #pooled = 0
-  #mode: 'announce' | 'withdraw' = 'withdraw'
+  /** in the pool: what is not handed out begins, the message that is being written, and its end */
+  #start = 0
+  #message = 0
+  #at = 0
+  /** where its NLRI begins, and may not go beyond */
+  #nlri = 0
+  #end = 0
+  /** what was finished in pools that are full */
+  #pieces: Uint8Array[] = []
+  #announces = false
   /** prefixes go into MP_REACH_NLRI or MP_UNREACH_NLRI */
   #multiprotocol = false
   #family: Family = 'ipv4'
@@ -37,7 +47,6 @@ export class UpdateBuilder {
   #nextHop: Uint8Array = NOTHING
   /** octets of NLRI that fit */
   #room = 0
-  #used = 0
   #count = 0
 
   /**
@@ -47,11 +56,9 @@ export class UpdateBuilder {
   constructor(messageMax: number, addPath = false) {
     this.#messageMax = messageMax
     this.#identifier = addPath ? PATH_IDENTIFIER_OCTETS : 0
-    this.#nlri = new Uint8Array(messageMax)
-    this.#body = new Writer(messageMax - HEADER_OCTETS)
   }
 
-  /** Prefixes added since the last `announce`, `withdraw` or `finish`. */
+  /** Prefixes added since the last `announce`, `withdraw`, `end` or `finish`. */
   get count(): number {
     return this.#count
   }
@@ -65,7 +72,10 @@ export class UpdateBuilder {
    * @returns false where not even the shortest prefix fits beside the attributes
    */
   announce(family: Family, attributes: Uint8Array, nextHop: Uint8Array): boolean {
-    this.#begin('announce', family, family === 'ipv6' || nextHop.length > 0)
+    this.#announces = true
+    this.#multiprotocol = family === 'ipv6' || nextHop.length > 0
+    this.#family = family
+    this.#count = 0
     this.#attributes = attributes
     this.#nextHop = nextHop
     this.#room = this.#messageMax - FIXED_OCTETS - attributes.length
@@ -75,7 +85,10 @@ export class UpdateBuilder {
 
   /** Begins withdrawals. */
   withdraw(family: Family): void {
-    this.#begin('withdraw', family, family === 'ipv6')
+    this.#announces = false
+    this.#multiprotocol = family === 'ipv6'
+    this.#family = family
+    this.#count = 0
     this.#attributes = NOTHING
     this.#nextHop = NOTHING
     this.#room = this.#messageMax - FIXED_OCTETS
@@ -91,91 +104,147 @@ export class UpdateBuilder {
    */
   add(bytes: Uint8Array, offset: number, length: number, path = 0): boolean {
     const octets = (length + 7) >>> 3
-    let at = this.#used
-    if (at + this.#identifier + 1 + octets > this.#room) return false
-    const nlri = this.#nlri
-    if (this.#identifier !== 0) {
-      nlri[at++] = path >>> 24
-      nlri[at++] = path >>> 16
-      nlri[at++] = path >>> 8
-      nlri[at++] = path
+    const needed = this.#identifier + 1 + octets
+    if (this.#count === 0) {
+      if (needed > this.#room) return false
+      this.#open()
     }
-    nlri[at++] = length
-    for (let index = 0; index < octets; index++) nlri[at++] = bytes[offset + index]!
-    if ((length & 7) !== 0) nlri[at - 1] = nlri[at - 1]! & (0xff00 >>> (length & 7))
-    this.#used = at
+    let at = this.#at
+    if (at + needed > this.#end) return false
+    const pool = this.#pool
+    if (this.#identifier !== 0) {
+      pool[at++] = path >>> 24
+      pool[at++] = path >>> 16
+      pool[at++] = path >>> 8
+      pool[at++] = path
+    }
+    pool[at++] = length
+    for (let index = 0; index < octets; index++) pool[at++] = bytes[offset + index]!
+    if ((length & 7) !== 0) pool[at - 1] = pool[at - 1]! & (0xff00 >>> (length & 7))
+    this.#at = at
     this.#count++
     return true
   }
 
   /**
-   * The message, for the caller to keep. The builder is empty then and goes on with the same
-   * attributes, so that `add` fills the next message. At least one prefix must have been added.
+   * Ends a message, which waits for `take`. The builder goes on with the same attributes, so that
+   * `add` fills the next message. At least one prefix must have been added.
    */
-  finish(): Uint8Array {
+  end(): void {
     invariant(this.#count > 0, 'an UPDATE is built of at least one prefix')
-    const body = this.#body
-    const nlri = this.#nlri.subarray(0, this.#used)
-    body.reset()
-    if (this.#multiprotocol) this.#writeMultiprotocol(body, nlri)
-    else this.#writeClassic(body, nlri)
-    this.#used = 0
-    this.#count = 0
-    invariant(!body.overflow, 'what `add` let in fits the message')
-    return this.#message(body)
-  }
-
-  /** A piece of the pool with a header and `body`. The pool is all ones, as a marker must be. */
-  #message(body: Writer): Uint8Array {
-    const octets = HEADER_OCTETS + body.length
-    if (this.#pooled + octets > this.#pool.length) {
-      this.#pool = new Uint8Array(Math.max(POOL_OCTETS, octets)).fill(0xff)
-      this.#pooled = 0
+    const pool = this.#pool
+    if (this.#multiprotocol) this.#closeMultiprotocol(pool)
+    else if (!this.#announces) {
+      this.#word(this.#message + HEADER_OCTETS, this.#at - this.#nlri)
+      pool[this.#at++] = 0
+      pool[this.#at++] = 0
     }
-    const message = this.#pool.subarray(this.#pooled, this.#pooled + octets)
-    this.#pooled += octets
-    message[16] = octets >>> 8
-    message[17] = octets
-    message[18] = MESSAGE_TYPES.UPDATE
-    message.set(body.bytes(), HEADER_OCTETS)
-    return message
-  }
-
-  #begin(mode: 'announce' | 'withdraw', family: Family, multiprotocol: boolean): void {
-    this.#mode = mode
-    this.#multiprotocol = multiprotocol
-    this.#family = family
-    this.#used = 0
+    this.#word(this.#message + 16, this.#at - this.#message)
+    invariant(this.#at <= this.#message + this.#messageMax, 'what `add` let in fits the message')
+    this.#message = this.#at
     this.#count = 0
   }
 
-  #writeClassic(body: Writer, nlri: Uint8Array): void {
-    if (this.#mode === 'withdraw') {
-      body.u16(nlri.length)
-      body.put(nlri)
-      body.u16(0)
-      return
-    }
-    body.u16(0)
-    body.u16(this.#attributes.length)
-    body.put(this.#attributes)
-    body.put(nlri)
+  /**
+   * Hands out all messages that were ended since the last time, in their order and in as few pieces
+   * as there are buffers: for the receiver to keep.
+   */
+  take(send: (messages: Uint8Array) => void): void {
+    for (const piece of this.#pieces) send(piece)
+    if (this.#pieces.length > 0) this.#pieces = []
+    if (this.#start === this.#message) return
+    const piece = this.#pool.subarray(this.#start, this.#message)
+    this.#start = this.#message
+    send(piece)
   }
 
-  #writeMultiprotocol(body: Writer, nlri: Uint8Array): void {
+  /** Ends a message and hands it out, with those that waited. */
+  finish(): Uint8Array {
+    this.end()
+    const pieces: Uint8Array[] = []
+    this.take(piece => pieces.push(piece))
+    const [first = NOTHING] = pieces
+    invariant(pieces.length === 1, 'a message that is handed out alone is in one piece')
+    return first
+  }
+
+  /** The part of a message before its NLRI. The pool is all ones, as a marker must be. */
+  #open(): void {
+    if (this.#message + this.#messageMax > this.#pool.length) this.#renew()
+    const pool = this.#pool
+    const { length } = this.#attributes
+    let at = this.#message + 18
+    pool[at++] = MESSAGE_TYPES.UPDATE
+    pool[at++] = 0
+    pool[at++] = 0
+    if (this.#multiprotocol) at = this.#openMultiprotocol(pool, at)
+    else if (this.#announces) {
+      this.#word(at, length)
+      at += 2
+      copy(this.#attributes, pool, at)
+      at += length
+    }
+    this.#nlri = at
+    this.#at = at
+    this.#end = at + this.#room
+  }
+
+  /** Up to the NLRI, with lengths that are filled in later. */
+  #openMultiprotocol(pool: Uint8Array, from: number): number {
     const { afi, safi } = afiSafiOf(this.#family)
-    body.u16(0)
-    body.counted16(() => {
-      if (this.#mode === 'withdraw') writeUnreach(body, afi, safi, nlri)
-      else {
-        const reach = { afi, safi, nextHop: this.#nextHop, nlri }
-        writeAttribute(MP_REACH_NLRI.flags, MP_REACH_NLRI.code, body, () =>
-          MP_REACH_NLRI.encode(reach, body, FOUR_OCTET),
-        )
-        body.put(this.#attributes)
-      }
-    })
+    let at = from + 2
+    const { flags, code } = this.#announces ? MP_REACH_NLRI : MP_UNREACH_NLRI
+    pool[at++] = flags
+    pool[at++] = code
+    at++
+    this.#word(at, afi)
+    at += 2
+    pool[at++] = safi
+    if (!this.#announces) return at
+    const { length } = this.#nextHop
+    pool[at++] = length
+    copy(this.#nextHop, pool, at)
+    at += length
+    // reserved
+    pool[at++] = 0
+    return at
   }
+
+  #closeMultiprotocol(pool: Uint8Array): void {
+    const start = this.#message + HEADER_OCTETS + 4
+    const octets = this.#at - start - 3
+    if (octets <= 0xff) pool[start + 2] = octets
+    else {
+      pool.copyWithin(start + 4, start + 3, this.#at++)
+      pool[start] = pool[start]! | FLAG.EXTENDED_LENGTH
+      this.#word(start + 2, octets)
+    }
+    copy(this.#attributes, pool, this.#at)
+    this.#at += this.#attributes.length
+    this.#word(start - 2, this.#at - start)
+  }
+
+  #renew(): void {
+    if (this.#start < this.#message)
+      this.#pieces.push(this.#pool.subarray(this.#start, this.#message))
+    this.#pool = new Uint8Array(Math.max(POOL_OCTETS, this.#messageMax)).fill(0xff)
+    this.#start = 0
+    this.#message = 0
+  }
+
+  #word(at: number, value: number): void {
+    this.#pool[at] = value >>> 8
+    this.#pool[at + 1] = value
+  }
+}
+
+/** From so many octets on the runtime copies faster than a loop does. */
+const LONG_OCTETS = 96
+
+function copy(from: Uint8Array, to: Uint8Array, at: number): void {
+  const { length } = from
+  if (length >= LONG_OCTETS) to.set(from, at)
+  else for (let index = 0; index < length; index++) to[at + index] = from[index]!
 }
 
 const NOTHING = new Uint8Array(0)
@@ -189,22 +258,17 @@ const POOL_OCTETS = 65536
 /** An attribute's header with a length of two octets, AFI, SAFI. */
 const MP_OCTETS = 4 + 3
 
-/** MP_REACH_NLRI is the same whatever the width of AS numbers. */
-const FOUR_OCTET = { fourOctetAs: true }
-
-function writeUnreach(body: Writer, afi: number, safi: number, nlri: Uint8Array): void {
-  writeAttribute(MP_UNREACH_NLRI.flags, MP_UNREACH_NLRI.code, body, () =>
-    MP_UNREACH_NLRI.encode({ afi, safi, nlri }, body, FOUR_OCTET),
-  )
-}
-
 /** End-of-RIB: the first table is said, whole. RFC 4724 §2 */
 export function endOfRib(family: Family): Uint8Array {
   const body = new Writer(16)
   const { afi, safi } = afiSafiOf(family)
   body.u16(0)
   body.counted16(() => {
-    if (family !== 'ipv4') writeUnreach(body, afi, safi, NOTHING)
+    if (family === 'ipv4') return
+    writeAttribute(MP_UNREACH_NLRI.flags, MP_UNREACH_NLRI.code, body, () => {
+      body.u16(afi)
+      body.u8(safi)
+    })
   })
   const message = newMessage(MESSAGE_TYPES.UPDATE, HEADER_OCTETS + body.length)
   message.set(body.bytes(), HEADER_OCTETS)

@@ -21,6 +21,8 @@ export interface Setting {
   readonly kernel: boolean
   readonly holdSeconds: number
   readonly cores: string | undefined
+  /** options of Node.js for the speaker */
+  readonly speakerOptions: readonly string[]
 }
 
 /** A program under test. */
@@ -93,10 +95,9 @@ function startMartlet(host: Host, setting: Setting, main: string): void {
     ...(kernel && { kernel: { routesMax: 4_000_000 } }),
   }
   const config = host.write('martlet.yaml', JSON.stringify(configuration))
-  const node = process.env.MARTLET_NODE_OPTIONS?.split(' ') ?? []
   const names = kernel ? ['dataplane', 'speaker', 'controller'] : ['speaker', 'controller']
   for (const name of names) {
-    const flags = name === 'speaker' ? node : []
+    const flags = name === 'speaker' ? setting.speakerOptions : []
     const command = [process.execPath, ...flags, main, name, '--config', config]
     host.start(command, `${name}.log`, cores)
   }

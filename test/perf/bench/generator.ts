@@ -341,9 +341,7 @@ const NOTHING: Answer = { ms: 0, busy: 0, octetsIn: 0, octetsOut: 0, announced: 
 
 const generator = new Generator()
 process.on('uncaughtException', error => {
-  process.send?.({ error: error.message })
-  process.exitCode = 1
-  process.disconnect?.()
+  if (process.connected) process.send?.({ error: error.message }, () => process.exit(1))
 })
 process.on('message', (order: Order) => {
   generator.obey(order).then(

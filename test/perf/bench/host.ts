@@ -9,6 +9,7 @@ import { type Address, address, type Family } from '../../../src/core/net/index.
 import type { Answer, Order } from './generator.ts'
 
 const TICKS_PER_SECOND = 100
+const STOP_MS = 10_000
 
 /** Addresses of the daemon in its namespace. */
 export const DAEMON: Readonly<Record<Family, Address>> = {
@@ -78,6 +79,14 @@ export class Host {
       ip('netns', 'del', name)
     }
     rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  /** Asks what runs in the daemon's namespace to end in order, and waits for that. */
+  async stop(): Promise<void> {
+    for (const pid of pidsIn(this.daemon)) attempt(() => process.kill(pid, 'SIGTERM'))
+    const deadline = performance.now() + STOP_MS
+    while (pidsIn(this.daemon).length > 0 && performance.now() < deadline)
+      await new Promise(resolve => setTimeout(resolve, 50))
   }
 
   write(name: string, text: string): string {

@@ -27,6 +27,7 @@ export interface Stage {
   readonly host: Host
   readonly daemon: Daemon
   readonly cores: string | undefined
+  readonly speakerOptions: readonly string[]
   readonly generator: GeneratorProcess
 }
 
@@ -58,7 +59,7 @@ interface Shape {
 
 /** Starts the daemon and makes the generator's streams; no session is up yet. */
 async function prepare(stage: Stage, shape: Shape): Promise<Cast> {
-  const { daemon, generator, host, cores } = stage
+  const { daemon, generator, host, cores, speakerOptions } = stage
   const { family = 'ipv4', internal = false, holdSeconds = HOLD_SECONDS } = shape
   const count = shape.senders + shape.receivers + (shape.quiet ?? 0)
   const locals = Array.from({ length: count }, (_, index) => peerAddress(index, family))
@@ -83,6 +84,7 @@ async function prepare(stage: Stage, shape: Shape): Promise<Cast> {
     kernel: shape.kernel ?? false,
     holdSeconds,
     cores,
+    speakerOptions,
   }
   daemon.start(host, setting)
   await generator.ask({ do: 'cast', cast })

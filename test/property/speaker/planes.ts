@@ -26,7 +26,7 @@ import {
   MESSAGE_TYPES,
 } from '../../../src/core/wire/index.ts'
 import { type SlowPath, slowDecision, slowPaths } from '../../../src/sim/index.ts'
-import { type Told, toldBy } from '../../unit/speaker/bench.ts'
+import { messagesIn, type Told, toldBy } from '../../unit/speaker/bench.ts'
 
 /**
  * Tables and update groups without sessions, members that remember what they were told, and a naive model of what
@@ -102,8 +102,13 @@ export class Receiver {
     this.#messageMax = messageMax
   }
 
-  send(message: Uint8Array): void {
+  /** Takes whole messages, one behind the other. */
+  send(messages: Uint8Array): void {
     if (this.congested) this.wrong.push('a full socket is sent something')
+    for (const message of messagesIn(messages)) this.#take(message)
+  }
+
+  #take(message: Uint8Array): void {
     if (message.length > this.#messageMax) this.wrong.push(`${message.length} octets`)
     this.messages.push(message)
     const body = message.subarray(HEADER_OCTETS)
@@ -245,6 +250,7 @@ export class Stage {
     const listener = {
       doesNotFit: () => receiver.wrong.push('something does not fit'),
       nextHopMissing: () => receiver.wrong.push('a next hop is missing'),
+      tableFull: () => receiver.wrong.push('a table is full'),
     }
     this.exports.join(receiver, rulesOf(this.family, this.messageMax, mode), listener)
   }

@@ -256,7 +256,12 @@ export class Scripted {
     })
   }
 
+  /** Takes whole messages, one behind the other. */
   hears(bytes: Uint8Array): void {
+    for (const message of messagesIn(bytes)) this.#hear(message)
+  }
+
+  #hear(bytes: Uint8Array): void {
     const body = bytes.subarray(HEADER_OCTETS)
     if (bytes[18] === MESSAGE_TYPES.NOTIFICATION)
       this.notifications.push([body[0] ?? 0, body[1] ?? 0])
@@ -273,6 +278,18 @@ export class Scripted {
       }),
     )
   }
+}
+
+/** Octets that are sent are whole messages, one behind the other. */
+export function* messagesIn(bytes: Uint8Array): Generator<Uint8Array> {
+  let at = 0
+  while (at + HEADER_OCTETS <= bytes.length) {
+    const end = at + ((bytes[at + 16]! << 8) | bytes[at + 17]!)
+    // one that came alone is still the same object: who is sent the same is sent the same octets
+    yield at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end)
+    at = end
+  }
+  if (at !== bytes.length) throw new Error('a piece of a message was sent')
 }
 
 /** The speaker, its peers and what it did. */

@@ -1,7 +1,7 @@
 import { grownInt32, type Interner } from '../../base/index.ts'
 import type { PrefixId, PrefixTable } from '../../net/index.ts'
 import { UpdateBuilder } from '../../wire/index.ts'
-import { NO_OUT_SET, NONE, type OutSetId, type PeerId } from '../rows.ts'
+import { LOCAL_PEER, NO_OUT_SET, NONE, type OutSetId, type PeerId } from '../rows.ts'
 
 /**
  * Rows into UPDATE messages, one message for as many rows of one attribute set as fit.
@@ -19,6 +19,22 @@ export interface MessageForm {
   readonly messageMax: number
   /** prefixes have path identifiers. RFC 7911 */
   readonly addPath: boolean
+}
+
+/** Takes messages, and the peer that must not get them. */
+export type Send = (messages: Uint8Array, excluded: PeerId) => void
+
+/** Messages that are written, and whom they are not for. */
+interface Run {
+  excluded: PeerId
+  readonly builder: UpdateBuilder
+  readonly send: Send
+}
+
+const NOTHING = new Uint8Array(0)
+
+function handOut({ builder, excluded, send }: Run): void {
+  builder.take(messages => send(messages, excluded))
 }
 
 /**
@@ -72,31 +88,30 @@ export class Packer {
   }
 
   /**
-   * Writes and forgets what was gathered. `send` gets each message, and the peer that must not get
-   * it.
+   * Writes and forgets what was gathered. `send` gets messages, several in one piece where they
+   * follow one another, and the peer that must not get them.
    */
-  flush(
-    prefixes: PrefixTable,
-    form: MessageForm,
-    send: (message: Uint8Array, excluded: PeerId) => void,
-  ): void {
+  flush(prefixes: PrefixTable, form: MessageForm, send: Send): void {
     if (this.#count === 0) return
     const builder = this.#builder(form)
+    // messages with the same excluded peer are handed out together
+    const run: Run = { excluded: LOCAL_PEER, builder, send }
     if (this.#withdrawn !== NONE) {
       builder.withdraw(prefixes.family)
-      this.#pack(builder, this.#withdrawn, prefixes, send)
+      this.#pack(run, this.#withdrawn, prefixes)
       this.#withdrawn = NONE
     }
     for (const set of this.#touched) {
       const record = this.#sets.view(set)
       const octets = record[0]!
-      const nextHop = record.subarray(1, 1 + octets)
+      const nextHop = octets === 0 ? NOTHING : record.subarray(1, 1 + octets)
       builder.announce(prefixes.family, record.subarray(1 + octets), nextHop)
-      this.#pack(builder, this.#tails[set]!, prefixes, send)
+      this.#pack(run, this.#tails[set]!, prefixes)
       this.#tails[set] = NONE
     }
     this.#touched.length = 0
     this.#count = 0
+    handOut(run)
   }
 
   #tail(set: OutSetId): number {
@@ -106,32 +121,27 @@ export class Packer {
     return tail
   }
 
-  #pack(
-    builder: UpdateBuilder,
-    tail: number,
-    prefixes: PrefixTable,
-    send: (message: Uint8Array, excluded: PeerId) => void,
-  ): void {
+  #pack(run: Run, tail: number, prefixes: PrefixTable): void {
+    const { builder } = run
     const scratch = this.#scratch
-    let entry = this.#next[tail]!
-    let excluded = this.#excluded[entry]!
-    for (;;) {
+    for (let entry = this.#next[tail]!; ; entry = this.#next[entry]!) {
       const row = this.#rows[entry] as PrefixId
-      if (this.#excluded[entry] !== excluded) {
-        send(builder.finish(), excluded as PeerId)
-        excluded = this.#excluded[entry]!
+      const excluded = this.#excluded[entry] as PeerId
+      if (excluded !== run.excluded) {
+        if (builder.count > 0) builder.end()
+        handOut(run)
+        run.excluded = excluded
       }
       prefixes.write(row, scratch, 0)
       const length = prefixes.length(row)
       const path = this.#paths[entry]!
       if (!builder.add(scratch, 0, length, path)) {
-        send(builder.finish(), excluded as PeerId)
+        builder.end()
         builder.add(scratch, 0, length, path)
       }
       if (entry === tail) break
-      entry = this.#next[entry]!
     }
-    send(builder.finish(), excluded as PeerId)
+    builder.end()
   }
 
   #builder({ messageMax, addPath }: MessageForm): UpdateBuilder {

@@ -6,8 +6,11 @@ import type { Feed } from './feed.ts'
 /** Who is sent something, and where messages go. */
 export interface Member {
   readonly peer: PeerId
-  /** `message` is shared with other members: nobody may write into it */
-  send(message: Uint8Array): void
+  /**
+   * Takes whole messages, one behind the other. They are shared with other members: nobody may
+   * write into them
+   */
+  send(messages: Uint8Array): void
 }
 
 /** What is sent before and after all that is said again. RFC 7313 §4 */

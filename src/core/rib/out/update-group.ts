@@ -9,6 +9,7 @@ import {
   type PeerColumns,
   type PeerId,
 } from '../rows.ts'
+import { Broadcast } from './broadcast.ts'
 import { Ceiling } from './ceiling.ts'
 import { Feed } from './feed.ts'
 import { type Exporter, Forms } from './forms.ts'
@@ -54,6 +55,7 @@ export class UpdateGroup {
   #staged = 0
   // what a shared message does not say to one member: plane, place in its pass, and the member
   readonly #alone: { readonly plane: Plane; readonly at: number; readonly stream: Stream }[] = []
+  readonly #broadcast = new Broadcast()
   /** by plane: which of the paths selected goes there */
   readonly #places = new Int8Array(SEND_PATHS_MAX)
 
@@ -342,9 +344,11 @@ export class UpdateGroup {
     const { locRib, packer } = this.#tables
     for (const plane of this.#planes)
       for (let at = 0; at < plane.rows.length; at++) this.#stage(plane, at)
-    packer.flush(locRib.prefixes, this.form, (message, excluded) => {
-      for (const { member } of inStep) if (member.peer !== excluded) member.send(message)
-    })
+    const broadcast = this.#broadcast
+    packer.flush(locRib.prefixes, this.form, (messages, excluded) =>
+      broadcast.add(messages, excluded),
+    )
+    broadcast.send(inStep.map(({ member }) => member))
     for (const { plane, at, stream } of this.#alone) {
       const feed = stream.feeds[this.#planes.indexOf(plane)]!
       feed.change(plane.rows[at]!, plane.last[at]!, plane.lastOwners[at]!)
