@@ -84,6 +84,14 @@ export class Interner {
     return this.#counts.length
   }
 
+  /** The limit that `add` met when it returned -1: of rows, or else of octets. */
+  get full(): { readonly limit: number; readonly of: 'rows' | 'octets' } {
+    const rows = this.#size === INTERNER_ROWS_MAX
+    return rows
+      ? { limit: INTERNER_ROWS_MAX, of: 'rows' }
+      : { limit: this.#octetsMax, of: 'octets' }
+  }
+
   /** Octets that columns and arena take. */
   get bytes(): number {
     const chunks = this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)

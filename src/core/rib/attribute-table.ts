@@ -18,7 +18,8 @@ import {
   readFacts,
   type Self,
 } from './attribute-facts.ts'
-import { type NextHops, nextHopOctets } from './next-hops.ts'
+import { type FullTable, fullSets } from './full-table.ts'
+import { NEXT_HOPS_MAX, type NextHops, nextHopOctets } from './next-hops.ts'
 import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
 
 /**
@@ -96,7 +97,7 @@ const ACCEPTED_MARK = 0xff
  *
  * References are held by Adj-RIB-In rows, Loc-RIB rows, memos of accepted forms (acceptance.ts) and
  * whoever is working with a set; a set goes with the last. Limits: `INTERNER_ROWS_MAX`,
- * `INTERNER_OCTETS_MAX`, `ALIASES_MAX`, `ALIAS_OCTETS_MAX` (docs/LIMITS.md).
+ * `INTERNER_OCTETS_MAX`, `NEXT_HOPS_MAX`, `ALIASES_MAX`, `ALIAS_OCTETS_MAX` (docs/LIMITS.md).
  */
 export class AttributeTable implements AttributeColumns {
   localPref = new Uint32Array(0)
@@ -139,6 +140,11 @@ export class AttributeTable implements AttributeColumns {
   /** How many sets there are. */
   get size(): number {
     return this.#sets.size
+  }
+
+  /** Why there was no room for a set. */
+  get full(): FullTable {
+    return this.#nextHops.full ? { limit: NEXT_HOPS_MAX, of: 'next hops' } : fullSets(this.#sets)
   }
 
   /** How many other forms of sets are remembered. */
@@ -329,7 +335,9 @@ export class AttributeTable implements AttributeColumns {
     this.#readFactsFrom(set, record, clean === 0 ? length : length - 1)
     const at = octets === 0 ? this.#facts.nextHopAt : 1
     this.nextHop[row] = at < 0 ? NONE : this.#nextHops.hold(record, at, octets === 0 ? 4 : octets)
-    return set
+    if (at < 0 || this.nextHop[row] !== NONE) return set
+    this.#sets.release(row)
+    return NO_SET
   }
 
   #readFacts(set: AttributeSetId): void {

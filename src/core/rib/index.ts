@@ -35,9 +35,11 @@ export {
   REASONS,
   TIE_RULE,
 } from './decide.ts'
+export { type FullTable, fullSets } from './full-table.ts'
 export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
 export {
   type GroupListener,
+  NEXT_HOPS_MAX,
   NextHops,
   NO_GROUP,
   nextHopOctets,

@@ -9,11 +9,14 @@ import {
   isLinkLocal,
   isUnicast,
 } from '../net/index.ts'
-import type { NextHopId } from './rows.ts'
+import { type NextHopId, NONE } from './rows.ts'
 
 /**
  * Next hops, and the groups of them that routes are installed through. Hundreds, so plain objects.
  */
+
+/** Most next hops at a time: a peer may name another one with each route. */
+export const NEXT_HOPS_MAX = 65_536
 
 /** An IPv4 next hop as a number, others as text: what is looked up once a set is mostly IPv4. */
 type Key = number | string
@@ -72,6 +75,9 @@ const NOBODY: TrackListener = { track: () => {}, untrack: () => {} }
 /** Links that have a number: it is two octets of a record. */
 const LINKS_MAX = 65_535
 
+/** No row: there is no room for another next hop. */
+const NO_ROOM = NONE as NextHopId
+
 /** No group: the destination is not installed. */
 export const NO_GROUP = -1 as GroupId
 
@@ -111,6 +117,11 @@ export class NextHops {
     return this.#byKey.size
   }
 
+  /** There is no room for another one. */
+  get full(): boolean {
+    return this.#byKey.size >= NEXT_HOPS_MAX
+  }
+
   /** Who is to be told which next hops are in use, from now on. */
   listen(listener: TrackListener): void {
     this.#listener = listener
@@ -133,7 +144,7 @@ export class NextHops {
 
   /**
    * The row of the next hop at `bytes[at]`, with one more reference: 4, 16 or 32 octets, or 2 more
-   * with the number of a link.
+   * with the number of a link. NONE where it would be one more than `NEXT_HOPS_MAX`.
    */
   hold(bytes: Uint8Array, at: number, octets: number): NextHopId {
     const key = keyOf(bytes, at, octets)
@@ -142,6 +153,7 @@ export class NextHops {
       this.#row(found).references++
       return found
     }
+    if (this.full) return NO_ROOM
     const id = this.#free.pop() ?? (this.#rows.length as NextHopId)
     const address = formatAddress(bytes.subarray(at, at + Math.min(octets, 16)))
     const way = this.#wayOf(address, bytes.subarray(at, at + octets))

@@ -1,5 +1,6 @@
 import type { Millis } from '../base/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
+import type { FullTable } from '../rib/index.ts'
 import type { SessionError, State } from '../session/index.ts'
 import type { PrefixLimit, PrefixLimits } from './types.ts'
 
@@ -83,3 +84,10 @@ export type SpeakerNote =
   /** paths of a prefix beyond what one peer may have are not taken; said once a session */
   | { readonly code: 'PATHS_LEFT_OUT'; readonly peer: string; readonly limit: number }
   | { readonly code: 'TABLE_FULL'; readonly limit: number; readonly why: string }
+
+/** The note that there is no room: what follows of it, and in which table. */
+export const tableFull = (what: string, { limit, of }: FullTable): SpeakerNote => ({
+  code: 'TABLE_FULL',
+  limit,
+  why: `${what}: there is no room for more ${of}`,
+})

@@ -1,6 +1,6 @@
 import type { Millis } from '../base/index.ts'
 import type { NextHopAnswer } from '../fib/index.ts'
-import { FAMILIES, type Family, PREFIX_TABLE_ROWS_MAX } from '../net/index.ts'
+import { FAMILIES, type Family } from '../net/index.ts'
 import { PATHS_PER_PEER_MAX } from '../rib/index.ts'
 import type { Fault } from '../wire/index.ts'
 import type { FibFeed } from './export/fib-feed.ts'
@@ -12,6 +12,7 @@ import { NextHopChanges } from './inbound/next-hops.ts'
 import { type RefreshMark, refreshMarkOf } from './inbound/refresh.ts'
 import type { Retention } from './inbound/retention.ts'
 import type { Neighbours } from './neighbours/neighbours.ts'
+import { tableFull } from './notes.ts'
 import { INBOUND_OCTETS_LOW, type Link, type Peer } from './peer.ts'
 import type { Tables } from './tables.ts'
 import type { SpeakerOutput } from './types.ts'
@@ -145,7 +146,10 @@ export class Pipeline {
   /** False when the session is gone. */
   #judge(peer: Peer, link: Link, verdict: Readonly<Verdict>, now: Millis): boolean {
     if (verdict.endOfRib !== undefined) this.#parts.retention.endOfRib(peer, link, verdict.endOfRib)
-    if (verdict.full) this.#full(`routes of ${peer.config.name} are left out`)
+    if (verdict.full) {
+      const why = `routes of ${peer.config.name} are left out`
+      this.#parts.output.note(tableFull(why, verdict.full))
+    }
     if (verdict.crowded) this.#crowded(peer)
     const { reset } = verdict
     if (reset === undefined)
@@ -166,10 +170,6 @@ export class Pipeline {
     peer.faults.add(fault, body, now)
     const { remedy, why } = fault
     this.#parts.output.note({ code: 'UPDATE_FAULT', peer: peer.config.name, remedy, why })
-  }
-
-  #full(why: string): void {
-    this.#parts.output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   }
 
   #crowded(peer: Peer): void {

@@ -7,13 +7,7 @@ import {
   type Prng,
   seconds,
 } from '../base/index.ts'
-import {
-  type Address,
-  FAMILIES,
-  type Family,
-  PREFIX_TABLE_ROWS_MAX,
-  type Prefix,
-} from '../net/index.ts'
+import { type Address, FAMILIES, type Family, type Prefix } from '../net/index.ts'
 import { Programs } from '../policy/index.ts'
 import { difference, NOT_CONFIGURED } from './configure.ts'
 import { FibFeed } from './export/fib-feed.ts'
@@ -28,6 +22,7 @@ import { askForRefresh, takeRefresh, whyNoRefresh } from './inbound/refresh.ts'
 import { Retention } from './inbound/retention.ts'
 import { Neighbours } from './neighbours/neighbours.ts'
 import { withThoseHere } from './neighbours/ranges.ts'
+import { tableFull } from './notes.ts'
 import { type Link, ownAddresses, type Peer } from './peer.ts'
 import { Pipeline } from './pipeline.ts'
 import { lookUp, type Subject, takeSnapshot } from './snapshot.ts'
@@ -312,8 +307,8 @@ export class Speaker implements Engine<SpeakerEvent> {
     for (const peer of changes.added) this.#neighbours.add(peer, now)
     this.#neighbours.index()
     this.#importRules.assignAll(neighbours.all, neighbours.byId.values(), config)
-    for (const prefix of this.#tables.configure(config, changes))
-      this.#full(`${prefix} cannot be originated`)
+    for (const { prefix, full } of this.#tables.configure(config, changes))
+      this.#output.note(tableFull(`${prefix} cannot be originated`, full))
     setFibPolicy(config, this.#programs, this.#users)
     this.#own()
   }
@@ -390,9 +385,5 @@ export class Speaker implements Engine<SpeakerEvent> {
 
   get #users(): Users {
     return { importRules: this.#importRules, exports: this.#exports, fib: this.#fib }
-  }
-
-  #full(why: string): void {
-    this.#output.note({ code: 'TABLE_FULL', limit: PREFIX_TABLE_ROWS_MAX, why })
   }
 }

@@ -1,9 +1,16 @@
 import { Interner, type Prng } from '../base/index.ts'
-import { FAMILIES, type Family, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
+import {
+  FAMILIES,
+  type Family,
+  PREFIX_TABLE_ROWS_MAX,
+  type Prefix,
+  prefixParts,
+} from '../net/index.ts'
 import type { Subject } from '../policy/index.ts'
 import {
   type AttributeSetId,
   AttributeTable,
+  type FullTable,
   LOCAL_PEER,
   LocRib,
   type NextHopId,
@@ -13,9 +20,17 @@ import {
   Packer,
   PeerColumns,
 } from '../rib/index.ts'
-
 import type { ConfigDifference } from './configure.ts'
 import type { SpeakerConfig } from './types.ts'
+
+/** There is no room for another prefix of a family. */
+export const FULL_PREFIXES: FullTable = { limit: PREFIX_TABLE_ROWS_MAX, of: 'prefixes' }
+
+/** A prefix that this node cannot originate, and why. */
+export interface Unoriginated {
+  readonly prefix: Prefix
+  readonly full: FullTable
+}
 
 /** All tables of a speaker, and which of them is told what. */
 export class Tables {
@@ -30,7 +45,8 @@ export class Tables {
 
   /**
    * @param chance  seeds the hashes, so that peers cannot choose collisions
-   * @param octetsMax  of all attributes received; absent: `INTERNER_OCTETS_MAX`
+   * @param octetsMax  of all attributes received, and of all that are sent; absent:
+   *   `INTERNER_OCTETS_MAX`
    */
   constructor(chance: Prng, octetsMax?: number) {
     const seed = (): number => chance.below(0x100000000)
@@ -42,7 +58,7 @@ export class Tables {
         for (const forget of this.#forgetters) forget(set)
       },
     })
-    this.outSets = new Interner(seed())
+    this.outSets = new Interner(seed(), octetsMax)
     this.packer = new Packer(this.outSets)
     const shared = { sets: this.sets, peers: this.peers, nextHops: this.nextHops }
     this.locRibs = {
@@ -66,7 +82,7 @@ export class Tables {
    * Goes by a configuration from now on. Returns the prefixes that it originates, and that there is
    * no room for. O(prefixes that changed); O(rows) where paths go together otherwise than before.
    */
-  configure(config: SpeakerConfig, changes: ConfigDifference): Prefix[] {
+  configure(config: SpeakerConfig, changes: ConfigDifference): Unoriginated[] {
     for (const family of FAMILIES) {
       const locRib = this.locRibs[family]
       locRib.multipathMax = config.multipathMax
@@ -74,33 +90,35 @@ export class Tables {
       if (changes.multipath) locRib.touchAll()
     }
     for (const prefix of changes.withdrawn) this.originate(prefix, false)
-    return changes.originated.filter(prefix => {
+    return changes.originated.flatMap(prefix => {
       const { family } = prefixParts(prefix)
-      return !this.originate(prefix, true, config.originatedLocalPref?.[family])
+      const full = this.originate(prefix, true, config.originatedLocalPref?.[family])
+      return full === undefined ? [] : [{ prefix, full }]
     })
   }
 
   /**
-   * This node announces a prefix of its own, or no more: a path like any other, from peer 0. False
-   * where a table is full. RFC 4271 §9.4
+   * This node announces a prefix of its own, or no more: a path like any other, from peer 0.
+   * Returns the table that is full, where one is. RFC 4271 §9.4
    */
-  originate(prefix: Prefix, originates: boolean, localPref?: number): boolean {
+  originate(prefix: Prefix, originates: boolean, localPref?: number): FullTable | undefined {
     const { family, bytes, length } = prefixParts(prefix)
     const locRib = this.locRibs[family]
     if (!originates) {
       const row = locRib.prefixes.find(bytes, 0, length)
       if (row >= 0) locRib.put(LOCAL_PEER, row, NO_SET)
-      return true
+      return undefined
     }
     const set = this.sets.intern({
       origin: 0,
       asPath: [],
       ...(localPref !== undefined && { localPref }),
     })
-    const row = set === NO_SET ? NO_PREFIX : locRib.add(bytes, 0, length)
+    if (set === NO_SET) return this.sets.full
+    const row = locRib.add(bytes, 0, length)
     if (row >= 0) locRib.put(LOCAL_PEER, row, set)
-    if (set !== NO_SET) this.sets.release(set)
-    return row >= 0
+    this.sets.release(set)
+    return row >= 0 ? undefined : FULL_PREFIXES
   }
 
   /** What a policy may ask of a set. Allocates: once a set and program. */

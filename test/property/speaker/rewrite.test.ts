@@ -149,7 +149,12 @@ const agrees = test.macro<[Family, readonly string[]]>({
           const { linkLocalNextHop: _linkLocal, ...global } = attributes
           const wide = attributes.nextHop?.includes(':') === true
           const set = tables.sets.intern(wide ? attributes : global)
-          const silent = { doesNotFit: () => {}, nextHopMissing: () => {}, peerAt: () => undefined }
+          const silent = {
+            doesNotFit: () => {},
+            nextHopMissing: () => {},
+            tableFull: () => {},
+            peerAt: () => undefined,
+          }
           // the form of what goes through another peer
           const variant = rules.kind === PEER_KINDS.EXTERNAL ? through : 0
           const exporter = new RulesExporter(rules, tables, silent)

@@ -2,8 +2,17 @@
 import test from 'ava'
 import { millis, Prng, seconds } from '../../../src/core/base/index.ts'
 import { address, FAMILIES, type Prefix, prefix } from '../../../src/core/net/index.ts'
-import { ALIAS_OCTETS_MAX, PEERS_MAX } from '../../../src/core/rib/index.ts'
+import { Programs } from '../../../src/core/policy/index.ts'
+import {
+  ALIAS_OCTETS_MAX,
+  type FullTable,
+  NEXT_HOPS_MAX,
+  PEERS_MAX,
+} from '../../../src/core/rib/index.ts'
 import { PeerSession } from '../../../src/core/session/index.ts'
+import { NOT_CONFIGURED } from '../../../src/core/speaker/configure.ts'
+import { Exports } from '../../../src/core/speaker/export/groups.ts'
+import { notesOnExport, rulesFor } from '../../../src/core/speaker/export/membership.ts'
 import { Importer, type Sender } from '../../../src/core/speaker/inbound/import.ts'
 import { Deadlines } from '../../../src/core/speaker/neighbours/deadlines.ts'
 import { Peer, sessionConfig } from '../../../src/core/speaker/peer.ts'
@@ -18,6 +27,7 @@ import {
   HEADER_OCTETS,
   type PathAttributes,
 } from '../../../src/core/wire/index.ts'
+import { checkDecisions, checkReferences } from '../../../src/sim/index.ts'
 import { Bench, LOCAL, pair, type Scripted, updateOf } from './bench.ts'
 
 const P = prefix('10.1.0.0/16')
@@ -199,6 +209,34 @@ test('a peer that announces and withdraws for ever costs what it costs once', t 
   t.deepEqual(b.news(), [])
 })
 
+test('a further next hop than there may be is not taken, and its routes are left out', t => {
+  const { bench, a, b } = pair()
+  const { nextHops, locRibs, sets } = bench.speaker.tables
+  const others = Array.from({ length: NEXT_HOPS_MAX - 3 }, (_, at) =>
+    nextHops.hold(Uint8Array.of(100, at >> 16, at >> 8, at), 0, 4),
+  )
+  const prefixes = many(5)
+  for (const [at, each] of prefixes.entries())
+    a.announce({ nextHop: address(`203.0.113.${at}`) }, each)
+  t.is(nextHops.size, NEXT_HOPS_MAX)
+  t.deepEqual([locRibs.ipv4.paths, sets.size], [3, 3])
+  const why = 'routes of a are left out: there is no room for more next hops'
+  const note = { code: 'TABLE_FULL', limit: NEXT_HOPS_MAX, why } as const
+  t.deepEqual(bench.notes.slice(-2), [note, note])
+  b.news()
+  const known = { nextHop: address('203.0.113.1') }
+  a.announce({ ...known, communities: [1] }, prefixes[1]!)
+  t.deepEqual(b.brief(), [`+${prefixes[1]}`], 'a next hop that is known has room')
+  a.announce({ nextHop: address('203.0.113.9') }, prefixes[1]!)
+  t.deepEqual(b.brief(), [`-${prefixes[1]}`], 'what it said before counts no more')
+  a.announce({ nextHop: address('203.0.113.9') }, prefixes[1]!)
+  t.deepEqual(b.brief(), [`+${prefixes[1]}`], 'and has left its room to the next')
+  t.deepEqual([...checkDecisions(bench), ...checkReferences(bench)], [])
+  a.down()
+  for (const id of others) nextHops.release(id)
+  t.deepEqual([nextHops.size, sets.size], [0, 0])
+})
+
 /** Tables that know a peer, without a speaker around them. */
 function tablesOf(octetsMax?: number): { tables: Tables; importer: Importer; sender: Sender } {
   const tables = new Tables(new Prng(1), octetsMax)
@@ -212,25 +250,49 @@ function tablesOf(octetsMax?: number): { tables: Tables; importer: Importer; sen
 test('routes whose attributes find no room are left out, and what they were before goes', t => {
   const { tables, importer, sender } = tablesOf(1 << 16)
   const { a } = pair()
-  const put = (at: number, each: Prefix): boolean =>
+  const put = (at: number, each: Prefix): FullTable | undefined =>
     importer.update(
       updateOf(a.attributes({ unknown: unknown(at, 1000) }), [each]).subarray(HEADER_OCTETS),
       sender,
     ).full
   const prefixes = many(100)
   const full = prefixes.map((each, at) => put(at, each))
-  const room = full.indexOf(true)
+  const room = full.findIndex(Boolean)
   t.true(room > 60 && room < 66, `${room} found room`)
   t.true(full.slice(room).every(Boolean))
+  t.deepEqual(full[room], { limit: 1 << 16, of: 'octets of attributes' })
   const { locRibs, sets } = tables
   t.is(locRibs.ipv4.paths, room)
   // the last one is announced anew, with attributes for which there is no room
-  t.true(put(1000, prefixes[room - 1]!))
+  t.truthy(put(1000, prefixes[room - 1]!))
   t.is(locRibs.ipv4.paths, room - 1, 'what it said before counts no more')
-  t.false(put(1001, prefixes[room - 1]!), 'and has left its room to the next')
+  t.falsy(put(1001, prefixes[room - 1]!), 'and has left its room to the next')
   importer.update(updateOf(undefined, prefixes).subarray(HEADER_OCTETS), sender)
   t.deepEqual([locRibs.ipv4.paths, sets.size], [0, 0])
-  t.false(put(1002, P), 'there is room again')
+  t.falsy(put(1002, P), 'there is room again')
+})
+
+test('what is sent may find no room either: that is said once a session, with the limit', t => {
+  const { tables, importer, sender } = tablesOf(1 << 12)
+  const { bench, a, b } = pair()
+  const member = { peer: tables.peers.take()!, send: (bytes: Uint8Array) => b.hears(bytes) }
+  const peer = bench.speaker.peer('b')!
+  const rules = rulesFor(peer, peer.link!, 'ipv4', NOT_CONFIGURED, new Programs())
+  const exports = new Exports('ipv4', tables)
+  exports.join(member, rules, notesOnExport(peer, 'ipv4', tables, bench))
+  const taken = distinct(a, many(200)).filter(
+    update => importer.update(update.subarray(HEADER_OCTETS), sender).full === undefined,
+  ).length
+  const { ipv4 } = tables.locRibs
+  for (let row = ipv4.takeDirty(); row >= 0; row = ipv4.takeDirty())
+    exports.consider(row, ipv4.decide(row, { group: () => {}, dropGroup: () => {} }))
+  while (exports.work(1000)) exports.flush()
+  const sent = b.news().filter(each => 'announced' in each).length
+  // what is sent has an AS more
+  t.true(sent > taken / 2 && sent < taken, `${sent} of ${taken} were sent`)
+  const why = 'ipv4 routes are not sent to b: there is no room for more octets of attributes'
+  t.deepEqual(bench.notes.slice(-1), [{ code: 'TABLE_FULL', limit: 1 << 12, why }])
+  t.is(bench.notes.filter(({ code }) => code === 'TABLE_FULL').length, 1)
 })
 
 test('other forms of attributes are remembered as far as there is room, and understood beyond it', t => {
@@ -250,7 +312,7 @@ test('other forms of attributes are remembered as far as there is room, and unde
   }
   for (let at = 0; at < count; at++) {
     const { faults, reset, full } = importer.update(bodyOf(at), sender)
-    t.deepEqual([faults.length, reset, full], [0, undefined, false])
+    t.deepEqual([faults.length, reset, full], [0, undefined, undefined])
     // it holds its set, and so its form
     tables.sets.hold(setOf(tables, sender))
   }

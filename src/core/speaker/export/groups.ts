@@ -236,6 +236,7 @@ export class Exports {
       peerAt: this.#peerAt,
       doesNotFit: (row, source) => each(source, listener => listener.doesNotFit(row, source)),
       nextHopMissing: source => each(source, listener => listener.nextHopMissing(source)),
+      tableFull: source => each(source, listener => listener.tableFull(source)),
     })
     const group: UpdateGroup = new UpdateGroup(tables, exporter, rules)
     group.endOfRibHeld = this.#endOfRibHeld

@@ -1,6 +1,8 @@
 import { containsAddress, type Family } from '../../net/index.ts'
 import type { Programs } from '../../policy/index.ts'
+import { fullSets } from '../../rib/index.ts'
 import type { Role } from '../../wire/index.ts'
+import { tableFull } from '../notes.ts'
 import type { Link, Peer } from '../peer.ts'
 import type { Tables } from '../tables.ts'
 import type { PeerConfig, SpeakerConfig, SpeakerOutput } from '../types.ts'
@@ -108,6 +110,11 @@ export function notesOnExport(
     nextHopMissing: () => {
       if (!once(`next hop ${family}`)) return
       output.note({ code: 'NEXT_HOP_MISSING', peer: peer.config.name, family })
+    },
+    tableFull: () => {
+      if (!once(`table ${family}`)) return
+      const what = `${family} routes are not sent to ${peer.config.name}`
+      output.note(tableFull(what, fullSets(tables.outSets)))
     },
   }
 }

@@ -92,6 +92,8 @@ export interface ExportListener {
   /** `row` is the first of the routes that have these attributes */
   doesNotFit(row: PrefixId, source: PeerId): void
   nextHopMissing(source: PeerId): void
+  /** there is no room for attributes that are sent */
+  tableFull(source: PeerId): void
 }
 
 /** What an exporter asks and tells those who have it. */
@@ -317,7 +319,9 @@ export class RulesExporter implements Exporter {
       this.#surroundings.doesNotFit(this.#row, source)
       return NO_OUT_SET
     }
-    return this.#tables.outSets.add(writer.buffer, 0, writer.length) as OutSetId
+    const set = this.#tables.outSets.add(writer.buffer, 0, writer.length) as OutSetId
+    if (set === NO_OUT_SET) this.#surroundings.tableFull(source)
+    return set
   }
 }
 

@@ -1,5 +1,13 @@
-import { type AttributeSetId, type LocRib, NO_SET, NONE, type PeerId } from '../../rib/index.ts'
+import {
+  type AttributeSetId,
+  type FullTable,
+  type LocRib,
+  NO_SET,
+  NONE,
+  type PeerId,
+} from '../../rib/index.ts'
 import { PATH_IDENTIFIER_OCTETS } from '../../wire/index.ts'
+import { FULL_PREFIXES } from '../tables.ts'
 
 /** Routes of a peer that may not have more than so many: `block` of its prefix limits. */
 
@@ -15,7 +23,7 @@ export interface Bound {
 
 /** What may have gone wrong beside. */
 export interface Shortage {
-  full: boolean
+  full: FullTable | undefined
   crowded: boolean
 }
 
@@ -48,7 +56,7 @@ export function putBounded(
         locRib.put(peer, row, each)
         return true
       }
-      if (row < 0) shortage.full = true
+      if (row < 0) shortage.full = FULL_PREFIXES
       else if (!put(set)) shortage.crowded = true
       else if (acceptances.accepted(peer) > Math.max(accepted, bound.accepted)) {
         put(NO_SET)

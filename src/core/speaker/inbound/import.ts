@@ -3,6 +3,7 @@ import type { Family } from '../../net/index.ts'
 import {
   type AttributeSetId,
   attributeContext,
+  type FullTable,
   type LocRib,
   NO_SET,
   type PeerId,
@@ -30,7 +31,7 @@ import {
   unreachAt,
   updateFault,
 } from '../../wire/index.ts'
-import type { Tables } from '../tables.ts'
+import { FULL_PREFIXES, type Tables } from '../tables.ts'
 import { type Bound, putBounded } from './bounded.ts'
 
 /**
@@ -64,7 +65,7 @@ export interface Verdict {
   /** it was the End-of-RIB of this family. RFC 4724 §2 */
   endOfRib: Family | undefined
   /** a table is full: routes were left out */
-  full: boolean
+  full: FullTable | undefined
   /** paths were left out: the peer has `PATHS_PER_PEER_MAX` of that prefix */
   crowded: boolean
 }
@@ -98,7 +99,7 @@ export class Importer {
     faults: [],
     rows: 1,
     endOfRib: undefined,
-    full: false,
+    full: undefined,
     crowded: false,
   }
 
@@ -118,7 +119,7 @@ export class Importer {
     verdict.faults.length = 0
     verdict.rows = 1
     verdict.endOfRib = undefined
-    verdict.full = false
+    verdict.full = undefined
     verdict.crowded = false
     const update = splitUpdate(body)
     if ('remedy' in update) {
@@ -262,7 +263,7 @@ export class Importer {
     const { sets } = this.#tables
     const link = this.#linkOf(from)
     const set = sets.intern(link === 0 ? attributes : { ...attributes, nextHopLink: link })
-    if (set === NO_SET) verdict.full = true
+    if (set === NO_SET) verdict.full = sets.full
     else if (clean)
       sets.remember(this.#record.buffer, this.#compose(update, reach, from), contextOf(from), set)
     return set
@@ -305,7 +306,7 @@ export class Importer {
     } else if (from.negotiated.addPathReceive.includes(family))
       putIdentified(locRib, nlri, from.id, set, verdict)
     else if (set === NO_SET) withdraw(locRib, nlri, from.id)
-    else if (!announce(locRib, nlri, from.id, set)) verdict.full = true
+    else if (!announce(locRib, nlri, from.id, set)) verdict.full = FULL_PREFIXES
   }
 }
 
@@ -365,7 +366,7 @@ function putIdentified(
       set === NO_SET ? locRib.prefixes.find(nlri, at + 1, length) : locRib.add(nlri, at + 1, length)
     if (row >= 0) {
       if (!locRib.putIdentified(peer, row, identifier, set)) verdict.crowded = true
-    } else if (set !== NO_SET) verdict.full = true
+    } else if (set !== NO_SET) verdict.full = FULL_PREFIXES
     at += 1 + ((length + 7) >>> 3)
   }
 }
