@@ -184,15 +184,15 @@ export class NextHops {
   }
 
   /**
-   * Addresses of this node, as `scopedText` has them: what goes through them is not eligible. True
-   * when a next hop changed.
+   * Addresses of this node, as `scopedText` has them: what goes through them is not eligible.
+   * Returns the rows whose paths must be decided again. O(next hops) where the addresses changed.
    */
-  own(addresses: ReadonlySet<string>): boolean {
+  own(addresses: ReadonlySet<string>): readonly NextHopId[] {
+    const same =
+      addresses.size === this.#own.size && [...addresses].every(each => this.#own.has(each))
     this.#own = addresses
-    let changed = false
-    for (const [id, row] of this.#rows.entries())
-      if (row !== undefined && this.#judge(id, row)) changed = true
-    return changed
+    if (same) return []
+    return [...this.#byKey.values()].filter(id => this.#judge(id, this.#row(id)))
   }
 
   /**

@@ -73,6 +73,11 @@ export class Pipeline {
     this.#nextHops.take(answers)
   }
 
+  /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
+  own(addresses: ReadonlySet<string>): void {
+    this.#nextHops.own(addresses)
+  }
+
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
     const { completion, exports, fib, limits, retention, tables } = this.#parts

@@ -313,10 +313,8 @@ export class Speaker implements Engine<SpeakerEvent> {
     this.#own()
   }
 
-  /** Addresses of this node, as far as BGP shows them: nothing is reached through them. */
   #own(): void {
-    if (!this.#tables.nextHops.own(ownAddresses(this.#neighbours.all))) return
-    for (const family of FAMILIES) this.#tables.locRibs[family].touchAll()
+    this.#pipeline.own(ownAddresses(this.#neighbours.all))
   }
 
   // ---- sessions

@@ -128,3 +128,29 @@ test('only rows with a path through it are decided again, in slices of paths', t
   changes.take([{ address: FAR, ...no('still no route') }])
   t.false(changes.work(40), 'another reason changes nothing')
 })
+
+test('a session on an address of its own decides only what goes through that again', t => {
+  const { bench, a, b } = scene()
+  const others = Array.from({ length: 400 }, (_, row) => prefix(`10.4.${row >> 8}.${row & 255}/32`))
+  b.announce({}, ...others)
+  a.announce({ nextHop: FAR }, P)
+  const alone = bench.peer('alone', 65003)
+  bench.configure()
+  const { ipv4 } = bench.speaker.tables.locRibs
+  const decide = ipv4.decide.bind(ipv4)
+  let decided = 0
+  ipv4.decide = (row, listener) => {
+    decided++
+    return decide(row, listener)
+  }
+  alone.up({ local: FAR })
+  t.deepEqual(paths(bench, P), ['a the next hop is this node'])
+  t.deepEqual(bench.fib.hopsOf(P), [])
+  t.is(decided, 1)
+  alone.down()
+  t.deepEqual(bench.fib.hopsOf(P), [FAR])
+  t.is(decided, 2)
+  alone.up()
+  t.is(decided, 2, 'the address that the others know us by is no news')
+  t.deepEqual([...checkDecisions(bench), ...checkReferences(bench)], [])
+})

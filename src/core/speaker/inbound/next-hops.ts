@@ -3,7 +3,7 @@ import { FAMILIES } from '../../net/index.ts'
 import { type PeerId, peerId } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
 
-/** What a change of the way to a next hop means for routes. RFC 4271 §9.1.2.1 */
+/** What it means for routes that a next hop is reached in another way, or is this node. RFC 4271 §9.1.2.1 */
 
 /** A place in the paths of all sources. */
 interface Place {
@@ -13,8 +13,8 @@ interface Place {
 }
 
 /**
- * Takes what the kernel half says of next hops, and finds the rows that are to be decided again:
- * those with a path through one that changed, in slices of paths. What changes during a walk is
+ * Takes what the kernel half says of next hops, and which addresses are ours, and finds the rows
+ * that are to be decided again: those with a path through one that changed, in slices of paths. What changes during a walk is
  * looked for in the next one, so that no walk begins anew for ever.
  */
 export class NextHopChanges {
@@ -32,6 +32,11 @@ export class NextHopChanges {
   take(answers: readonly NextHopAnswer[]): void {
     for (const answer of answers)
       for (const id of this.#tables.nextHops.resolve(answer, answer)) this.#waiting.add(id)
+  }
+
+  /** This node has these addresses, as `scopedText` has them. O(next hops) where that is news. */
+  own(addresses: ReadonlySet<string>): void {
+    for (const id of this.#tables.nextHops.own(addresses)) this.#waiting.add(id)
   }
 
   /** Looks at `budget` paths. True when there are more. */
