@@ -92,12 +92,14 @@ export const hostPrefix = (address: Address): Prefix =>
 
 /** True when every address of `inner` is in `outer`; a prefix contains itself. */
 export function contains(outer: Prefix, inner: Prefix): boolean {
-  const a = prefixParts(outer)
-  const b = prefixParts(inner)
-  return (
-    a.family === b.family && a.length <= b.length && prefixBitsEqual(a.bytes, b.bytes, a.length)
-  )
+  return containsParts(prefixParts(outer), prefixParts(inner))
 }
+
+/** `contains`, where both are asked about often and were taken apart before. */
+export const containsParts = (outer: PrefixParts, inner: PrefixParts): boolean =>
+  outer.family === inner.family &&
+  outer.length <= inner.length &&
+  prefixBitsEqual(outer.bytes, inner.bytes, outer.length)
 
 /** True when `address` is in `outer`. */
 export const containsAddress = (outer: Prefix, address: Address): boolean =>
@@ -109,9 +111,21 @@ export const overlaps = (left: Prefix, right: Prefix): boolean =>
 
 /** Orders by family, then by address, then shorter first: the order of every listing. */
 export function comparePrefixes(left: Prefix, right: Prefix): number {
-  const a = prefixParts(left)
-  const b = prefixParts(right)
-  return a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes) || a.length - b.length
+  return compareParts(prefixParts(left), prefixParts(right))
+}
+
+const compareParts = (a: PrefixParts, b: PrefixParts): number =>
+  a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes) || a.length - b.length
+
+/** In that order, each prefix being taken apart once: for lists that may be long. */
+export function inPrefixOrder<Item>(
+  items: readonly Item[],
+  prefixOf: (item: Item) => Prefix,
+): Item[] {
+  return items
+    .map(item => ({ item, parts: prefixParts(prefixOf(item)) }))
+    .toSorted((a, b) => compareParts(a.parts, b.parts))
+    .map(({ item }) => item)
 }
 
 function prefixBitsEqual(left: Uint8Array, right: Uint8Array, length: number): boolean {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { NEVER } from '../../../src/core/base/index.ts'
-import { parseQuad } from '../../../src/core/net/index.ts'
+import { parseQuad, prefix } from '../../../src/core/net/index.ts'
 import {
   ConfigurationError,
   loadConfig,
@@ -339,4 +339,34 @@ test('blocks and a file for pods are had where they are asked for, and not besid
   t.throws(() => read(`${store}registration: {ipv4Method: first}\n`), {
     message: /ipv4Method.*is not a method; write first-found, can-reach=HOST/,
   })
+})
+
+test('Kubernetes is asked where the file says so, paths being near it', t => {
+  const more = 'kubernetes: {kubeconfig: admin.conf, context: one, node: worker-a}\n'
+  const found = read(MINIMAL + more, { KUBECONFIG: '/elsewhere', CALICO_K8S_NODE_REF: 'b' })
+  t.deepEqual(found.kubernetes, { kubeconfig: '/etc/martlet/admin.conf', context: 'one' })
+  t.is(found.facts.kubernetesNode, 'worker-a')
+  t.deepEqual(read(`${MINIMAL}kubernetes: {}\n`).kubernetes, {})
+  t.deepEqual(read(`${MINIMAL}kubernetes: {}\n`, { KUBECONFIG: '/one' }).kubernetes, {
+    kubeconfig: '/one',
+  })
+  t.is(read(MINIMAL, { KUBECONFIG: '/one', KUBERNETES_SERVICE_HOST: 'x' }).kubernetes, undefined)
+})
+
+test('without a file, KUBECONFIG or being a pod asks Kubernetes, by the name that Calico gives', t => {
+  const etcd = { ETCD_ENDPOINTS: 'http://a:1' }
+  const found = (more: Record<string, string>) =>
+    parseConfig('', 'environment', { ...etcd, ...more })
+  t.is(found({}).kubernetes, undefined)
+  t.deepEqual(found({ KUBERNETES_SERVICE_HOST: '10.96.0.1' }).kubernetes, {})
+  t.deepEqual(found({ KUBECONFIG: '/one' }).kubernetes, { kubeconfig: '/one' })
+  t.is(found({ CALICO_K8S_NODE_REF: 'worker-a' }).facts.kubernetesNode, 'worker-a')
+})
+
+test('CALICO_ADVERTISE_CLUSTER_IPS is a prefix, whatever its host bits', t => {
+  const found = read(MINIMAL, { CALICO_ADVERTISE_CLUSTER_IPS: '10.96.0.1/12' })
+  t.is(found.facts.clusterIps, prefix('10.96.0.0/12'))
+  t.is(read(MINIMAL, { CALICO_ADVERTISE_CLUSTER_IPS: '' }).facts.clusterIps, undefined)
+  const error = t.throws(() => read(MINIMAL, { CALICO_ADVERTISE_CLUSTER_IPS: 'all' }))
+  t.is(error?.message, 'environment: CALICO_ADVERTISE_CLUSTER_IPS: "all" is not a prefix')
 })

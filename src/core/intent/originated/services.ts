@@ -1,10 +1,8 @@
 import type { BgpConfigurationSpec, ServiceRange } from '../../calico/index.ts'
 import {
-  type Address,
-  compareBytes,
-  contains,
-  containsAddress,
+  containsParts,
   hostPrefix,
+  inPrefixOrder,
   maxLength,
   type Prefix,
   parseAddress,
@@ -144,10 +142,11 @@ function addressesOf(
   node: string,
 ): readonly Prefix[] {
   const endpoints = endpointsOf(slices, node)
+  const announcedBy = announcer(ranges)
   const found = new Set<Prefix>()
   for (const service of services) {
     if (!isAnnounced(service, ranges, endpoints)) continue
-    for (const address of announcedBy(service, ranges)) found.add(hostPrefix(address))
+    for (const address of announcedBy(service)) found.add(address)
   }
   return [...found]
 }
@@ -209,26 +208,39 @@ function isSingle(text: string | undefined, ranges: readonly Prefix[]): boolean 
 }
 
 /** Which addresses of a service are, once it is: those of the cluster wherever they are. */
-function announcedBy({ spec, status }: Service, ranges: Ranges): readonly Address[] {
-  const { clusterIP, clusterIPs = [clusterIP], externalIPs = [] } = spec
-  return [
-    ...(ranges.cluster.length === 0 ? [] : addressesIn(clusterIPs)),
-    ...addressesIn(externalIPs, ranges.external),
-    ...addressesIn(ingressOf(status), ranges.loadBalancer),
-  ]
+function announcer(ranges: Ranges): (service: Service) => readonly Prefix[] {
+  const isExternal = within(ranges.external)
+  const isBalanced = within(ranges.loadBalancer)
+  return ({ spec, status }) => {
+    const { clusterIP, clusterIPs = [clusterIP], externalIPs = [] } = spec
+    return [
+      ...(ranges.cluster.length === 0 ? [] : addressesIn(clusterIPs)),
+      ...addressesIn(externalIPs, isExternal),
+      ...addressesIn(ingressOf(status), isBalanced),
+    ]
+  }
 }
 
-const addressesIn = (
+function addressesIn(
   texts: readonly (string | undefined)[],
-  ranges?: readonly Prefix[],
-): readonly Address[] =>
-  texts.flatMap(text => {
+  isWithin?: (address: Prefix) => boolean,
+): readonly Prefix[] {
+  return texts.flatMap(text => {
     const address = parseAddress(text ?? '')
     if (address === undefined) return []
-    return ranges === undefined || ranges.some(range => containsAddress(range, address))
-      ? [address]
-      : []
+    const host = hostPrefix(address)
+    return isWithin === undefined || isWithin(host) ? [host] : []
   })
+}
+
+/** Whether any of `ranges` holds a prefix; they are taken apart once. */
+function within(ranges: readonly Prefix[]): (one: Prefix) => boolean {
+  const all = ranges.map(prefixParts)
+  return one => {
+    const parts = prefixParts(one)
+    return all.some(range => containsParts(range, parts))
+  }
+}
 
 /**
  * Prefixes that hold every announced address outside of `passed`. The ranges of all services are
@@ -239,22 +251,12 @@ function ownOf(
   ranges: readonly Prefix[],
   addresses: readonly Prefix[],
 ): readonly Prefix[] {
-  const isWithin = (all: readonly Prefix[], one: Prefix): boolean =>
-    all.some(range => contains(range, one))
-  const own = ranges.filter(range => !isWithin(passed, range))
-  return inOrder([
-    ...own,
-    ...addresses.filter(one => !isWithin(passed, one) && !isWithin(own, one)),
-  ])
+  const isPassed = within(passed)
+  const own = ranges.filter(range => !isPassed(range))
+  const isHeld = within([...passed, ...own])
+  return inOrder([...own, ...addresses.filter(one => !isHeld(one))])
 }
 
-/** Each once, in the order of comparePrefixes, without taking the texts apart again and again. */
-function inOrder(prefixes: readonly Prefix[]): readonly Prefix[] {
-  return [...new Set(prefixes)]
-    .map(prefix => ({ prefix, ...prefixParts(prefix) }))
-    .toSorted(
-      (a, b) =>
-        a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes) || a.length - b.length,
-    )
-    .map(({ prefix }) => prefix)
-}
+/** Each once. */
+const inOrder = (prefixes: readonly Prefix[]): readonly Prefix[] =>
+  inPrefixOrder([...new Set(prefixes)], prefix => prefix)

@@ -1,11 +1,5 @@
 import type { BgpFilterResource } from '../../calico/index.ts'
-import {
-  comparePrefixes,
-  type Family,
-  maxLength,
-  type Prefix,
-  prefixParts,
-} from '../../net/index.ts'
+import { type Family, inPrefixOrder, maxLength, type Prefix, prefixParts } from '../../net/index.ts'
 import { ACCEPT_ALL, ORIGINATED_ONLY, type Policy, type Term } from '../../policy/index.ts'
 import type { PeerConfig, PeerRange } from '../../speaker/index.ts'
 import type { ClusterNode } from '../cluster.ts'
@@ -102,7 +96,7 @@ function originatedOf(prefixes: {
     const { family, length } = prefixParts(prefix)
     all.set(prefix, { prefix, kind: 'block', blackhole: length < maxLength(family) })
   }
-  return [...all.values()].toSorted((a, b) => comparePrefixes(a.prefix, b.prefix))
+  return inPrefixOrder([...all.values()], ({ prefix }) => prefix)
 }
 
 type Export = PeerConfig['export']
