@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava'
 import type { SessionDocument } from '../../../src/core/intent/index.ts'
 import { FAMILIES } from '../../../src/core/net/index.ts'
 import { until } from '../../support/until.ts'
-import { Pings } from '../support/survival.ts'
+import { Pings, watchRoutes } from '../support/survival.ts'
 import { CAST, HUB, hub, POD_FAMILIES } from './support/external-cast.ts'
 import { type Chapter, matrix, type Row } from './support/matrix.ts'
 import type { Router } from './support/router.ts'
@@ -96,6 +96,7 @@ const killed: Row = {
   prepare: send,
   cell: async (t, scene, router) => {
     const address = scene.meetingAddress(router)
+    const watch = await watchRoutes(scene.lab, 'hub')
     await router.kill()
     await hub(scene).untilSession(address, 'is down', ({ state }) => state !== 'Established')
     const waiting = await hub(scene).session(address)
@@ -108,6 +109,10 @@ const killed: Row = {
     const { negotiated } = await complete(scene, router)
     t.true(negotiated?.gracefulRestart?.restarting)
     await carries(t, hub(scene), router, prefixesOf(router, STAYS))
+    const changes = await watch.end()
+    const touched = (prefix: string): boolean => changes.some(line => line.includes(`${prefix} `))
+    t.true(prefixesOf(router, GONE).every(touched))
+    t.deepEqual(prefixesOf(router, STAYS).filter(touched), [])
     await lostNothing(t, router)
     // what is there again comes to the others again too
     for (const other of scene.others(router).filter(({ name }) => name === 'OpenBGPD'))
@@ -191,7 +196,7 @@ const silent: Row = {
   },
 }
 
-const reset: Row = {
+const unfinished: Row = {
   title: router => `${router} ends the session with a word that is no goodbye, and is waited for`,
   needs: ['end a session and be waited for'],
   prepare: send,
@@ -199,15 +204,20 @@ const reset: Row = {
     const address = scene.meetingAddress(router)
     const { counters, negotiated } = await complete(scene, router)
     t.true(negotiated?.gracefulRestart?.notification)
-    await router.reset()
-    const again = await hub(scene).untilSession(
+    await router.shutDown('back soon')
+    const waiting = await hub(scene).untilSession(
       address,
-      'is another',
-      session => isComplete(session) && session.counters.established > counters.established,
+      'is down',
+      ({ state }) => state !== 'Established',
     )
-    t.is(again.counters.notificationsReceived, counters.notificationsReceived + 1)
+    t.true(waiting.staleUntil !== undefined)
+    t.is(waiting.counters.notificationsReceived, counters.notificationsReceived + 1)
     await carries(t, hub(scene), router, left(router))
     await lostNothing(t, router)
+    // it does not say that it went on forwarding, so they go when it is back, and come again
+    await router.bringUp()
+    await complete(scene, router)
+    await carries(t, hub(scene), router, left(router))
   },
 }
 
@@ -253,7 +263,7 @@ const CHAPTERS: readonly Chapter[] = [
       holdSeconds: 9,
       theirs: { restart: true },
     },
-    rows: [agree, killed, speaker, dead, returned, silent, reset, goodbye, stopped],
+    rows: [agree, killed, speaker, dead, returned, silent, unfinished, goodbye, stopped],
   },
 ]
 
