@@ -161,7 +161,7 @@ function topologyOf({ name, members, routers = [] }: ClusterPlan, folder: string
       [`${member}:cali0`, `pod-${member}:eth0`],
     ]),
     ...routers.flatMap(({ name: router, ports }) =>
-      ports.map(({ wire }, at) => [`${wire}:${router}`, `${router}:eth${at + 1}`]),
+      ports.map(({ wire }, at) => [`${wire}:${router}-${at}`, `${router}:eth${at + 1}`]),
     ),
   ]
   return {
