@@ -327,6 +327,7 @@ function countRoutes(
 /** Puts `set` in each row; false when the table is full. */
 function announce(locRib: LocRib, nlri: Uint8Array, peer: PeerId, set: AttributeSetId): boolean {
   let complete = true
+  locRib.prefixes.approach(nlri)
   for (let at = 0; at < nlri.length; ) {
     const length = nlri[at]!
     const row = locRib.add(nlri, at + 1, length)
