@@ -10,6 +10,8 @@ export interface FsmOwner {
   readonly output: SessionOutput
   readonly counters: SessionCounters
   readonly chance: Prng
+  /** our OPENs have capabilities: the peer has not said that it knows of none. RFC 5492 §3 */
+  readonly capable: boolean
   /** asked whenever an OPEN is sent */
   standing(): RestartStanding
   /**

@@ -330,7 +330,8 @@ export class Fsm {
       this.#refuse(open, now)
       return
     }
-    const negotiated = negotiate(this.#owner.config, open)
+    const { capable, config } = this.#owner
+    const negotiated = negotiate(config, capable ? open : { ...open, capabilities: [] })
     if ('remedy' in negotiated) {
       this.#refuse(negotiated, now)
       return

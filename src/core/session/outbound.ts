@@ -39,7 +39,8 @@ export class Outbound {
    * 8654 §4 asks who offers longer ones to take them, whatever the peer offers.
    */
   open(): number {
-    const open = offer(this.#owner.config, this.#owner.standing())
+    const ours = offer(this.#owner.config, this.#owner.standing())
+    const open = this.#owner.capable ? ours : { ...ours, capabilities: [] }
     this.#offered = open.capabilities
     this.messages(encodeOpen(open))
     const longer = open.capabilities.some(({ type }) => type === 'extended-message')

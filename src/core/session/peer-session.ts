@@ -1,5 +1,11 @@
 import { after, invariant, type Millis, millis, NEVER, type Prng, seconds } from '../base/index.ts'
-import { describeNotification, type Negotiated, type Notification } from '../wire/index.ts'
+import {
+  describeNotification,
+  ERROR_CODES,
+  type Negotiated,
+  type Notification,
+  OPEN_ERROR,
+} from '../wire/index.ts'
 import { BackOff } from './back-off.ts'
 import type { ConnectionState, Ending } from './ending.ts'
 import { Fsm } from './fsm.ts'
@@ -70,6 +76,8 @@ export class PeerSession implements PeerSessionShape {
     octetsOut: 0,
     established: 0,
   }
+  /** the peer has just refused the capabilities of an OPEN: the next one has none. RFC 5492 §3 */
+  #plain = false
   #fsms: readonly Fsm[] = []
   #started = false
   #resting: 'Idle' | 'Active' = 'Idle'
@@ -91,6 +99,7 @@ export class PeerSession implements PeerSessionShape {
       output,
       chance,
       counters: this.#counters,
+      capable: true,
       standing,
       prevails: (fsm, negotiated, now) => this.#prevails(fsm, negotiated, now),
       ended: (fsm, ending, now) => this.#ended(fsm, ending, now),
@@ -145,7 +154,7 @@ export class PeerSession implements PeerSessionShape {
       return
     }
     const earlier = this.#fsms
-    this.#add(new Fsm(connection, true, this.#owner)).begin('accepted', now)
+    this.#add(this.#fsm(connection, true)).begin('accepted', now)
     // a peer has one connection of its own: a second one says that the first is dead on its side
     for (const older of earlier)
       if (older.incoming && older.state !== 'Established') older.collided(now)
@@ -217,7 +226,7 @@ export class PeerSession implements PeerSessionShape {
       return
     }
     this.#restsUntil = NEVER
-    this.#add(new Fsm(this.#nextConnection(), false, this.#owner)).begin(why, now)
+    this.#add(this.#fsm(this.#nextConnection(), false)).begin(why, now)
   }
 
   /** Whenever there is no connection: the only function that writes how the peer rests. */
@@ -226,6 +235,10 @@ export class PeerSession implements PeerSessionShape {
     this.#resting = next
     this.#restsUntil = until
     if (last !== next) this.#output.moved(undefined, last, next, why)
+  }
+
+  #fsm(connection: ConnectionId, incoming: boolean): Fsm {
+    return new Fsm(connection, incoming, { ...this.#owner, capable: !this.#plain })
   }
 
   #add(fsm: Fsm): Fsm {
@@ -271,6 +284,7 @@ export class PeerSession implements PeerSessionShape {
   #ended(fsm: Fsm, ending: Ending, now: Millis): void {
     const { cause, error, from, lasted } = ending
     this.#fsms = this.#fsms.filter(other => other !== fsm)
+    this.#plain = fsm.capabilities.offered.length > 0 && isOfCapabilities(error)
     if (cause !== 'collision' || from === 'Established') this.#remember(error, from)
     if (from === 'Established') this.#backOff.lived(lasted)
     if (this.#fsms.length > 0 || !this.#started) return
@@ -326,6 +340,15 @@ export class PeerSession implements PeerSessionShape {
     this.#seen = state
     this.#since = now
   }
+}
+
+/** RFC 5492 §3: what a peer answers that knows of no capabilities. */
+function isOfCapabilities({ direction, code, subcode }: SessionError): boolean {
+  return (
+    direction === 'received' &&
+    code === ERROR_CODES.OPEN_MESSAGE &&
+    subcode === OPEN_ERROR.UNSUPPORTED_OPTIONAL_PARAMETER
+  )
 }
 
 /**

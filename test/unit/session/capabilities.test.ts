@@ -1,9 +1,10 @@
 import test from 'ava'
-import { seconds } from '../../../src/core/base/index.ts'
+import { after, seconds } from '../../../src/core/base/index.ts'
 import type { SessionConfig, SessionOptions } from '../../../src/core/session/index.ts'
 import {
   type Capability,
   decodeOpen,
+  encodeKeepalive,
   encodeNotification,
   encodeOpen,
   encodeRouteRefresh,
@@ -439,4 +440,32 @@ test('an OPEN with everything there is fits the short form of its parameters', t
   const open = decodeOpen(sent.subarray(19))
   if ('remedy' in open) return t.fail(open.why)
   t.deepEqual(encodeOpen(open), sent)
+})
+
+test('RFC 5492 §3: a peer that knows of no capabilities is met without them, once', t => {
+  const { session, record } = reach('OpenSent')
+  let now = START
+  /** Waits for the next connection, and returns it with the capabilities of our OPEN. */
+  const again = () => {
+    now = after(now, seconds(120))
+    session.tick(now)
+    const connection = record.connects.at(-1)!
+    session.connected(connection, now)
+    const open = decodeOpen(record.sent.at(-1)!.bytes.subarray(19))
+    if ('remedy' in open) throw new Error(open.why)
+    return { connection, offered: open.capabilities.length }
+  }
+  session.received(OWN, encodeNotification(notification(2, 4)), START)
+  const plain = again()
+  t.is(plain.offered, 0)
+  // what it offers all the same was not agreed on
+  session.received(plain.connection, encodeOpen(PEER), now)
+  session.received(plain.connection, encodeKeepalive(), now)
+  t.is(session.state, 'Established')
+  t.like(session.negotiated, { families: ['ipv4'], fourOctetAs: false, routeRefresh: false })
+  session.closed(plain.connection, 'reset', now)
+  const full = again()
+  t.true(full.offered > 0, 'the next router there may know more')
+  session.received(full.connection, encodeNotification(notification(2, 2)), now)
+  t.true(again().offered > 0, 'another objection is none to capabilities')
 })
