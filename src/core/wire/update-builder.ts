@@ -17,8 +17,9 @@ import { FLAG, MESSAGE_TYPES } from './iana.ts'
  * several paths of a prefix are sent, each prefix follows its path identifier, four octets, in all
  * of these: RFC 7911 §3.
  *
- * Messages are written where they stay, in buffers of 64 KiB, one behind the other: a buffer, or only
- * a view, for each would cost more than all the rest. One piece that is kept keeps its neighbours.
+ * Messages are written where they stay, in buffers of 64 KiB, one behind the other: a buffer, or
+ * only a view, for each would cost more than all the rest. One piece that is kept keeps its
+ * neighbours.
  *
  *   header | withdrawn routes' length | attributes' length | attributes | NLRI         IPv4
  *   header | 0 | attributes' length | MP_REACH_NLRI: ..., NLRI | attributes            IPv6

@@ -3,7 +3,10 @@ import { FAMILIES } from '../../net/index.ts'
 import { type PeerId, peerId } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
 
-/** What it means for routes that a next hop is reached in another way, or is this node. RFC 4271 §9.1.2.1 */
+/**
+ * What it means for routes that a next hop is reached in another way, or is this node. RFC 4271
+ * §9.1.2.1
+ */
 
 /** A place in the paths of all sources. */
 interface Place {
@@ -14,8 +17,8 @@ interface Place {
 
 /**
  * Takes what the kernel half says of next hops, and which addresses are ours, and finds the rows
- * that are to be decided again: those with a path through one that changed, in slices of paths. What changes during a walk is
- * looked for in the next one, so that no walk begins anew for ever.
+ * that are to be decided again: those with a path through one that changed, in slices of paths.
+ * What changes during a walk is looked for in the next one, so that no walk begins anew for ever.
  */
 export class NextHopChanges {
   readonly #tables: Tables

@@ -102,7 +102,7 @@ export class EtcdClient {
       if (this.#closed) throw new StoreError('STORE_CLOSED', 'the store was closed')
       const client = this.#client
       try {
-        // a busy machine may wake us after the deadline: that attempt has no time, not less than none
+        // a busy machine may wake us after the deadline: there is no time then, not less than none
         const left = Math.max(0, until - now())
         return await within(Math.min(ATTEMPT_MS, left), call(client))
       } catch (error) {
