@@ -101,6 +101,11 @@ function logNote(log: Log, note: DataplaneNote): void {
     case 'NEXT_HOP_BACK':
       log.info(note.code, `the kernel takes routes ${note.hops} again`)
       return
+    case 'NEXT_HOP_ID_TAKEN':
+      log.warn(note.code, 'a nexthop object of somebody else has an id of ours; it is left alone', {
+        id: note.id,
+      })
+      return
     case 'ROUTE_REPAIRED':
       log.warn(note.code, 'somebody took out a route of ours; it is back', { prefix: note.prefix })
       return

@@ -4,7 +4,7 @@
  * it. On the simulated kernel in all orders that a seed gives, on the real one in the order that it
  * gives.
  */
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { millis, Prng } from '../../src/core/base/index.ts'
 import {
@@ -52,6 +52,7 @@ type Step =
   | { readonly kind: 'spoil'; readonly prefix: string }
   | { readonly kind: 'stranger'; readonly prefix: string; readonly add: boolean }
   | { readonly kind: 'flap' }
+  | { readonly kind: 'object'; readonly pick: number }
   | { readonly kind: 'lose'; readonly count: number }
   | { readonly kind: 'kill' }
   | { readonly kind: 'run'; readonly steps: number }
@@ -93,6 +94,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'flap' as const }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('object' as const), pick: fc.nat() }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -122,16 +124,20 @@ const groupOf = (prefix: string, way: number): number =>
 const inGroups = (some: Wanted): Record<string, number> =>
   Object.fromEntries(Object.entries(some).map(([text, way]) => [text, groupOf(text, way)]))
 
+const mode = (objects: boolean): string => (objects ? 'nexthop objects' : 'plain routes')
+
 /** What happened, and what is wanted after it. */
 class Story {
   readonly world: DataplaneWorld
   wanted: Record<string, number> = {}
   blackholes: readonly string[] = []
+  /** routes that name an object, at the end */
+  named = 0
   #epoch = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, nexthopObjects: boolean) {
     // without the dump that comes by itself: what is asked for must be enough
-    this.world = new DataplaneWorld(seed, { resync: millis(1e9) })
+    this.world = new DataplaneWorld(seed, { resync: millis(1e9), nexthopObjects })
     this.speak({})
     this.world.intend([])
   }
@@ -174,6 +180,12 @@ class Story {
         world.kernel.setLink('a', true)
         world.address('a', '2001:db8:9::1/64')
         return
+      case 'object': {
+        const objects = world.kernel.objects.all()
+        const object = objects[step.pick % Math.max(1, objects.length)]
+        if (object !== undefined) world.kernel.objects.change('delete', object, 0x7000_0000)
+        return
+      }
       case 'lose':
         world.kernel.faults.loseNotifications = step.count
         return
@@ -200,6 +212,12 @@ class Story {
     same(world.ours(), this.expected())
     const { installed, pending, stale } = world.snapshot()
     same([installed, pending, stale], [this.expected().length, 0, 0])
+    const named = world.kernel.routes(CONFIG.table).map(({ target }) => target.id)
+    this.named += named.filter(id => id !== undefined).length
+    // what nobody names any more is not left behind
+    world.speak(++this.#epoch, [], {})
+    world.pass(250_000)
+    same(world.kernel.objects.all(), [])
   }
 
   /** What our routes should be when all has come to rest. */
@@ -235,23 +253,27 @@ const hopsText = (ways: readonly string[]): string =>
     .sort()
     .join(',')
 
-test('simulated: any state to any state, with strangers beside, in any order of events', t => {
-  const ran = fc.check(
-    fc.property(fc.integer(), fc.array(step, { maxLength: 40 }), (seed, steps) => {
-      const story = new Story(seed)
-      for (const one of steps) {
-        const before = story.world.foreign()
-        story.act(one)
-        // a stranger's routes change by strangers and by links, never by us
-        if (one.kind === 'run') same(story.world.foreign(), before)
-      }
-      story.end()
-    }),
-    { numRuns: RUNS },
-  )
-  t.is(ran.failed, false, fc.defaultReportMessage(ran))
-  t.is(ran.numRuns, RUNS)
-})
+for (const objects of [false, true])
+  test(`simulated: any state to any state, strangers beside, any order; ${mode(objects)}`, t => {
+    let named = 0
+    const ran = fc.check(
+      fc.property(fc.integer(), fc.array(step, { maxLength: 40 }), (seed, steps) => {
+        const story = new Story(seed, objects)
+        for (const one of steps) {
+          const before = story.world.foreign()
+          story.act(one)
+          // a stranger's routes change by strangers and by links, never by us
+          if (one.kind === 'run') same(story.world.foreign(), before)
+        }
+        story.end()
+        named += story.named
+      }),
+      { numRuns: RUNS },
+    )
+    t.is(ran.failed, false, fc.defaultReportMessage(ran))
+    t.is(ran.numRuns, RUNS)
+    t.is(named > RUNS, objects, `${named} routes name an object`)
+  })
 
 /** Throws what is different, so that a failure shrinks to a short story. */
 function same(found: unknown, wanted: unknown): void {
@@ -268,7 +290,7 @@ class RealDataplane {
   changes = 0
   #epoch = 0
 
-  constructor(rig: Rig, notificationOctetsMax?: number) {
+  constructor(rig: Rig, nexthopObjects: boolean, notificationOctetsMax?: number) {
     const kernel = rig.open({
       table: CONFIG.table,
       protocol: CONFIG.protocol,
@@ -291,7 +313,8 @@ class RealDataplane {
         this.notes.push(note)
       },
     }
-    this.engine = new Dataplane({ ...CONFIG, stale: millis(60_000) }, counting, {
+    const config = { ...CONFIG, nexthopObjects, stale: millis(60_000) }
+    this.engine = new Dataplane(config, counting, {
       chance: new Prng(1),
     })
     const loop = new Loop<DataplaneEvent>(this.engine)
@@ -303,8 +326,10 @@ class RealDataplane {
   speak(some: Wanted): void {
     this.#loop.deliver({ type: 'SpeakerUp' })
     this.#loop.deliver({ type: 'Begin', epoch: epoch(++this.#epoch) })
-    for (const [index, hops] of GROUPS.entries())
+    for (const [index, hops] of GROUPS.entries()) {
+      for (const { weight: _weight, ...hop } of hops) this.#loop.deliver({ type: 'Track', hop })
       this.#loop.deliver({ type: 'Group', id: group(index + 1), hops })
+    }
     const routes = Object.entries(inGroups(some))
     for (const family of ['ipv4', 'ipv6'] as const) {
       const own = routes.filter(([text]) => isFour(text) === (family === 'ipv4'))
@@ -356,7 +381,16 @@ const expected = (some: Wanted): string[] =>
     .map(([text, way]) => `${text} ${hopsText(waysOf(text)[way] ?? [])}`)
     .sort()
 
-test.serial('real: any state to any state, with deletions by hand between', async t => {
+/** A test in both modes. */
+const real = (
+  title: string,
+  run: (t: ExecutionContext, objects: boolean) => Promise<void>,
+): void => {
+  for (const objects of [false, true])
+    test.serial(`real: ${title}; ${mode(objects)}`, t => run(t, objects))
+}
+
+real('any state to any state, with deletions by hand between', async (t, objects) => {
   const rig = prepare()
   rig.act('add', CONFIG.table, {
     prefix: '203.0.113.0/24',
@@ -364,7 +398,7 @@ test.serial('real: any state to any state, with deletions by hand between', asyn
     protocol: 99,
     metric: CONFIG.metric,
   })
-  const dataplane = new RealDataplane(rig)
+  const dataplane = new RealDataplane(rig, objects)
   t.teardown(() => dataplane.close())
   dataplane.intend()
   await fc.assert(
@@ -384,18 +418,18 @@ test.serial('real: any state to any state, with deletions by hand between', asyn
   t.is(rig.routes(CONFIG.table).filter(({ protocol }) => protocol === 99).length, 1)
 })
 
-test.serial('real: a dataplane that is started again writes nothing', async t => {
+real('a dataplane that is started again writes nothing', async (t, objects) => {
   const rig = prepare()
   // from the IPv6 ways of IPv4 routes on
   const some = Object.fromEntries(
     [...FOUR, ...SIX].map((text, at) => [text, (at + 4) % waysOf(text).length]),
   )
-  const first = new RealDataplane(rig)
+  const first = new RealDataplane(rig, objects)
   first.intend()
   first.speak(some)
   await until(() => first.engine.snapshot(millis(0)).installed === 8, 'all are installed')
   first.close()
-  const second = new RealDataplane(rig)
+  const second = new RealDataplane(rig, objects)
   t.teardown(() => second.close())
   second.intend()
   second.speak(some)
@@ -405,11 +439,11 @@ test.serial('real: a dataplane that is started again writes nothing', async t =>
   t.deepEqual(oursIn(rig), expected(some))
 })
 
-test.serial('real: routes are back after a link went down and up, and was made again', async t => {
+real('routes are back after a link went down and up, and was made again', async (t, objects) => {
   const rig = prepare()
   const four = { '10.200.1.0/24': 0, '10.200.2.0/24': 2, '10.200.0.0/16': 4, '0.0.0.0/0': 5 }
   const some = { ...four, 'fd00:1::/64': 1, 'fd00:2::/64': 2 }
-  const dataplane = new RealDataplane(rig)
+  const dataplane = new RealDataplane(rig, objects)
   t.teardown(() => dataplane.close())
   dataplane.intend()
   dataplane.speak(some)
@@ -429,12 +463,12 @@ test.serial('real: routes are back after a link went down and up, and was made a
   t.is(dataplane.engine.snapshot(millis(0)).repaired, 0)
 })
 
-test.serial('real: notifications that do not fit are made up for', async t => {
+real('notifications that do not fit are made up for', async (t, objects) => {
   const rig = prepare()
   const texts = Array.from({ length: 500 }, (_, at) => `20.${at >> 8}.${at & 255}.0/24`)
   const some = Object.fromEntries(texts.map(text => [text, 0]))
   // the smallest buffer that the kernel gives holds a few notifications
-  const dataplane = new RealDataplane(rig, 1)
+  const dataplane = new RealDataplane(rig, objects, 1)
   t.teardown(() => dataplane.close())
   dataplane.intend()
   dataplane.speak(some)

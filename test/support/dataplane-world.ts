@@ -36,6 +36,7 @@ export const CONFIG: DataplaneConfig = {
   table: 254,
   protocol: 80,
   metric: 1024,
+  nexthopObjects: false,
   routesMax: 100_000,
   stale: millis(30_000),
   resync: millis(90_000),
@@ -136,8 +137,12 @@ export class DataplaneWorld {
   ): void {
     this.say({ type: 'SpeakerUp' })
     this.say({ type: 'Begin', epoch: epoch(number) })
-    for (const [index, hops] of groups.entries())
+    for (const [index, hops] of groups.entries()) {
+      // as a speaker does: only of a next hop that is tracked its link is known
+      if (this.#config.nexthopObjects)
+        for (const { weight: _weight, ...hop } of hops) this.say({ type: 'Track', hop })
       this.say({ type: 'Group', id: group(index + 1), hops })
+    }
     this.route(routes)
     this.say({ type: 'InSync', epoch: epoch(number) })
   }
@@ -273,6 +278,7 @@ export class DataplaneWorld {
     return this.kernel
       .routes(254)
       .filter(route => belongs(route.protocol))
+      .map(route => this.kernel.expand(route))
       .map(
         route =>
           `${route.prefix} ${route.target.hops.map(hop => hop.gateway).join(',') || 'blackhole'}`,

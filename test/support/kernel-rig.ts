@@ -40,7 +40,7 @@ export interface Rig {
   act(act: RouteAct, table: number, route: RigRoute): boolean
   /** As `ip nexthop`: `add 7 via 10.9.0.2 dev a protocol 99`. True when it was done. */
   nexthop(verb: 'add' | 'replace' | 'del', id: string, ...words: string[]): boolean
-  /** Deletes all routes of `protocol` in `table`, as fast as the kernel can. */
+  /** Deletes all IPv4 routes of `protocol` in `table`, as fast as the kernel can. */
   flush(table: number, protocol: number): void
   /**
    * All routes of `table` with a protocol above 4 (not the kernel's own), sorted by prefix and
@@ -225,8 +225,11 @@ export function realRig(): Rig {
       }
     },
     flush(table, protocol) {
-      for (const family of ['-4', '-6'])
-        ip(family, 'route', 'flush', 'table', String(table), 'proto', String(protocol))
+      // not by `ip route flush`, which cannot take routes that name a nexthop object
+      const lines = parseRoutes(showTable(ip, '-4', table))
+        .filter(route => route.protocol === protocol)
+        .map(({ prefix, metric }) => `route del ${prefix} table ${table} metric ${metric}`)
+      execFileSync('ip', ['-batch', '-'], { input: lines.join('\n') })
     },
     routes(table) {
       const read = (family: string): RigRoute[] => parseRoutes(showTable(ip, family, table))

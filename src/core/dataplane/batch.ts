@@ -1,16 +1,20 @@
 import type { PrefixId } from '../net/index.ts'
 import { BLACKHOLE, type RouteVerb } from '../rtnl/index.ts'
-import type { KernelOutput, RouteChange } from './ports.ts'
+import type { KernelOutput, ObjectChange, RouteChange } from './ports.ts'
 import { NONE } from './table/counted.ts'
 import { IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
 
 /** The changes that are on their way to the kernel. */
 
-/** Changes in one batch. Above a hundred the kernel's speed does not depend on it. */
+/** Changes in one batch, beside nexthop objects. Above a hundred the kernel's speed does not depend on it. */
 export const BATCH_MAX = 1_000
 
-/** In the place of a row: a route of ours that has none. */
+/** Room beside the routes: the nexthop objects that one route needs are in its batch, before it. */
+const ROOM = 2 * BATCH_MAX
+
+/** In the place of a row: a route of ours that has none, or a nexthop object. */
 const STRAY = 0xffffffff
+const OBJECT = 0xfffffffe
 
 /** A route of ours at a metric that is not ours now: a dump found it, and it has no row. */
 export interface Stray {
@@ -48,10 +52,12 @@ export class Batch {
   readonly #shared: Shared
   readonly #output: KernelOutput
   readonly #metric: number
-  readonly #codes = new Uint32Array(BATCH_MAX)
-  readonly #wants = new Uint32Array(BATCH_MAX)
-  readonly #targets = new Uint32Array(BATCH_MAX)
-  readonly #verbs: RouteVerb[] = new Array<RouteVerb>(BATCH_MAX).fill('add')
+  readonly #codes = new Uint32Array(ROOM)
+  readonly #wants = new Uint32Array(ROOM)
+  readonly #targets = new Uint32Array(ROOM)
+  readonly #verbs: RouteVerb[] = new Array<RouteVerb>(ROOM).fill('add')
+  /** nexthop objects by their place */
+  readonly #objects = new Map<number, ObjectChange>()
   readonly #scratch = new Uint8Array(16)
   readonly #change: RouteChange
   #number = 0
@@ -82,7 +88,12 @@ export class Batch {
   }
 
   get full(): boolean {
-    return this.#size === BATCH_MAX
+    return this.#size >= BATCH_MAX
+  }
+
+  /** How many nexthop objects it takes. */
+  get room(): number {
+    return ROOM - this.#size
   }
 
   /** Adds what is to be done about a row; it is in flight from here on. */
@@ -105,7 +116,7 @@ export class Batch {
     change.length = table.prefixes.length(row)
     change.metric = this.#metric
     change.bytes = this.#scratch
-    change.target = target === NONE ? BLACKHOLE : targets.get(target)
+    change.target = targets.get(verb === 'delete' ? table.seen[row]! : target)
     table.prefixes.write(row, this.#scratch, 0)
     this.#output.change(change)
   }
@@ -123,16 +134,28 @@ export class Batch {
     this.#output.change(change)
   }
 
+  /** Adds a change of a nexthop object. */
+  addObject(change: ObjectChange): void {
+    this.#objects.set(this.#size, change)
+    this.#codes[this.#size++] = OBJECT
+    this.#output.object(change)
+  }
+
   /** Hands it to the kernel. */
   commit(): void {
     this.inFlight = true
     this.#output.commit(++this.#number)
   }
 
-  /** What was sent at place `at`; undefined for a stray: nobody waits for its answer. */
+  /** The change of a nexthop object at place `at`, if it is one. */
+  objectAt(at: number): ObjectChange | undefined {
+    return this.#codes[at] === OBJECT ? this.#objects.get(at) : undefined
+  }
+
+  /** The route at place `at`; undefined for a stray: nobody waits for its answer. */
   sent(at: number): Sent | undefined {
     const code = this.#codes[at]!
-    if (code === STRAY) return undefined
+    if (code === STRAY || code === OBJECT) return undefined
     return {
       code,
       verb: this.#verbs[at]!,
@@ -152,6 +175,7 @@ export class Batch {
     this.inFlight = false
     this.#size = 0
     this.adds = 0
+    this.#objects.clear()
   }
 }
 

@@ -10,6 +10,7 @@ import { listCounts, listRoutes, SnapshotCache } from './snapshot.ts'
 import { Counted, NONE } from './table/counted.ts'
 import { Groups } from './table/groups.ts'
 import { Links } from './table/links.ts'
+import { Objects } from './table/objects.ts'
 import {
   IN_FLIGHT,
   LEFTOVER,
@@ -68,6 +69,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
   readonly #shared: Shared
   readonly #tables: readonly [RouteTable, RouteTable]
   readonly #links = new Links()
+  readonly #objects: Objects
   readonly #sweep: SweepRule = { speaker: false, intent: false }
   readonly #wants: Wants
   readonly #reconciler: Reconciler
@@ -91,8 +93,10 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const sweep = this.#sweep
     const targets = new Counted<RouteTarget>()
     const ways = new Ways()
+    const taken = (id: number): void => output.note({ code: 'NEXT_HOP_ID_TAKEN', id })
+    const objects = new Objects(config.protocol, () => shared.dump, taken)
     const shared: Shared = {
-      groups: new Groups(this.#links, ways, targets),
+      groups: new Groups(this.#links, ways, targets, objects),
       targets,
       counts: new Uint32Array(STATES.length),
       generation: 1,
@@ -107,11 +111,12 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const startSweep = (why: string, now: Millis): void => this.#startSweep(why, now)
     const { metric, routesMax } = config
     const reconciler = new Reconciler({
-      ...{ shared, tables, output, chance, metric, routesMax, sweep, doubt, revisit },
+      ...{ shared, tables, output, objects, chance, metric, routesMax, sweep, doubt, revisit },
     })
     this.#config = config
     this.#output = output
     this.#shared = shared
+    this.#objects = objects
     this.#tables = tables
     this.#walk = new Walk(tables)
     this.#dumps = new Dumps(output, shared, chance, config.resync)
@@ -200,7 +205,8 @@ export class Dataplane implements Engine<DataplaneEvent> {
   snapshot(now: Millis): DataplaneSnapshot {
     return this.#snapshots.at(this.#shared.version, now, () => {
       const { table, protocol, metric } = this.#config
-      const { repaired, failures, lastFailure } = this.#reconciler
+      const { repaired, failures } = this.#reconciler
+      const lastFailure = failures.last
       const { lastSync } = this.#dumps
       return {
         version: this.#shared.version,
@@ -212,7 +218,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         inSync: this.#wants.inSync,
         ...listCounts(this.#shared),
         repaired,
-        failures,
+        failures: failures.total,
         ...(lastSync !== undefined && { lastSync }),
         ...(lastFailure !== undefined && { lastFailure }),
         routes: listRoutes(this.#tables, this.#shared, this.#wants.watchedMax),
@@ -245,11 +251,16 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Link': {
         const change = this.#links.learn(event.link, event.dump)
         if (change === 'better') this.#reconciler.holds.better(now)
-        if (change === 'worse') this.#lose(now)
+        if (change === 'worse') {
+          this.#objects.lose(event.link.index)
+          this.#lose(now)
+        }
         if (change !== 'same') this.#tracker.changed(event.link.index)
         return
       }
       case 'Object':
+        this.#objects.learn(event.message, event.dump)
+        if (event.dump === 0) this.#alarm(event.message.id, now)
         return
       case 'Found':
         this.#tracker.found(event.address, event.found, now)
@@ -260,7 +271,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         else this.#lose(now)
         return
       case 'Dumped':
-        this.#dumped(event.dump, event.complete, event.why, now)
+        this.#dumped(event, now)
         return
       case 'Lost':
         this.#output.note({ code: 'NOTIFICATIONS_LOST' })
@@ -301,14 +312,22 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#tracker.dumping(this.#shared.dump)
   }
 
-  #dumped(dump: number, complete: boolean, why: string | undefined, now: Millis): void {
+  /** Somebody changed a nexthop object: of ours, only a dump tells which routes went with it. */
+  #alarm(id: number, now: Millis): void {
+    if (this.#objects.covers(id)) this.#dumps.doubt(now)
+  }
+
+  #dumped(event: Extract<KernelEvent, { readonly type: 'Dumped' }>, now: Millis): void {
+    const { dump, complete, why } = event
     const first = this.#dumps.completed === 0
     if (!this.#dumps.ended(dump, complete, why, now)) return
     this.#shared.version++
     if (this.#links.settle(dump)) this.#lose(now)
+    this.#objects.settle(dump)
     this.#tracker.dumped()
     this.#walk.ask()
     if (!first) return
+    if (event.objects && this.#config.nexthopObjects) this.#objects.enable()
     const took = this.#dumps.adoptedIn
     this.#adopted = this.#shared.present
     this.#output.note({ code: 'KERNEL_ADOPTED', routes: this.#shared.present, took })

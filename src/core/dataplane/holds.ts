@@ -80,6 +80,12 @@ export class Holds {
     return true
   }
 
+  /** The answer to a route says nothing of its way: if it tried for all, another one may. */
+  undecided(group: number): void {
+    const { hold } = this.#groups.get(group)
+    if (hold?.state === 'probing') hold.state = 'open'
+  }
+
   /** A link or an address is there that was not: what failed may work. */
   better(now: Millis): void {
     this.#betterAt = now

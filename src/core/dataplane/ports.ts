@@ -144,6 +144,8 @@ export type DataplaneNote =
   | { readonly code: 'ROUTE_REFUSED'; readonly prefix: Prefix; readonly error: string }
   | { readonly code: 'NEXT_HOP_REFUSED'; readonly hops: string; readonly error: string }
   | { readonly code: 'NEXT_HOP_BACK'; readonly hops: string }
+  /** somebody else has an id of the range of our nexthop objects; it is not used */
+  | { readonly code: 'NEXT_HOP_ID_TAKEN'; readonly id: number }
   | { readonly code: 'ROUTE_REPAIRED'; readonly prefix: Prefix }
   | {
       readonly code: 'ROUTE_CONTESTED'

@@ -1,19 +1,12 @@
-import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import type { Prefix, PrefixId } from '../net/index.ts'
-import {
-  EEXIST,
-  ENOBUFS,
-  ENODEV,
-  ENOENT,
-  ESRCH,
-  errnoText,
-  isShared,
-  type RouteVerb,
-} from '../rtnl/index.ts'
+import { type Millis, millis, type Prng } from '../base/index.ts'
+import type { PrefixId } from '../net/index.ts'
+import { EEXIST, ENOBUFS, ENODEV, ENOENT, ESRCH, isShared, type RouteVerb } from '../rtnl/index.ts'
 import { Batch, codeOf, type Sent, type Stray } from './batch.ts'
-import { backOff, Holds } from './holds.ts'
-import type { KernelOutput, Refusal } from './ports.ts'
+import { Failures } from './failures.ts'
+import { Holds } from './holds.ts'
+import type { KernelOutput, ObjectChange, Refusal } from './ports.ts'
 import { NONE } from './table/counted.ts'
+import type { Objects } from './table/objects.ts'
 import {
   DIRTY,
   DOUBT,
@@ -34,9 +27,6 @@ import { LengthQueue, RowQueue } from './table/row-queue.ts'
 /** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
 const STRAYS_MAX = 4_096
 
-/** A retry that follows the last one by more than this starts over with short pauses. */
-const RETRIES_FORGET = millis(60_000)
-
 /** Whether what nobody wants may be deleted: not before its source has said all. */
 export interface SweepRule {
   /** the speaker's table is complete, or it has been away for too long */
@@ -50,6 +40,7 @@ export interface ReconcilerOptions {
   readonly shared: Shared
   readonly tables: readonly [RouteTable, RouteTable]
   readonly output: KernelOutput
+  readonly objects: Objects
   readonly chance: Prng
   readonly metric: number
   readonly routesMax: number
@@ -58,13 +49,6 @@ export interface ReconcilerOptions {
   readonly doubt: (now: Millis) => void
   /** Rows that were refused may be tried again: look at all of them. */
   readonly revisit: () => void
-}
-
-/** The last route that the kernel refused. */
-export interface LastFailure {
-  readonly prefix: Prefix
-  readonly error: string
-  readonly at: Millis
 }
 
 /**
@@ -84,28 +68,25 @@ type Plan = 'nothing' | RouteVerb
  *   rows <-------------------- written -----------------------------------------/
  *
  * Replacing is one step in the kernel. Deletions go after all that is to be written, more specific
- * ones first, so that no packet meets a gap between two states. One batch is in flight; its rows
+ * ones first, so that no packet meets a gap between two states; nexthop objects before the routes
+ * that name them, and out again only when none does. One batch is in flight; its rows
  * are not planned again until its results are in. Never sorts: the kernel is slow on sorted input.
  */
 export class Reconciler {
   readonly holds: Holds
   /** routes that somebody took out and that were put back */
   repaired = 0
-  /** refusals, ever */
-  failures = 0
-  lastFailure: LastFailure | undefined
+  readonly failures: Failures
   readonly #options: ReconcilerOptions
   readonly #dirty = new RowQueue()
   readonly #dying = new LengthQueue()
   readonly #strays: Stray[] = []
   readonly #batch: Batch
-  #retryAt: Millis = NEVER
-  #retries = 0
-  #retriedAt: Millis = millis(0)
   #full = false
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
+    this.failures = new Failures(options.shared, options.output, options.chance)
     this.holds = new Holds(options.shared.groups, options.output, options.chance)
     this.#batch = new Batch(options.shared, options.output, options.metric)
   }
@@ -114,7 +95,7 @@ export class Reconciler {
   get next(): Millis {
     const [first, second] = this.#options.tables
     const paused = Math.min(first.fights.next, second.fights.next)
-    return millis(Math.min(this.#retryAt, this.holds.next, paused))
+    return millis(Math.min(this.failures.next, this.holds.next, paused))
   }
 
   /** True while the kernel has not answered the last batch. */
@@ -128,7 +109,8 @@ export class Reconciler {
   }
 
   get #waiting(): number {
-    return this.#dirty.size + this.#dying.size + this.#strays.length
+    const { objects } = this.#options
+    return this.#dirty.size + this.#dying.size + this.#strays.length + objects.waiting
   }
 
   /** Something about the row has changed: it is decided when its turn comes. O(1). */
@@ -169,9 +151,7 @@ export class Reconciler {
   /** What was due at `now` is tried again. O(groups that fail + fights). */
   tick(now: Millis): void {
     const { tables, revisit } = this.#options
-    if (now >= this.#retryAt) {
-      this.#retryAt = NEVER
-      this.#retriedAt = now
+    if (this.failures.due(now)) {
       this.retrying = true
       revisit()
     }
@@ -212,7 +192,13 @@ export class Reconciler {
   work(budget: number, now: Millis): boolean {
     const batch = this.#batch
     if (batch.inFlight) return false
+    const { shared, objects, sweep } = this.#options
+    // one change for all routes of a group, so it goes before those that are about one route
+    shared.groups.refresh()
+    objects.flush(batch)
     for (let left = budget; left > 0 && !batch.full; left--) if (!this.#next(now)) break
+    if (this.#waiting === 0 && sweep.speaker && batch.size === 0)
+      objects.collect(batch, key => shared.targets.has(key))
     if (batch.size === 0) return this.#waiting > 0
     batch.commit()
     return false
@@ -226,6 +212,8 @@ export class Reconciler {
     let next = 0
     for (let at = 0; at < batch.size; at++) {
       const refused = refusals[next]?.at === at ? refusals[next++] : undefined
+      const object = batch.objectAt(at)
+      if (object !== undefined && refused !== undefined) this.#objectRefused(object, refused, now)
       const sent = batch.sent(at)
       if (sent === undefined) continue
       this.#answered(sent, refused, now)
@@ -236,6 +224,12 @@ export class Reconciler {
       this.#full = false
       this.#options.revisit()
     }
+  }
+
+  /** All routes of a group look again at what it is; the kernel's word on why is in the group. */
+  #objectRefused(change: ObjectChange, refusal: Refusal, now: Millis): void {
+    if (this.#options.objects.answered(change, refusal)) this.#options.doubt(now)
+    this.#options.revisit()
   }
 
   #isFull(): boolean {
@@ -324,7 +318,10 @@ export class Reconciler {
     if (plan === 'nothing') {
       table.recount(row)
       table.settle(row)
-    } else this.#batch.add(table, row, plan)
+      return
+    }
+    if (plan !== 'delete') this.#options.shared.groups.prepare(table.wantOf(row), this.#batch)
+    this.#batch.add(table, row, plan)
   }
 
   #answered(sent: Sent, refusal: Refusal | undefined, now: Millis): void {
@@ -332,15 +329,23 @@ export class Reconciler {
     const row = prefixId(sent.code >>> 1)
     const doubted = (table.flags[row]! & DOUBT) !== 0
     table.flags[row]! &= ~(IN_FLIGHT | DOUBT)
+    const object = sent.target === NONE ? undefined : this.#objectOf(sent.target)
     if (refusal === undefined) this.#done(table, row, sent)
+    if (object !== undefined) {
+      // whether or not the kernel took the route: it leads elsewhere than it should
+      table.errno[row] = object.errno
+      this.holds.refused(sent.want, sent.code, object, now)
+      this.failures.count(table, row, object, now)
+    } else if (refusal === undefined) this.#taken(sent)
     else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
       // what was to be deleted or replaced is not there: that is what we wanted to know
       table.setSeen(row, NONE)
     else if (sent.verb !== 'delete' && isShared(refusal.errno)) {
       table.errno[row] = refusal.errno
       this.holds.refused(sent.want, sent.code, refusal, now)
-      this.#count(table, row, refusal, now)
+      this.failures.count(table, row, refusal, now)
     } else this.#failed(table, row, refusal, now)
+    if (sent.want !== NONE) this.holds.undecided(sent.want)
     if (doubted) this.#options.doubt(now)
     this.#again(table, row)
   }
@@ -367,12 +372,22 @@ export class Reconciler {
       this.#options.shared.version++
       this.#options.output.note({ code: 'ROUTE_REPAIRED', prefix: table.prefixes.text(row) })
     }
-    if (this.holds.taken(sent.want)) this.#options.revisit()
+  }
+
+  #taken(sent: Sent): void {
+    if (sent.verb !== 'delete' && this.holds.taken(sent.want)) this.#options.revisit()
+  }
+
+  /** Why the kernel refused the object that a target is. */
+  #objectOf(target: number): Omit<Refusal, 'at'> | undefined {
+    const { shared, objects } = this.#options
+    const { id } = shared.targets.get(target)
+    return id === undefined ? undefined : objects.errorOf(id)
   }
 
   #failed(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
     table.errno[row] = Math.min(refusal.errno, OVER_LIMIT - 1)
-    this.#count(table, row, refusal, now)
+    this.failures.count(table, row, refusal, now)
     if (refusal.errno === EEXIST) {
       table.foreign[row] = this.#options.shared.dump
       this.#options.doubt(now)
@@ -380,19 +395,6 @@ export class Reconciler {
     }
     // answers were lost: what the kernel did is not known
     if (refusal.errno === ENOBUFS) this.#options.doubt(now)
-    if (this.#retryAt !== NEVER) return
-    this.#retries = now - this.#retriedAt > RETRIES_FORGET ? 1 : this.#retries + 1
-    this.#retryAt = after(now, backOff(this.#retries, this.#options.chance))
-  }
-
-  #count(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
-    const error = refusal.text ?? errnoText(refusal.errno)
-    const prefix = table.prefixes.text(row)
-    this.failures++
-    this.#options.shared.version++
-    this.lastFailure = { prefix, error, at: now }
-    // of a next hop that fails, the hold tells once for all
-    if (!isShared(refusal.errno))
-      this.#options.output.note({ code: 'ROUTE_REFUSED', prefix, error })
+    this.failures.retry(now)
   }
 }

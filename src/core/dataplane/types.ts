@@ -14,6 +14,8 @@ export interface DataplaneConfig {
   /** rtm_protocol of our routes: what makes a route ours */
   readonly protocol: number
   readonly metric: number
+  /** routes that share next hops name a nexthop object, where the kernel has them */
+  readonly nexthopObjects: boolean
   /** most routes that it installs */
   readonly routesMax: number
   /** how long routes stay after the speaker has gone, before they are swept; NEVER: for good */

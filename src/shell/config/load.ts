@@ -149,6 +149,7 @@ function inside(
       table: kernel.table,
       protocol: kernel.protocol,
       metric: kernel.metric,
+      nexthopObjects: kernel.nexthopObjects,
       routesMax: kernel.routesMax,
       stale: kernel.staleSeconds === 0 ? NEVER : seconds(kernel.staleSeconds),
       resync: seconds(kernel.resyncSeconds),

@@ -14,6 +14,7 @@ const dataplane = makeDataplane({
   table: 254,
   protocol: 80,
   metric: 1024,
+  nexthopObjects: false,
   routesMax: 1_000_000,
   stale: NEVER,
   resync: millis(90_000),

@@ -291,7 +291,7 @@ export class Tracker {
     for (const entry of this.#doubtful) {
       const { hop, found } = entry
       const alive = found?.hops.filter(way => this.#isAlive(way)) ?? []
-      if (hop.interface === undefined && this.#o.ways.set(hop.address, gateways(hop, alive)))
+      if (hop.interface === undefined && this.#o.ways.set(hop.address, gateways(entry, alive)))
         moved = true
       const answer = this.#judge(entry, alive)
       if (answer === undefined || isSame(answer, entry.told)) continue
@@ -358,12 +358,12 @@ function cover(entry: Entry, route: Readonly<KernelRoute>): void {
   entry.cover = { length: route.length, found: route.leads() }
 }
 
-/** The gateways to a next hop that is not on a link of ours; undefined: it is its own gateway. */
+/** The gateways to a next hop, which is its own where it is on a link; none where it is dead. */
 function gateways(
-  { address }: NextHopName,
+  { hop: { address }, found }: Entry,
   alive: readonly TargetHop[],
 ): readonly TargetHop[] | undefined {
-  if (alive.every(({ gateway }) => gateway === undefined)) return undefined
+  if (found === undefined || found.local) return undefined
   return alive.map(way => ({ ...way, gateway: way.gateway ?? address }))
 }
 

@@ -29,6 +29,11 @@ export class Counted<Value> {
     return this.#byKey.size
   }
 
+  /** True when the value with `key` is in use. O(1). */
+  has(key: string): boolean {
+    return this.#byKey.has(key)
+  }
+
   /** The id of the value with `key`, made by `make` where there is none; used once more. O(1). */
   take(key: string, make: () => Value): number {
     const found = this.#byKey.get(key)

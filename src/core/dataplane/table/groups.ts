@@ -3,6 +3,8 @@ import type { FibNextHop, NextHopGroup } from '../../fib/index.ts'
 import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../../rtnl/index.ts'
 import { Counted, NONE } from './counted.ts'
 import type { Links } from './links.ts'
+import type { GroupObject, ObjectBatch } from './object-ids.ts'
+import type { Objects } from './objects.ts'
 import type { Ways } from './ways.ts'
 
 /**
@@ -35,6 +37,8 @@ export interface Group {
   /** what it is in the kernel's terms, as of `version`; 0: a link is missing */
   resolved: number
   version: number
+  /** the kernel's object that stands for it, as of `version` */
+  object: GroupObject | undefined
   /** a target that was compared lately and is the same, as of `version` */
   match: number
 }
@@ -49,18 +53,21 @@ export const BLACKHOLE_GROUP = 1
  */
 export class Groups {
   readonly held = new Set<number>()
+  #refreshed = -1
   readonly #groups = new Counted<Group>()
   readonly #links: Links
   readonly #ways: Ways
   readonly #targets: Counted<RouteTarget>
+  readonly #objects: Objects
 
   /**
    * @param targets  the kernel's targets, shared with what is seen, so that equal ones have one id
    */
-  constructor(links: Links, ways: Ways, targets: Counted<RouteTarget>) {
+  constructor(links: Links, ways: Ways, targets: Counted<RouteTarget>, objects: Objects) {
     this.#links = links
     this.#ways = ways
     this.#targets = targets
+    this.#objects = objects
     const make = (): Group => makeGroup('blackhole', [], 'blackhole')
     const id = this.#groups.take('blackhole', make)
     this.#groups.get(id).resolved = targets.take(BLACKHOLE.key, () => BLACKHOLE)
@@ -85,6 +92,7 @@ export class Groups {
   drop(id: number): void {
     const last = this.#groups.drop(id)
     if (last === undefined) return
+    this.#objects.release(id)
     this.#targets.drop(last.resolved)
     this.held.delete(id)
   }
@@ -99,10 +107,12 @@ export class Groups {
    */
   resolve(id: number): number {
     const group = this.#groups.get(id)
-    // both only grow: no two states of them have one sum
-    const version = this.#links.version + this.#ways.version
+    const version = this.#version
     if (group.kind === 'blackhole' || group.version === version) return group.resolved
-    const target = this.#resolve(group)
+    const way = this.#resolve(group)
+    group.object = way && this.#objects.of(id, way)
+    if (way === undefined) this.#objects.release(id)
+    const target = group.object?.target ?? way
     const last = group.resolved
     group.resolved = target === undefined ? NONE : this.#targets.take(target.key, () => target)
     this.#targets.drop(last)
@@ -114,13 +124,29 @@ export class Groups {
   /** True when a route that leads to `target` is what group `id` wants. O(1) mostly. */
   covers(id: number, target: number): boolean {
     const resolved = this.resolve(id)
-    if (target === resolved) return target !== NONE
     const group = this.#groups.get(id)
+    if (target === resolved) return target !== NONE && group.object?.error === undefined
     if (target === group.match) return true
     if (group.kind === 'blackhole' || resolved === NONE) return false
+    const object = this.#targets.get(target).id
+    if (group.object !== undefined || object !== undefined)
+      return this.#sharesWith(group.object, object)
     if (!sameHops(this.#targets.get(resolved).hops, this.#targets.get(target))) return false
     group.match = target
     return true
+  }
+
+  /** Finds what every group that is an object is now: what has changed waits to be written. */
+  refresh(): void {
+    if (this.#refreshed === this.#version) return
+    for (const id of this.#objects.owners()) this.resolve(id)
+    this.#refreshed = this.#version
+  }
+
+  /** Sees to it that what a route of group `id` leads to is in the kernel before the route. */
+  prepare(id: number, batch: ObjectBatch): void {
+    const { object } = this.#groups.get(id)
+    if (object !== undefined) this.#objects.prepare(object, batch)
   }
 
   hold(id: number, hold: Hold): void {
@@ -133,17 +159,39 @@ export class Groups {
     this.held.delete(id)
   }
 
+  /** These only grow: no two states of them have one sum. */
+  get #version(): number {
+    return this.#links.version + this.#ways.version + this.#objects.version
+  }
+
+  /** Routes through one object that lead where those of another do may stay. */
+  #sharesWith(object: GroupObject | undefined, id: number | undefined): boolean {
+    return object !== undefined && id !== undefined && this.#objects.isSame(id, object)
+  }
+
+  /**
+   * Where a group leads: by those of its hops that are known to be dead only while there is no
+   * other, so that routes leave a hop at once, before the speaker has said so of each.
+   */
   #resolve(group: Group): RouteTarget | undefined {
+    const live = group.hops.filter(hop => !this.#isDead(hop))
     const hops: TargetHop[] = []
-    for (const hop of group.hops) {
+    for (const hop of live.length === 0 ? group.hops : live) {
       const link = hop.interface === undefined ? 0 : this.#links.indexOf(hop.interface)
       if (hop.interface !== undefined && link === 0) return undefined
-      const way = link === 0 ? this.#ways.of(hop.address) : undefined
-      if (way === undefined)
+      const way = link === 0 ? (this.#ways.of(hop.address) ?? []) : []
+      const [only] = way
+      if (only === undefined)
         hops.push({ gateway: hop.address, link, weight: hop.weight, onlink: false })
+      else if (way.length === 1) hops.push({ ...only, weight: hop.weight })
       else hops.push(...way)
     }
     return unicastTarget(distinct(hops))
+  }
+
+  #isDead({ address, interface: link }: FibNextHop): boolean {
+    if (link === undefined) return this.#ways.of(address)?.length === 0
+    return this.#links.whyNot(this.#links.indexOf(link)) !== undefined
   }
 }
 
@@ -197,5 +245,8 @@ function hopText(hop: FibNextHop): string {
 }
 
 function makeGroup(kind: Group['kind'], hops: readonly FibNextHop[], text: string): Group {
-  return { kind, hops, text, hold: undefined, resolved: NONE, version: -1, match: NONE }
+  return {
+    ...{ kind, hops, text, hold: undefined },
+    ...{ resolved: NONE, version: -1, object: undefined, match: NONE },
+  }
 }

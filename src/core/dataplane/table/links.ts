@@ -15,7 +15,7 @@ export class Links {
   readonly #byName = new Map<string, number>()
   #version = 0
 
-  /** Changes whenever a name may mean another index. */
+  /** Changes whenever a name may mean another index, or a link goes down or up. */
   get version(): number {
     return this.#version
   }
@@ -55,6 +55,7 @@ export class Links {
     if (known === undefined || known.name !== link.name) return link.up ? 'better' : 'same'
     const was = Number(known.up) + Number(known.up && known.carrier)
     const is = Number(link.up) + Number(link.up && link.carrier)
+    if (is !== was) this.#version++
     return is > was ? 'better' : is < was ? 'worse' : 'same'
   }
 

@@ -2,8 +2,9 @@ import type { Address } from '../../net/index.ts'
 import type { TargetHop } from '../../rtnl/index.ts'
 
 /**
- * Next hops that are not on a link of ours, and through which gateways the kernel reaches them: it
- * takes a route only through a gateway that is on a link. Some hundred plain objects.
+ * Through which gateways and links the kernel reaches next hops: it takes a route only through a
+ * gateway that is on a link, and makes an object of it only where the link is named. Some hundred
+ * plain objects.
  */
 export class Ways {
   readonly #ways = new Map<Address, { readonly hops: readonly TargetHop[]; readonly key: string }>()
@@ -14,12 +15,12 @@ export class Ways {
     return this.#version
   }
 
-  /** The gateways to `address`, each with its link; undefined where it is its own. */
+  /** The gateways to `address`, each with its link: none, it is dead; undefined: nobody knows. */
   of(address: Address): readonly TargetHop[] | undefined {
     return this.#ways.get(address)?.hops
   }
 
-  /** Takes the way to `address`; undefined: it is its own gateway. True when that is news. */
+  /** Takes the way to `address`; undefined: not known any more. True when that is news. */
   set(address: Address, hops: readonly TargetHop[] | undefined): boolean {
     const key = hops?.map(({ gateway, link, weight }) => `${gateway} ${link} ${weight}`).join(', ')
     if (key === this.#ways.get(address)?.key) return false
