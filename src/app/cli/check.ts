@@ -13,6 +13,7 @@ import {
   podCidrsKey,
   type Secrets,
   type Snapshot,
+  serviceObjects,
 } from '../../core/intent/index.ts'
 import {
   annotationOf,
@@ -20,6 +21,7 @@ import {
   ConfigurationError,
   formatProblem,
   type LocatedResource,
+  type LocatedService,
   type NodeConfiguration,
   parseConfig,
   parseResources,
@@ -77,6 +79,7 @@ interface Reading {
   files: number
   readonly configurations: CheckedConfiguration[]
   readonly resources: LocatedResource[]
+  readonly services: LocatedService[]
   readonly problems: Problem[]
 }
 
@@ -92,7 +95,13 @@ async function check(
   options: CheckOptions,
 ): Promise<void> {
   const { terminal } = surroundings
-  const reading: Reading = { files: 0, configurations: [], resources: [], problems: [] }
+  const reading: Reading = {
+    files: 0,
+    configurations: [],
+    resources: [],
+    services: [],
+    problems: [],
+  }
   for (const named of files) await readNamed(surroundings, reading, named, options)
   if (reading.files === 0)
     throw new CommandFailure(EXIT.notFound, `no YAML or JSON file in ${files.join(', ')}`, {
@@ -102,7 +111,7 @@ async function check(
   const checked = {
     files: reading.files,
     configurations: reading.configurations.length,
-    resources: reading.resources.length,
+    resources: reading.resources.length + reading.services.length,
     problems,
   }
   printAs(terminal, options.output, checked, () => {
@@ -150,8 +159,9 @@ function readFile(
     return
   }
   if (documents.some(({ value }) => looksLikeResource(value))) {
-    const { resources, problems } = parseResources(text, source, 'default')
+    const { resources, services, problems } = parseResources(text, source, 'default')
     reading.resources.push(...resources)
+    reading.services.push(...services)
     reading.problems.push(...problems)
     return
   }
@@ -173,7 +183,7 @@ const hasField = (value: unknown, field: string): boolean =>
   typeof value === 'object' && value !== null && field in value
 
 /** What the resources mean together, for each node that is named anywhere. */
-function crossCheck({ resources, configurations }: Reading): Problem[] {
+function crossCheck({ resources, services, configurations }: Reading): Problem[] {
   if (resources.length === 0) return []
   const places = new Map<string, string>()
   const problems: Problem[] = []
@@ -192,8 +202,9 @@ function crossCheck({ resources, configurations }: Reading): Problem[] {
   for (const { configuration } of configurations)
     places.set(podCidrsKey(configuration.node), configuration.source)
   const snapshot = snapshotOf(unique, configurations)
+  const objects = serviceObjects(services.map(({ object }) => object))
   const found = viewpoints(snapshot, configurations).flatMap(
-    facts => desired(snapshot, facts, ELSEWHERE).problems,
+    facts => desired(snapshot, facts, ELSEWHERE, objects).problems,
   )
   for (const problem of [...overlapping(snapshot.ipPools), ...found])
     problems.push({ ...problem, object: places.get(problem.object) ?? problem.object })

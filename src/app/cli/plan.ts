@@ -2,12 +2,16 @@ import { type Command, InvalidArgumentError } from 'commander'
 import {
   desired,
   type Entry,
+  KUBERNETES_ROOT,
   NO_SECRETS,
+  NO_SERVICE_OBJECTS,
   type NodeFacts,
   type Plan,
   type PlannedSession,
   planOf,
   type Secrets,
+  type ServiceObjects,
+  type ServiceSource,
   type Snapshot,
   storedSecrets,
 } from '../../core/intent/index.ts'
@@ -17,6 +21,7 @@ import {
   SnapshotReader,
   watchedRoots,
 } from '../../shell/config/index.ts'
+import { readServices } from '../../shell/kubernetes/index.ts'
 import { SecretFiles } from '../../shell/secrets/index.ts'
 import { CommandFailure, EXIT } from './failure.ts'
 import { type ConfigOption, describedCommand, withConfig } from './options.ts'
@@ -71,7 +76,7 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
   const node = options.node ?? configuration.node
   const store = await surroundings.openStore(configuration)
   const listing = await store
-    .list(watchedRoots(configuration), options.at)
+    .list([...watchedRoots(configuration), KUBERNETES_ROOT], options.at)
     .finally(() => store.close())
   const { entries, revision, problems = [] } = listing
   const read = new SnapshotReader([], node).read(entries, problems)
@@ -81,7 +86,9 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
       remedy: 'martlet get nodes shows those that there are',
     })
   const facts = factsOf(configuration, node, snapshot)
-  const wanted = desired(snapshot, facts, secretsOf(configuration, entries))
+  const source = await surroundings.openServices(configuration)
+  const objects = source === undefined ? readServices(entries) : await firstOf(source)
+  const wanted = desired(snapshot, facts, secretsOf(configuration, entries), objects)
   const found = planOf(wanted, facts, snapshot, revision)
   printAs(terminal, options.output, found, wide => describe(surroundings, found, wide))
 }
@@ -89,6 +96,28 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
 function secretsOf({ secrets }: NodeConfiguration, entries: readonly Entry[]): Secrets {
   if (secrets === undefined) return NO_SECRETS
   return 'store' in secrets ? storedSecrets(entries) : new SecretFiles(secrets.directory).now()
+}
+
+/** What a source says first; where it does not answer, that is a problem of the plan. */
+function firstOf(source: ServiceSource): Promise<ServiceObjects> {
+  return new Promise(resolve => {
+    const watch = source.watch(event => {
+      // it may say so before `watch` is known here
+      setImmediate(() => watch.close())
+      if (event.type === 'objects') resolve(event.objects)
+      else
+        resolve({
+          ...NO_SERVICE_OBJECTS,
+          problems: [
+            {
+              object: 'kubernetes',
+              field: '',
+              reason: `tells nothing of services (${event.why}); an agent stays with what it knows`,
+            },
+          ],
+        })
+    })
+  })
 }
 
 /**
@@ -101,7 +130,7 @@ function factsOf(
   { podCidrs }: Snapshot,
 ): NodeFacts {
   if (node === here) return facts
-  const { routerId, ...others } = facts
+  const { routerId, kubernetesNode: _, ...others } = facts
   return {
     ...others,
     node,

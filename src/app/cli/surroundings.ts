@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { Store } from '../../core/intent/index.ts'
+import type { ServiceSource, Store } from '../../core/intent/index.ts'
 import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
@@ -11,6 +11,9 @@ import type { ProcessName } from './processes.ts'
  * What commands touch: one object, so that a test gives them another. Rooms that load much
  * (etcd, the API, the kernel) are loaded when a command asks for them.
  */
+
+/** How long a person waits for Kubernetes' API, which is asked twice. */
+const ANSWER_MS = 5_000
 
 /** The world of a command. */
 export interface Surroundings {
@@ -24,6 +27,8 @@ export interface Surroundings {
   /** @throws ConfigurationError */
   loadConfig(path: string | undefined): NodeConfiguration
   openStore(configuration: NodeConfiguration): Promise<Store>
+  /** Undefined where the configuration does not name Kubernetes: files of the store count then. */
+  openServices(configuration: NodeConfiguration): Promise<ServiceSource | undefined>
   openAgent(configuration: NodeConfiguration): Promise<LocalAgent>
   /** Starts a process of the agent; resolves when it has ended. */
   start(name: ProcessName, configPath: string | undefined, record?: string): Promise<void>
@@ -50,6 +55,11 @@ export function surroundings(): Surroundings {
     openStore: async ({ store }) => {
       const { openStore } = await import('../../shell/store/index.ts')
       return openStore(store)
+    },
+    openServices: async ({ kubernetes }) => {
+      if (kubernetes === undefined) return undefined
+      const { KubernetesServices } = await import('../../shell/kubernetes/index.ts')
+      return new KubernetesServices(kubernetes, { answerMs: ANSWER_MS })
     },
     openAgent: async ({ runDirectory }) => {
       const [{ connectApi }, { socketPaths }] = await Promise.all([

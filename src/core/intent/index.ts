@@ -26,6 +26,7 @@ export {
   type ServiceObjects,
   type ServiceSource,
   serviceObjectKey,
+  serviceObjects,
 } from './originated/kubernetes.ts'
 export { podCidrsDocument, podCidrsKey, podCidrsOf } from './originated/pod-cidrs.ts'
 export type { Neighbour } from './peers/neighbour.ts'

@@ -21,7 +21,12 @@ export {
   loadConfig,
   parseConfig,
 } from './load.ts'
-export { decodeResource, type LocatedResource, parseResources } from './resources.ts'
+export {
+  decodeResource,
+  type LocatedResource,
+  type LocatedService,
+  parseResources,
+} from './resources.ts'
 export {
   type DecodedService,
   decodeService,

@@ -5,10 +5,11 @@ import {
   type Resource,
   writeFaults,
 } from '../../core/calico/index.ts'
-import type { Problem } from '../../core/intent/index.ts'
+import type { Problem, ServiceObject } from '../../core/intent/index.ts'
 import { annotationOf } from './annotation.ts'
 import { type Finding, fieldOf, findings, nearest, shown } from './issues.ts'
 import { isReadKind, type ReadKind, resourceSchemas } from './schemas/index.ts'
+import { decodeService, isServiceKind } from './schemas/kubernetes.ts'
 import { readYaml, type YamlDocument } from './yaml.ts'
 
 /**
@@ -21,6 +22,20 @@ export interface LocatedResource {
   readonly resource: Resource
   /** `file:line` */
   readonly source: string
+}
+
+/** Kubernetes' own object, and where it was written: not a resource that a store takes. */
+export interface LocatedService {
+  readonly object: ServiceObject
+  /** `file:line` */
+  readonly source: string
+}
+
+/** All that is in a text. */
+export interface ParsedResources {
+  readonly resources: readonly LocatedResource[]
+  readonly services: readonly LocatedService[]
+  readonly problems: readonly Problem[]
 }
 
 /**
@@ -40,14 +55,18 @@ export interface Decoded {
  * @param source  the file's name, for the problems' `file:line`
  * @param namespace  of resources of namespaced kinds that name none; absent: they are not valid
  */
-export function parseResources(
-  text: string,
-  source: string,
-  namespace?: string,
-): { readonly resources: readonly LocatedResource[]; readonly problems: readonly Problem[] } {
+export function parseResources(text: string, source: string, namespace?: string): ParsedResources {
   const resources: LocatedResource[] = []
+  const services: LocatedService[] = []
   const problems: Problem[] = []
   for (const { value, document, path } of objectsOf(readYaml(text))) {
+    const kind = isMapping(value) ? value.kind : undefined
+    if (isServiceKind(kind)) {
+      const service = serviceFrom(kind, value, `${source}:${document.lineOf(path)}`)
+      if ('object' in service) services.push(service)
+      else problems.push(...service.problems)
+      continue
+    }
     const found = document.fault
       ? [{ path: [], reason: document.fault.reason, unknownKey: false }]
       : undefined
@@ -69,7 +88,17 @@ export function parseResources(
         source: `${source}:${document.lineOf(path)}`,
       })
   }
-  return { resources, problems }
+  return { resources, services, problems }
+}
+
+function serviceFrom(
+  kind: ServiceObject['kind'],
+  value: unknown,
+  source: string,
+): LocatedService | { readonly problems: readonly Problem[] } {
+  const decoded = decodeService(kind, value)
+  if ('object' in decoded) return { object: decoded.object, source }
+  return { problems: decoded.faults.map(fault => ({ object: source, ...fault })) }
 }
 
 /** The value with the namespace, where it is of a kind that has one and names none. */

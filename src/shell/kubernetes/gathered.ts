@@ -1,4 +1,9 @@
-import type { Problem, ServiceObject, ServiceObjects } from '../../core/intent/index.ts'
+import {
+  type Problem,
+  type ServiceObject,
+  type ServiceObjects,
+  serviceObjects,
+} from '../../core/intent/index.ts'
 
 /** What is known of one object. */
 export interface Read {
@@ -9,9 +14,8 @@ export interface Read {
 /** What was read of all objects, by kind. */
 export function gathered(reads: readonly Read[]): ServiceObjects {
   const objects = reads.flatMap(({ object }) => object ?? [])
-  return {
-    services: objects.filter(object => object.kind === 'Service'),
-    slices: objects.filter(object => object.kind === 'EndpointSlice'),
-    problems: reads.flatMap(({ problems }) => problems),
-  }
+  return serviceObjects(
+    objects,
+    reads.flatMap(({ problems }) => problems),
+  )
 }

@@ -1,6 +1,8 @@
 /** `martlet check`: every fault with its place, both passes. */
 import test from 'ava'
-import { run } from './world.ts'
+import { stringify } from 'yaml'
+import { service, slice } from '../../support/services.ts'
+import { MemoryStore, run } from './world.ts'
 
 const node = (name: string, address: string, podCidr: string): string =>
   `apiVersion: projectcalico.org/v3
@@ -126,4 +128,21 @@ test('programs get the problems as data', async t => {
   t.is(checked.resources, 1)
   t.is(checked.problems[0].object, 'a.yaml:4')
   t.is(checked.problems[0].field, 'spec.bgp.ipv4Address')
+})
+
+test('files of services are checked as what they are', async t => {
+  const list = { kind: 'List', apiVersion: 'v1', items: [service('web'), slice('web', ['a'])] }
+  const good = await run(['check', 'f.yaml'], { files: { 'f.yaml': stringify(list) } })
+  t.deepEqual([good.code, good.printed], [0, '1 file, 2 resources: no problem'])
+  const bad = stringify({ ...service('web'), spec: { externalIPs: 'all' } })
+  const found = await run(['check', 'f.yaml'], { files: { 'f.yaml': bad } })
+  t.is(found.code, 1)
+  t.regex(found.printed, /^f\.yaml:1: spec\.externalIPs: "all" is not a list/)
+})
+
+test('a service is not applied to a store: it says who does that', async t => {
+  const files = { 'f.yaml': stringify(service('web')) }
+  const found = await run(['apply', '-f', 'f.yaml'], { files, store: new MemoryStore() })
+  t.is(found.code, 1)
+  t.regex(found.remarks, /f\.yaml:1: a Service is Kubernetes' own; apply it by kubectl, or put its/)
 })

@@ -1,7 +1,14 @@
 /** `martlet plan`: an interface, and a page that can be checked by eye. */
 import test from 'ava'
-import type { Plan } from '../../../src/core/intent/index.ts'
-import { MemoryStore, run } from './world.ts'
+import {
+  type Plan,
+  type ServiceEvent,
+  type ServiceSource,
+  serviceObjectKey,
+} from '../../../src/core/intent/index.ts'
+import { service, slice } from '../../support/services.ts'
+import { until } from '../../support/until.ts'
+import { MemoryStore, run, type Setting } from './world.ts'
 
 const ROOT = '/calico/resources/v3/projectcalico.org/'
 const apiVersion = 'projectcalico.org/v3'
@@ -137,4 +144,54 @@ test('passwords that the store holds are looked for at the same revision', async
     t.is(JSON.parse(printed).sessions[0].password, password)
     t.false(printed.includes('sekret'))
   }
+})
+
+const RANGES = { serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }] }
+const WEB = service('web', { externalTrafficPolicy: 'Local', ingress: ['203.0.113.5'] })
+const AT_0 = slice('web', ['worker-0'])
+
+function withRanges(): MemoryStore {
+  const store = cluster()
+  const metadata = { name: 'default' }
+  const kind = 'BGPConfiguration'
+  store.seed(`${ROOT}bgpconfigurations/default`, { kind, apiVersion, metadata, spec: RANGES })
+  return store
+}
+
+const originatedOf = async (setting: Setting, ...words: string[]): Promise<readonly string[]> => {
+  const { printed } = await run(['plan', '-o', 'json', ...words], setting)
+  const plan: Plan = JSON.parse(printed)
+  return plan.originated.map(({ prefix, kind }) => `${prefix} ${kind}`)
+}
+
+test('services of files in the store are in the plan of the node with their endpoints', async t => {
+  const store = withRanges()
+  for (const object of [WEB, AT_0]) store.seed(serviceObjectKey(object), object)
+  const [range, address] = ['203.0.113.0/24 service', '203.0.113.5/32 service']
+  t.deepEqual(await originatedOf({ store }), [range, address])
+  t.deepEqual(await originatedOf({ store }, '--node', 'worker-1'), [range])
+})
+
+test('where Kubernetes is configured, its services are planned; an outage is a problem', async t => {
+  const store = withRanges()
+  let closed = 0
+  const sourceOf = (event: ServiceEvent): ServiceSource => ({
+    watch: listener => {
+      listener(event)
+      return {
+        close: () => {
+          closed += 1
+        },
+      }
+    },
+  })
+  const objects = { services: [WEB], slices: [AT_0], problems: [] }
+  const services = sourceOf({ type: 'objects', objects })
+  t.is((await originatedOf({ store, services })).length, 2)
+  const { printed } = await run(['plan'], {
+    store,
+    services: sourceOf({ type: 'lost', why: 'gone' }),
+  })
+  t.regex(printed, /kubernetes: tells nothing of services \(gone\)/)
+  await until(() => closed === 2, 'the watches are closed')
 })

@@ -13,6 +13,7 @@ import type {
   Listing,
   Precondition,
   RouteDocument,
+  ServiceSource,
   SessionDocument,
   Store,
   WriteResult,
@@ -35,6 +36,8 @@ export interface Setting {
   readonly store?: MemoryStore
   /** what the configuration says of it, in YAML */
   readonly storeIn?: string
+  /** what Kubernetes has; absent: it is not configured */
+  readonly services?: ServiceSource
   readonly agent?: AgentClient
 }
 
@@ -132,6 +135,7 @@ export async function run(words: readonly string[], setting: Setting = {}): Prom
         '/etc/martlet.yaml',
       ),
     openStore: async () => setting.store ?? new MemoryStore(),
+    openServices: async () => setting.services,
     openAgent: async () => ({ socket: '/run/martlet/api/api.sock', client: setting.agent }),
     start: async (name, config) => void printed.push(`started ${name} ${config ?? ''}`.trim()),
   }

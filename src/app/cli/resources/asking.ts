@@ -3,6 +3,7 @@ import { KINDS, type Kind, kindNamed, type Resource } from '../../../core/calico
 import type { Store } from '../../../core/intent/index.ts'
 import {
   formatProblem,
+  type LocatedService,
   type NodeConfiguration,
   parseResources,
 } from '../../../shell/config/index.ts'
@@ -98,7 +99,7 @@ export async function readFiles(
       const source = file === '-' ? 'standard input' : file
       const read = parseResources(text, source, namespace)
       resources.push(...read.resources.map(({ resource }) => resource))
-      faults.push(...read.problems.map(formatProblem))
+      faults.push(...read.problems.map(formatProblem), ...read.services.map(kubernetesOwn))
     }
   }
   if (faults.length > 0) {
@@ -109,6 +110,11 @@ export async function readFiles(
     throw new CommandFailure(EXIT.failed, `no resources specified in ${filename.join(', ')}`)
   return resources
 }
+
+/** What a store does not take. */
+const kubernetesOwn = ({ object, source }: LocatedService): string =>
+  `${source}: a ${object.kind} is Kubernetes' own; apply it by kubectl, or put its file into the ` +
+  'directory of the store'
 
 /** Does `act` to each until one fails; says in calicoctl's words how far it came. */
 export async function inTurn<Item extends { readonly kind: string }>(

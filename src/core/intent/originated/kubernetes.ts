@@ -67,6 +67,16 @@ export interface ServiceObjects {
 /** Nobody knows of any. */
 export const NO_SERVICE_OBJECTS: ServiceObjects = { services: [], slices: [], problems: [] }
 
+/** By kind. */
+export const serviceObjects = (
+  objects: readonly ServiceObject[],
+  problems: readonly Problem[] = [],
+): ServiceObjects => ({
+  services: objects.filter(object => object.kind === 'Service'),
+  slices: objects.filter(object => object.kind === 'EndpointSlice'),
+  problems,
+})
+
 /** What a source says. */
 export type ServiceEvent =
   /** all that there are, as of now */
