@@ -51,7 +51,8 @@ function numberOf(expression: string): number | undefined {
 }
 
 test('every file that RFC.md names is there, and every row has one', t => {
-  const rows = rowsOf('docs/RFC.md').filter(([rfc = '']) => /^\d+$/.test(rfc))
+  // a row of four cells is of what is left out, and says why instead
+  const rows = rowsOf('docs/RFC.md').filter(row => /^\d+$/.test(row[0] ?? '') && row.length > 4)
   t.true(rows.length > 40, `${rows.length} rows`)
   for (const [rfc, section, , files = '', tests = ''] of rows) {
     t.true(files.startsWith('src/'), `${rfc} ${section}`)

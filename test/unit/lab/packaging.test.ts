@@ -141,6 +141,7 @@ const unit = test.macro({
   title: (_, name, capability) => `The unit of the ${name} has ${capability || 'no capability'}`,
 })
 
-test(unit, 'controller', '', 'AF_UNIX AF_INET AF_INET6')
+// the runtime reads the interfaces of the host by netlink
+test(unit, 'controller', '', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK')
 test(unit, 'speaker', 'CAP_NET_BIND_SERVICE', 'AF_UNIX AF_INET AF_INET6')
 test(unit, 'dataplane', 'CAP_NET_ADMIN', 'AF_UNIX AF_NETLINK')
