@@ -83,7 +83,7 @@ export class DataplaneWorld {
   socket!: SimulatedSocket
   readonly #chance: Prng
   #queues = new Map<KernelStream, (() => void)[]>()
-  readonly #config: DataplaneConfig
+  #config: DataplaneConfig
 
   constructor(seed = 1, config: Partial<DataplaneConfig> = {}) {
     this.#chance = new Prng(seed)
@@ -97,7 +97,8 @@ export class DataplaneWorld {
   }
 
   /** Starts a dataplane; one that ran before is dead at once, with what it had sent on its way. */
-  start(): void {
+  start(config: Partial<DataplaneConfig> = {}): void {
+    this.#config = { ...this.#config, ...config }
     this.socket?.close()
     const queues = new Map<KernelStream, (() => void)[]>()
     // what a dead process has sent is still done
