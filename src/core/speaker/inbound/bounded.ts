@@ -21,9 +21,11 @@ export interface Bound {
   left: number
 }
 
-/** What may have gone wrong beside. */
+/** Why routes were left out. */
 export interface Shortage {
+  /** a table is full */
   full: FullTable | undefined
+  /** the peer has `PATHS_PER_PEER_MAX` paths of a prefix */
   crowded: boolean
 }
 

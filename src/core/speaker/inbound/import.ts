@@ -3,8 +3,6 @@ import type { Family } from '../../net/index.ts'
 import {
   type AttributeSetId,
   attributeContext,
-  type FullTable,
-  type LocRib,
   NO_SET,
   type PeerId,
   RECORD_OCTETS_MAX,
@@ -19,7 +17,6 @@ import {
   locateReach,
   missingMandatory,
   type Negotiated,
-  PATH_IDENTIFIER_OCTETS,
   type PathAttributes,
   type Reach,
   type Remedy,
@@ -32,7 +29,8 @@ import {
   updateFault,
 } from '../../wire/index.ts'
 import { FULL_PREFIXES, type Tables } from '../tables.ts'
-import { type Bound, putBounded } from './bounded.ts'
+import { type Bound, putBounded, type Shortage } from './bounded.ts'
+import { announce, putIdentified, withdraw } from './put.ts'
 
 /**
  * UPDATEs into the Adj-RIBs-In.
@@ -55,7 +53,7 @@ export interface Sender {
 }
 
 /** What an UPDATE did. One object for all calls. */
-export interface Verdict {
+export interface Verdict extends Shortage {
   /** the session must be reset with this; nothing of the UPDATE was applied */
   reset: Fault | undefined
   /** milder faults, each with the remedy that was applied */
@@ -64,10 +62,6 @@ export interface Verdict {
   rows: number
   /** it was the End-of-RIB of this family. RFC 4724 §2 */
   endOfRib: Family | undefined
-  /** a table is full: routes were left out */
-  full: FullTable | undefined
-  /** paths were left out: the peer has `PATHS_PER_PEER_MAX` of that prefix */
-  crowded: boolean
 }
 
 /**
@@ -322,54 +316,6 @@ function countRoutes(
   if (typeof count !== 'number') return count
   verdict.rows += count
   return undefined
-}
-
-/** Puts `set` in each row; false when the table is full. */
-function announce(locRib: LocRib, nlri: Uint8Array, peer: PeerId, set: AttributeSetId): boolean {
-  let complete = true
-  locRib.prefixes.approach(nlri)
-  for (let at = 0; at < nlri.length; ) {
-    const length = nlri[at]!
-    const row = locRib.add(nlri, at + 1, length)
-    if (row < 0) complete = false
-    else locRib.put(peer, row, set)
-    at += 1 + ((length + 7) >>> 3)
-  }
-  return complete
-}
-
-function withdraw(locRib: LocRib, nlri: Uint8Array, peer: PeerId): void {
-  for (let at = 0; at < nlri.length; ) {
-    const length = nlri[at]!
-    const row = locRib.prefixes.find(nlri, at + 1, length)
-    if (row >= 0) locRib.put(peer, row, NO_SET)
-    at += 1 + ((length + 7) >>> 3)
-  }
-}
-
-/**
- * `announce` and `withdraw` where each prefix follows the identifier of its path, an opaque word.
- * RFC 7911 §3
- */
-function putIdentified(
-  locRib: LocRib,
-  nlri: Uint8Array,
-  peer: PeerId,
-  set: AttributeSetId,
-  verdict: Verdict,
-): void {
-  for (let at = 0; at < nlri.length; ) {
-    const identifier =
-      ((nlri[at]! << 24) | (nlri[at + 1]! << 16) | (nlri[at + 2]! << 8) | nlri[at + 3]!) >>> 0
-    at += PATH_IDENTIFIER_OCTETS
-    const length = nlri[at]!
-    const row =
-      set === NO_SET ? locRib.prefixes.find(nlri, at + 1, length) : locRib.add(nlri, at + 1, length)
-    if (row >= 0) {
-      if (!locRib.putIdentified(peer, row, identifier, set)) verdict.crowded = true
-    } else if (set !== NO_SET) verdict.full = FULL_PREFIXES
-    at += 1 + ((length + 7) >>> 3)
-  }
 }
 
 /** What a reset says where the codec gave no fault of its own. */
