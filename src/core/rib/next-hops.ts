@@ -9,6 +9,7 @@ import {
   isLinkLocal,
   isUnicast,
 } from '../net/index.ts'
+import { Links } from './links.ts'
 import { type NextHopId, NONE } from './rows.ts'
 
 /**
@@ -72,9 +73,6 @@ export interface TrackListener {
 
 const NOBODY: TrackListener = { track: () => {}, untrack: () => {} }
 
-/** Links that have a number: it is two octets of a record. */
-const LINKS_MAX = 65_535
-
 /** No row: there is no room for another next hop. */
 const NO_ROOM = NONE as NextHopId
 
@@ -99,8 +97,7 @@ export class NextHops {
   readonly #single: (Group | undefined)[] = []
   readonly #idle = new Set<Group>()
   #own: ReadonlySet<string> = new Set()
-  /** names of links by number; 0 is none */
-  readonly #links: string[] = ['']
+  readonly #links = new Links()
   /** by `scopedText` */
   readonly #tracked = new Map<string, Tracked>()
   #listener: TrackListener = NOBODY
@@ -132,14 +129,9 @@ export class NextHops {
     return this.#groupByKey.size - this.#idle.size
   }
 
-  /**
-   * The number of the link that has this name; 0 where there is no room for another. Numbers are
-   * never given back: a node has few links.
-   */
+  /** The number of the link that has this name; 0 where there is no room for another. */
   link(name: string): number {
-    const known = this.#links.indexOf(name)
-    if (known > 0) return known
-    return this.#links.length > LINKS_MAX ? 0 : this.#links.push(name) - 1
+    return this.#links.number(name)
   }
 
   /**
@@ -300,7 +292,7 @@ export class NextHops {
   /** A link-local address counts only where its link is known: RFC 4291 §2.5.6. */
   #wayOf(address: Address, octets: Uint8Array): FibNextHop {
     const name =
-      octets.length % 16 === 2 ? this.#links[word16(octets, octets.length - 2)] : undefined
+      octets.length % 16 === 2 ? this.#links.name(word16(octets, octets.length - 2)) : undefined
     if (name === undefined) return { address, weight: 1 }
     const last = octets.subarray(octets.length - 18, octets.length - 2)
     return { address: formatAddress(last), interface: name, weight: 1 }

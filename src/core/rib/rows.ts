@@ -45,7 +45,7 @@ export const PEERS_MAX = 16_384
 export const PATHS_PER_PEER_MAX = 32
 
 /** Most slots of all peers together, so that they never leave a peer without a row. */
-const SLOTS_MAX = 8_192
+export const SLOTS_MAX = 8_192
 
 /** Rows of the smallest table. */
 const ROWS_MIN = 16

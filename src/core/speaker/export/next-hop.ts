@@ -43,7 +43,7 @@ export function comparable(choice: Omit<NextHopChoice, 'family'>): object {
 }
 
 /** Third-party next hops that a group remembers. */
-const PASSED_ON_MAX = 4_096
+export const PASSED_ON_MAX = 4_096
 
 /**
  * Third-party next hops as one group sees them. Such a next hop may be right for all peers of a
