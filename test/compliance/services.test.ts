@@ -13,7 +13,11 @@ import { KubernetesServices, StoredServices } from '../../src/shell/kubernetes/i
 import { openStore } from '../../src/shell/store/index.ts'
 import { KubernetesApi, type Written } from '../support/kubernetes-api.ts'
 import { service, slice } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until as untilFound } from '../support/until.ts'
+
+/** A machine with much else to do is slow. */
+const until = <Found>(look: () => Found, what: string) =>
+  untilFound(look, what, { withinMs: 40_000 })
 
 /** Where objects are, and how they are taken away from whoever follows them. */
 interface Medium {
@@ -27,7 +31,7 @@ interface Medium {
 async function kubernetes(t: ExecutionContext): Promise<Medium> {
   const api = await KubernetesApi.start()
   t.teardown(() => api.close())
-  const times = { answerMs: 3_000, pauseMs: 10, pauseMaxMs: 100 }
+  const times = { answerMs: 15_000, pauseMs: 10, pauseMaxMs: 100 }
   return {
     source: new KubernetesServices({ kubeconfig: api.kubeconfig() }, times),
     put: object => api.put(object),
@@ -42,7 +46,7 @@ function files(t: ExecutionContext): Medium {
   const root = mkdtempSync(join(tmpdir(), 'martlet-services-'))
   const here = join(root, 'here')
   mkdirSync(here)
-  const store = openStore({ kind: 'directory', path: here })
+  const store = openStore({ kind: 'directory', path: here }, { deadlineMs: 15_000 })
   t.teardown(async () => {
     await store.close()
     rmSync(root, { recursive: true })
