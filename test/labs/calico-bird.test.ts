@@ -43,6 +43,8 @@ const MEMBERS: readonly Member[] = NODES.map(({ name, address, pod, block, isBir
   address,
   pod,
   ...(isBird && { bird: calicoBirdText(name, [block], CLUSTER) }),
+  // what it finds of BIRD's in the kernel is then its own
+  ...(isBird && { settings: { kernel: { protocol: 12 } } }),
 }))
 
 const RESOURCES = [
@@ -236,36 +238,71 @@ lab('a router outside hears the same from both kinds, of all blocks', async (t, 
   }
 })
 
-lab(
-  'pods reach each other all the time, also while one of either kind is killed',
-  async (t, cluster) => {
-    const pods = NODES.map(({ name }) => `pod-${name}`)
-    const asks = new Map(
-      NODES.map(({ name, pod: own }) => [
-        `pod-${name}`,
-        NODES.map(({ pod }) => pod).filter(pod => pod !== own),
-      ]),
-    )
-    const pings = await Pings.start(cluster.lab, pods, asks)
-    try {
-      await pings.begin()
-      const [ours, bird] = [NODES[0]!, NODES[1]!]
-      for (const { name, address } of [bird, ours]) {
-        const witness = cluster.agent('node-2')
-        await cluster.lab.stop(name, 'KILL')
-        await witness.untilSession(address, 'is gone', ({ state }) => state !== 'Established')
-        await cluster.lab.start(name)
-        await witness.established(address)
-        await cluster.carried(BLOCKS)
-        const protocols = (): Promise<string> => cluster.birdc('node-3', 'show', 'protocols')
-        const session = new RegExp(`^Mesh_${address.replaceAll('.', '_')} .* Established`, 'm')
-        await until(`node-3 has ${name} back`, async () => session.test(await protocols()), SOON)
-      }
-      const counts = await pings.count(t, 'both killed')
-      t.is(counts.length, 30)
-      for (const { from, target, lost } of counts) t.is(lost, 0, `${from} to ${target}`)
-    } finally {
-      pings.close()
+/** Pings between all pods while something happens; none of them may be lost. */
+async function lostDuring(
+  t: ExecutionContext,
+  cluster: CalicoCluster,
+  happens: () => Promise<void>,
+): Promise<void> {
+  const pods = NODES.map(({ pod }) => pod)
+  const asks = new Map(
+    NODES.map(({ name, pod }) => [`pod-${name}`, pods.filter(other => other !== pod)]),
+  )
+  const pings = await Pings.start(cluster.lab, [...asks.keys()], asks)
+  try {
+    await pings.begin()
+    await happens()
+    const counts = await pings.count(t, t.title)
+    t.is(counts.length, 30)
+    for (const { from, target, lost } of counts) t.is(lost, 0, `${from} to ${target}`)
+  } finally {
+    pings.close()
+  }
+}
+
+lab('pods reach each other all the time, also while one of either kind is killed', (t, cluster) =>
+  lostDuring(t, cluster, async () => {
+    const [ours, bird] = [NODES[0]!, NODES[1]!]
+    for (const { name, address } of [bird, ours]) {
+      const witness = cluster.agent('node-2')
+      await cluster.lab.stop(name, 'KILL')
+      await witness.untilSession(address, 'is gone', ({ state }) => state !== 'Established')
+      await cluster.lab.start(name)
+      await witness.established(address)
+      await cluster.carried(BLOCKS)
+      const protocols = (): Promise<string> => cluster.birdc('node-3', 'show', 'protocols')
+      const session = new RegExp(`^Mesh_${address.replaceAll('.', '_')} .* Established`, 'm')
+      await until(`node-3 has ${name} back`, async () => session.test(await protocols()), SOON)
     }
+  }),
+)
+
+lab(
+  'Martlet takes the place of a BIRD, and of its routes, without a packet lost',
+  async (t, cluster) => {
+    const { name, address, block } = NODES[1]!
+    await lostDuring(t, cluster, async () => {
+      await cluster.take(name)
+      const witness = cluster.agent('node-2')
+      await witness.untilSession(address, 'is gone', ({ state }) => state !== 'Established')
+      const taker = cluster.agent(name)
+      const isRunning = async () => (await taker.state()).agent?.mode === 'running'
+      await until('an agent is there instead', isRunning, SOON)
+      for (const each of ['node-0', 'node-2', 'node-4'])
+        await cluster.agent(each).established(address)
+      for (const each of NODES.filter(node => node.name !== name))
+        await taker.established(each.address)
+    })
+    await cluster.carried(BLOCKS)
+    t.regex(await cluster.run(name, 'cat', '/run/martlet.log'), /"KERNEL_ADOPTED","routes":5/)
+    // its own blackhole has our metric now, and there is no other
+    const routes = await cluster.run(name, 'ip', 'route', 'show', 'proto', '12')
+    t.deepEqual(
+      routes
+        .split('\n')
+        .filter(line => line.includes(block))
+        .map(line => line.trim()),
+      [`blackhole ${block} metric 1024`],
+    )
   },
 )

@@ -95,6 +95,8 @@ function metrics() {
   }
 }
 filter calico_kernel_programming {
+  # what is direct is there already; BIRD 1.6 knows that by itself
+  if (source = RTS_DEVICE) then reject;
   if (source = RTS_BGP && !defined(krt_metric)) then {
     if (defined(bgp_local_pref)) then krt_metric = ${INFINITE} - bgp_local_pref;
     else krt_metric = ${PRIORITY};

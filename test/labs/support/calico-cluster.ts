@@ -1,5 +1,5 @@
 /**
- * Clusters as Calico's etcd describes them, for labs: members that run Martlet or a BIRD like Calico's, each with a pod;
+ * Clusters as Calico's etcd describes them, for labs: members that run Martlet or a BIRD like Calico’s, each with a pod;
  * an etcd, a desk of an operator, and routers that belong to nobody of them.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ export interface Member {
   readonly gateway?: string
   /** of its pod, which is called `pod-NAME`; absent: `plug` says it */
   readonly pod?: string
-  /** the configuration of its BIRD; absent: it runs Martlet */
+  /** the configuration of its BIRD; absent: it runs Martlet. Of the others, `take` makes one that does */
   readonly bird?: string
   /** what its martlet.yaml says beyond its name and its store */
   readonly settings?: object
@@ -92,8 +92,7 @@ function topologyOf({ name, members, routers = [] }: ClusterPlan, folder: string
     ...routers.flatMap(({ ports }) => ports.map(({ wire }) => wire)),
   ])
   const bird = (router: string) => ({
-    image: 'debian',
-    'network-mode': 'none',
+    image: 'martlet:latest',
     entrypoint: 'sh',
     cmd: `/etc/router/start.sh ${router}`,
     binds: [`${folder}/bird:/etc/router`],
@@ -134,7 +133,11 @@ function topologyOf({ name, members, routers = [] }: ClusterPlan, folder: string
   for (const wire of wires) nodes[wire] = { kind: 'bridge' }
   for (const { name: member, address, gateway, pod, bird: text } of members) {
     nodes[member] = {
-      ...(text === undefined ? agent(member) : bird(member)),
+      ...agent(member),
+      ...(text !== undefined && {
+        ...bird(member),
+        binds: [...agent(member).binds, ...bird(member).binds],
+      }),
       sysctls,
       exec: [
         `ip address add ${address}/24 dev eth1`,
@@ -152,6 +155,7 @@ function topologyOf({ name, members, routers = [] }: ClusterPlan, folder: string
   for (const { name: router, ports } of routers)
     nodes[router] = {
       ...bird(router),
+      'network-mode': 'none',
       sysctls,
       exec: ports.map(({ address }, at) => `ip address add ${address}/24 dev eth${at + 1}`),
     }
@@ -199,10 +203,10 @@ export class CalicoCluster {
       write(`resources/${at}.yaml`, JSON.stringify(resource))
     write('operator.yaml', JSON.stringify({ node: 'operator', store: STORE }))
     write('bird/start.sh', BIRD_START)
-    for (const { name, bird, settings } of plan.members)
-      if (bird === undefined)
-        write(`${name}.yaml`, JSON.stringify({ node: name, store: STORE, ...settings }))
-      else write(`bird/${name}.conf`, bird)
+    for (const { name, bird, settings } of plan.members) {
+      write(`${name}.yaml`, JSON.stringify({ node: name, store: STORE, ...settings }))
+      if (bird !== undefined) write(`bird/${name}.conf`, bird)
+    }
     for (const { name, bird } of plan.routers ?? []) write(`bird/${name}.conf`, bird)
     write('cluster.clab.yml', JSON.stringify(topologyOf(plan, folder)))
     try {
@@ -243,6 +247,12 @@ export class CalicoCluster {
   async keys(prefix: string): Promise<readonly string[]> {
     const found = await this.run('store', 'etcdctl', 'get', '--prefix', '--keys-only', prefix)
     return found.split('\n').filter(line => line !== '')
+  }
+
+  /** Ends a member's BIRD as a machine does that loses it, and runs Martlet in its place. */
+  async take(member: string): Promise<void> {
+    await this.lab.stop(member, 'KILL')
+    await this.run(member, 'sh', '-c', 'setsid martlet run >/run/martlet.log 2>&1 &')
   }
 
   /** Gives a member's pod an address, where the plan says none. */
