@@ -13,8 +13,11 @@ export interface YamlDocument {
   lineOf(path: readonly (string | number)[]): number
 }
 
-/** Most aliases in one document: enough for people, too few for a "billion laughs". */
-const ALIASES_MAX = 100
+/**
+ * Most times that an anchor counts, itself included, and once for each alias inside it at every
+ * use: enough for people, too few for a "billion laughs".
+ */
+export const ALIASES_MAX = 100
 
 /** The documents of `text`, empty ones left out. Never throws. */
 export function readYaml(text: string): YamlDocument[] {

@@ -3,7 +3,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { type Millis, millis, NEVER } from '../../../src/core/base/index.ts'
 import { Counted } from '../../../src/core/dataplane/table/counted.ts'
-import { Fights } from '../../../src/core/dataplane/table/fights.ts'
+import { FIGHTS_MAX, Fights } from '../../../src/core/dataplane/table/fights.ts'
 import { Links } from '../../../src/core/dataplane/table/links.ts'
 import { RowQueue } from '../../../src/core/dataplane/table/row-queue.ts'
 
@@ -84,6 +84,17 @@ test('five losses are repaired at once, then pauses double, and a quiet prefix s
   t.false(fights.paused(3, now))
   t.is(fights.next, NEVER)
   t.is(fights.lost(3, millis(now + 20_000)).pause, millis(0))
+})
+
+test('of more fights than FIGHTS_MAX the oldest is forgotten, and repaired at once', t => {
+  const pauseAfter = (others: number): Millis => {
+    const fights = new Fights()
+    for (let loss = 0; loss < 5; loss++) fights.lost(0, millis(0))
+    for (let row = 1; row <= others; row++) fights.lost(row, millis(0))
+    return fights.lost(0, millis(0)).pause
+  }
+  t.is(pauseAfter(FIGHTS_MAX - 1), millis(100))
+  t.is(pauseAfter(FIGHTS_MAX), millis(0))
 })
 
 test('a flush of a big table is not a fight', t => {

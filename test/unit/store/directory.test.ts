@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { DEPTH_MAX, FILE_BYTES_MAX } from '../../../src/shell/store/file/files.ts'
 import { openStore, StoreError } from '../../../src/shell/store/index.ts'
 import { until } from '../../support/until.ts'
 import { Watched } from '../../support/watched.ts'
@@ -77,6 +78,33 @@ test('any file in any folder counts, hidden ones and other kinds of file do not'
       ['d', 'd.json:1'],
     ],
   )
+})
+
+test('a folder that is DEPTH_MAX deep is searched, and no deeper one', async t => {
+  const { path, open, write } = directory(t)
+  const deep = Array.from({ length: DEPTH_MAX }, () => 'd').join('/')
+  mkdirSync(join(path, deep, 'd'), { recursive: true })
+  write(`${deep}/a.yaml`, yaml('a'))
+  write(`${deep}/d/b.yaml`, yaml('b'))
+  // a link that leads back costs no more than that either
+  symlinkSync('.', join(path, 'd', 'loop'))
+  const { entries } = await open().list(PEERS)
+  t.deepEqual(
+    entries.map(({ key }) => key),
+    [`${PEERS}a`],
+  )
+})
+
+test('a file of more than FILE_BYTES_MAX is reported and left out, and the others count', async t => {
+  const { open, write } = directory(t)
+  const fill = (bytes: number): string => `${'#'.repeat(bytes - 1)}\n`
+  write('a.yaml', fill(FILE_BYTES_MAX - yaml('a').length) + yaml('a'))
+  write('b.yaml', fill(FILE_BYTES_MAX - yaml('b').length + 1) + yaml('b'))
+  const watched = new Watched(open(), [PEERS])
+  await until(() => watched.problems.length > 0, 'the problem is told')
+  t.is(names(watched), 'a')
+  const reason = `has ${FILE_BYTES_MAX + 1} bytes; the most is ${FILE_BYTES_MAX}`
+  t.like(watched.problems[0], { object: 'b.yaml', reason })
 })
 
 test('files that are links into a hidden folder count, as Kubernetes mounts them', async t => {

@@ -16,7 +16,7 @@ const PAUSE_MAX = millis(30_000)
  * Prefixes that are remembered; beyond it the one that began first is forgotten, and repaired at
  * once.
  */
-const FIGHTS_MAX = 4_096
+export const FIGHTS_MAX = 4_096
 
 interface Fight {
   times: number

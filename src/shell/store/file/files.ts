@@ -15,9 +15,9 @@ import { sentenceOf, systemCode } from '../errors.ts'
 export const STATE_FOLDER = '.state'
 
 /** Most bytes of a file of resources; a larger one is reported and left out. */
-const FILE_BYTES_MAX = 4 * 1024 * 1024
+export const FILE_BYTES_MAX = 4 * 1024 * 1024
 /** How deep folders are searched. */
-const DEPTH_MAX = 8
+export const DEPTH_MAX = 8
 
 /** One object of a file. */
 export interface FileObject {
