@@ -133,7 +133,7 @@ export class Controller {
     this.#membership = new Membership(configuration, store, log, () => this.#decideSoon())
     this.#nodeStatuses = new NodeStatuses(store, log)
     this.#services = new Services({
-      ...serviceSourceOf(configuration, store),
+      ...serviceSourceOf(configuration, this.#inForce),
       configuration,
       log,
       epochOffset: this.#epochOffset,

@@ -2,7 +2,6 @@ import { type Command, InvalidArgumentError } from 'commander'
 import {
   desired,
   type Entry,
-  KUBERNETES_ROOT,
   NO_SECRETS,
   NO_SERVICE_OBJECTS,
   type NodeFacts,
@@ -76,7 +75,7 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
   const node = options.node ?? configuration.node
   const store = await surroundings.openStore(configuration)
   const listing = await store
-    .list([...watchedRoots(configuration), KUBERNETES_ROOT], options.at)
+    .list(watchedRoots(configuration), options.at)
     .finally(() => store.close())
   const { entries, revision, problems = [] } = listing
   const read = new SnapshotReader([], node).read(entries, problems)

@@ -11,6 +11,7 @@ import {
   type Problem,
   type Secrets,
   type Snapshot,
+  type Store,
   storedSecrets,
   type WatchEvent,
 } from '../../core/intent/index.ts'
@@ -50,11 +51,15 @@ export interface Standing {
   readonly savedAt?: Instant
 }
 
-/** Follows a store's events. */
-export class InForce {
+/** Follows a store's events. To others it is a store that says only what is to be followed. */
+export class InForce implements Pick<Store, 'watch'> {
   readonly #log: Log
   readonly #changed: (change: 'standing' | 'snapshot') => void
   readonly #entries = new Map<string, Entry>()
+  readonly #watches = new Set<{
+    readonly prefixes: readonly string[]
+    readonly listener: (event: WatchEvent) => void
+  }>()
   readonly #lastGood: LastGood
   readonly #owner: Pick<Kept, 'node' | 'store'>
   readonly #epochOffset: number
@@ -119,6 +124,13 @@ export class InForce {
     const { lost, held } = this.#standing
     const isFollowed = this.#snapshot !== undefined && lost === undefined && held === undefined
     return isFollowed ? this.#entries : undefined
+  }
+
+  /** Tells all that is in force under `prefixes`, whenever that is anew: one snapshot after another. */
+  watch(prefixes: readonly string[], listener: (event: WatchEvent) => void): { close(): void } {
+    const watch = { prefixes, listener }
+    this.#watches.add(watch)
+    return { close: () => void this.#watches.delete(watch) }
   }
 
   /** Takes what a watch of the store delivers. */
@@ -200,6 +212,7 @@ export class InForce {
     this.#memory = undefined
     this.#stand({ held: undefined, revision: this.#revision, savedAt: undefined })
     this.#keeping ??= setTimeout(() => this.#keep(), KEEP_MS)
+    this.#tell([...this.#entries.values()], this.#revision)
     this.#changed('snapshot')
   }
 
@@ -233,7 +246,15 @@ export class InForce {
     this.#snapshot = this.#reader.read(memory.entries)
     this.#secrets = storedSecrets(memory.entries)
     this.#stand({ revision: memory.revision, savedAt: memory.at })
+    this.#tell(memory.entries, memory.revision)
     this.#changed('snapshot')
+  }
+
+  #tell(all: readonly Entry[], revision: number): void {
+    for (const { prefixes, listener } of this.#watches) {
+      const entries = all.filter(({ key }) => prefixes.some(prefix => key.startsWith(prefix)))
+      listener({ type: 'snapshot', entries, revision })
+    }
   }
 
   #stand(change: { [Field in keyof Standing]?: Standing[Field] | undefined }): void {

@@ -31,10 +31,8 @@ const KEEP_MS = 2_000
 export interface ServicesOptions {
   /** undefined: there is none, and so no services */
   readonly source: ServiceSource | undefined
-  /** its name: a memory of another one counts for nothing */
-  readonly name: string
-  /** an outage is told by nobody else */
-  readonly tellsLost: boolean
+  /** its name, for a memory of what it said; undefined: it remembers by itself */
+  readonly name: string | undefined
   readonly configuration: Pick<NodeConfiguration, 'node' | 'stateDirectory'>
   readonly log: Log
   readonly epochOffset: number
@@ -42,27 +40,32 @@ export interface ServicesOptions {
   changed(): void
 }
 
-/** Where the services of a node come from. */
+/**
+ * Where the services of a node come from.
+ *
+ * @param followed  what of the store is in force: files that vanish with all others are held back
+ *   like them
+ */
 export function serviceSourceOf(
-  { kubernetes, store: where }: NodeConfiguration,
-  store: Store,
-): Pick<ServicesOptions, 'source' | 'name' | 'tellsLost'> {
+  { kubernetes, store }: NodeConfiguration,
+  followed: Pick<Store, 'watch'>,
+): Pick<ServicesOptions, 'source' | 'name'> {
   if (kubernetes !== undefined) {
     const { kubeconfig = 'pod', context = '' } = kubernetes
     const source = new KubernetesServices(kubernetes)
-    return { source, name: `kubernetes ${kubeconfig} ${context}`.trim(), tellsLost: true }
+    return { source, name: `kubernetes ${kubeconfig} ${context}`.trim() }
   }
-  if (where.kind === 'directory')
-    return { source: new StoredServices(store), name: where.path, tellsLost: false }
-  return { source: undefined, name: '', tellsLost: false }
+  const source = store.kind === 'directory' ? new StoredServices(followed) : undefined
+  return { source, name: undefined }
 }
 
 /** Follows a source. */
 export class Services {
   readonly #options: ServicesOptions
   readonly #watch: { close(): void } | undefined
-  readonly #lastGood: LastGood
-  readonly #owner: Pick<Kept, 'node' | 'store'>
+  readonly #memory:
+    | { readonly file: LastGood; readonly owner: Pick<Kept, 'node' | 'store'> }
+    | undefined
   #objects: ServiceObjects | undefined
   #lost: string | undefined
   #ready: NodeJS.Timeout | undefined
@@ -73,8 +76,11 @@ export class Services {
   constructor(options: ServicesOptions) {
     this.#options = options
     const { source, name, configuration } = options
-    this.#owner = { node: configuration.node, store: name }
-    this.#lastGood = new LastGood(join(configuration.stateDirectory, 'last-services.json'))
+    if (name !== undefined) {
+      const { node, stateDirectory } = configuration
+      const file = new LastGood(join(stateDirectory, 'last-services.json'))
+      this.#memory = { file, owner: { node, store: name } }
+    }
     if (source === undefined) {
       this.#isReady = true
       return
@@ -91,7 +97,7 @@ export class Services {
   /** What there is to go by. */
   get objects(): ServiceObjects {
     const known = this.#objects ?? NO_SERVICE_OBJECTS
-    if (this.#lost === undefined || !this.#options.tellsLost) return known
+    if (this.#lost === undefined) return known
     const what = this.#objects === undefined ? 'none is known' : 'they stay as they were'
     const problem: Problem = {
       object: 'kubernetes',
@@ -115,7 +121,7 @@ export class Services {
       case 'objects':
         this.#objects = event.objects
         this.#lost = undefined
-        this.#keeping ??= setTimeout(() => this.#keep(), KEEP_MS)
+        if (this.#memory !== undefined) this.#keeping ??= setTimeout(() => this.#keep(), KEEP_MS)
         break
       case 'lost':
         this.#lost = event.why
@@ -130,12 +136,16 @@ export class Services {
   #begin(): void {
     clearTimeout(this.#ready)
     this.#isReady = true
-    if (this.#objects === undefined) {
-      const kept = this.#lastGood.load()
-      if (kept?.node === this.#owner.node && kept.store === this.#owner.store)
-        this.#objects = readServices(kept.entries)
-    }
+    this.#objects ??= this.#remembered()
     this.#options.changed()
+  }
+
+  #remembered(): ServiceObjects | undefined {
+    const { file, owner } = this.#memory ?? {}
+    const kept = file?.load()
+    if (kept === undefined || kept.node !== owner?.node || kept.store !== owner.store)
+      return undefined
+    return readServices(kept.entries)
   }
 
   #keep(): void {
@@ -150,7 +160,7 @@ export class Services {
     )
     const at = instant(now(), this.#options.epochOffset)
     try {
-      this.#lastGood.save({ ...this.#owner, at, revision: 0, entries, earlier: [] })
+      this.#memory?.file.save({ ...this.#memory.owner, at, revision: 0, entries, earlier: [] })
       this.#notKept = false
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)

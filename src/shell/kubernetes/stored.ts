@@ -15,9 +15,9 @@ import { gathered, type Read } from './gathered.ts'
  * `kubectl get services,endpointslices -A -o yaml` prints, or what somebody wrote by hand.
  */
 export class StoredServices implements ServiceSource {
-  readonly #store: Store
+  readonly #store: Pick<Store, 'watch'>
 
-  constructor(store: Store) {
+  constructor(store: Pick<Store, 'watch'>) {
     this.#store = store
   }
 
@@ -25,8 +25,10 @@ export class StoredServices implements ServiceSource {
   watch(listener: (event: ServiceEvent) => void): { close(): void } {
     const entries = new Map<string, Entry>()
     const reads = new Map<string, { readonly entry: Entry; readonly read: Read }>()
+    let told = false
     return this.#store.watch([KUBERNETES_ROOT], event => {
       if (event.type === 'lost') {
+        told = false
         listener(event)
         return
       }
@@ -35,14 +37,17 @@ export class StoredServices implements ServiceSource {
       for (const entry of puts) entries.set(entry.key, entry)
       const deletes = event.type === 'snapshot' ? [] : event.deletes
       for (const key of deletes) entries.delete(key)
-      // a file that cannot be read is told by whoever watches its resources
-      if (event.type === 'changes' && puts.length + deletes.length === 0) return
-      for (const key of reads.keys()) if (!entries.has(key)) reads.delete(key)
+      // of what is not ours nothing is told, such as files that cannot be read
+      let changed = !told
+      for (const key of reads.keys()) if (!entries.has(key)) changed = reads.delete(key) || changed
       for (const [key, entry] of entries) {
         const known = reads.get(key)?.entry
-        if (known?.value !== entry.value || known.source !== entry.source)
-          reads.set(key, { entry, read: readEntry(entry) })
+        if (known?.value === entry.value && known.source === entry.source) continue
+        reads.set(key, { entry, read: readEntry(entry) })
+        changed = true
       }
+      if (!changed) return
+      told = true
       listener({ type: 'objects', objects: gathered([...reads.values()].map(({ read }) => read)) })
     })
   }

@@ -4,9 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { InForce } from '../../../src/app/controller/in-force.ts'
-import { ACCEPT_EMPTY_KEY, type Entry } from '../../../src/core/intent/index.ts'
+import {
+  ACCEPT_EMPTY_KEY,
+  type Entry,
+  type ServiceEvent,
+  serviceObjectKey,
+} from '../../../src/core/intent/index.ts'
 import { parseConfig } from '../../../src/shell/config/index.ts'
+import { StoredServices } from '../../../src/shell/kubernetes/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
+import { service } from '../../support/services.ts'
 import { until } from '../../support/until.ts'
 
 const ROOT = '/calico/resources/v3/projectcalico.org/'
@@ -187,4 +194,29 @@ test('passwords are of the revision that is in force, over a start without the s
   inForce.heard(snapshot([], 7))
   await until(() => inForce.standing.held !== undefined, 'it is held back')
   t.deepEqual(inForce.secrets.read(reference), { text: 'two' })
+})
+
+test('services in the store are told of when they are in force, and held back with all else', async t => {
+  const web = service('web')
+  const key = serviceObjectKey(web)
+  const entries = [...ALL, { key, value: JSON.stringify(web), revision: 3 }]
+  const machine = new Machine(t)
+  await machine.past(t, entries)
+  const inForce = machine.start(t)
+  const heard: ServiceEvent[] = []
+  new StoredServices(inForce).watch(event => heard.push(event))
+  const last = () => {
+    const event = heard.at(-1)
+    return event?.type === 'objects' ? event.objects.services : undefined
+  }
+  inForce.heard(LOST)
+  t.deepEqual(last(), [web], 'they are remembered')
+  inForce.heard(snapshot([], 90))
+  await until(() => inForce.standing.held !== undefined, 'the emptied store is held back')
+  t.deepEqual(last(), [web])
+  inForce.heard(snapshot(ALL, 91))
+  await until(() => last()?.length === 0, 'it is followed')
+  inForce.heard(snapshot([...ALL, node('more', '192.0.2.3', 95)], 95))
+  await until(() => inForce.snapshot?.nodes.length === 3, 'it is followed')
+  t.is(heard.length, 2, 'who is no service is nothing to tell')
 })

@@ -28,7 +28,7 @@ class Machine {
     })
   }
 
-  start(name = 'kubernetes pod', tellsLost = true): Services {
+  start(name: string | undefined = 'kubernetes pod'): Services {
     const services = new Services({
       source: {
         watch: listener => {
@@ -37,7 +37,6 @@ class Machine {
         },
       },
       name,
-      tellsLost,
       configuration: { node: 'a', stateDirectory: join(this.#directory, 'state') },
       log: SILENT,
       epochOffset: 0,
@@ -115,14 +114,6 @@ test('what another cluster had means nothing here', t => {
   const after = machine.start('kubernetes /etc/other')
   machine.say({ type: 'lost', why: 'gone' })
   t.deepEqual(after.objects.services, [])
-})
-
-test('of a directory the store itself says that it does not answer', t => {
-  const machine = new Machine(t)
-  const services = machine.start('/etc/martlet/store', false)
-  machine.say({ type: 'objects', objects: KNOWN })
-  machine.say({ type: 'lost', why: 'not mounted' })
-  t.deepEqual(services.objects, KNOWN)
 })
 
 test('services come from Kubernetes where it is configured, else from files, else from nobody', t => {

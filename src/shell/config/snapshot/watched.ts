@@ -7,7 +7,12 @@ import {
   RESOURCES_ROOT,
   workloadEndpointPrefix,
 } from '../../../core/calico/index.ts'
-import { type Entry, POD_CIDRS_ROOT, SECRETS_ROOT } from '../../../core/intent/index.ts'
+import {
+  type Entry,
+  KUBERNETES_ROOT,
+  POD_CIDRS_ROOT,
+  SECRETS_ROOT,
+} from '../../../core/intent/index.ts'
 import type { NodeConfiguration } from '../configuration.ts'
 import type { ReadKind } from '../schemas/index.ts'
 
@@ -42,9 +47,16 @@ export const WATCHED_ROOTS: readonly string[] = [
   ),
 ]
 
-/** The same, with passwords where the node is to have them from its store. */
-export const watchedRoots = ({ secrets }: Pick<NodeConfiguration, 'secrets'>): readonly string[] =>
-  secrets !== undefined && 'store' in secrets ? [...WATCHED_ROOTS, SECRETS_ROOT] : WATCHED_ROOTS
+/** The same, with passwords and services where the node is to have them from its store. */
+export const watchedRoots = ({
+  secrets,
+  store,
+  kubernetes,
+}: Pick<NodeConfiguration, 'secrets' | 'store' | 'kubernetes'>): readonly string[] => [
+  ...WATCHED_ROOTS,
+  ...(secrets !== undefined && 'store' in secrets ? [SECRETS_ROOT] : []),
+  ...(store.kind === 'directory' && kubernetes === undefined ? [KUBERNETES_ROOT] : []),
+]
 
 /**
  * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes,
