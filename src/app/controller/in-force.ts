@@ -126,7 +126,7 @@ export class InForce implements Pick<Store, 'watch'> {
     return isFollowed ? this.#entries : undefined
   }
 
-  /** Tells all that is in force under `prefixes`, whenever that is anew: one snapshot after another. */
+  /** Tells all that is in force under `prefixes` whenever that is anew, each time as a snapshot. */
   watch(prefixes: readonly string[], listener: (event: WatchEvent) => void): { close(): void } {
     const watch = { prefixes, listener }
     this.#watches.add(watch)

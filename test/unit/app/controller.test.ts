@@ -26,6 +26,7 @@ import {
   socketPaths,
 } from '../../../src/shell/link/index.ts'
 import { SILENT } from '../../../src/shell/log/index.ts'
+import { KubernetesApi } from '../../support/kubernetes-api.ts'
 import { service, slice } from '../../support/services.ts'
 import { until } from '../../support/until.ts'
 
@@ -443,6 +444,18 @@ test('a password that the store holds makes its session, and changes with it', a
   t.pass()
 })
 
+const WITH_RANGE: Entry = {
+  key: '/calico/resources/v3/projectcalico.org/bgpconfigurations/default',
+  value: JSON.stringify({
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'BGPConfiguration',
+    metadata: { name: 'default' },
+    spec: { serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }] },
+  }),
+  revision: 3,
+}
+const WEB = service('web', { externalTrafficPolicy: 'Local', ingress: ['203.0.113.5'] })
+
 test('services of the directory are announced, and withdrawn with their last endpoint here', async t => {
   const stage = new Stage(t, 'podCIDRs: []')
   await stage.speakerUp()
@@ -451,19 +464,8 @@ test('services of the directory are announced, and withdrawn with their last end
     value: JSON.stringify(object),
     revision,
   })
-  const configuration = {
-    key: '/calico/resources/v3/projectcalico.org/bgpconfigurations/default',
-    value: JSON.stringify({
-      apiVersion: 'projectcalico.org/v3',
-      kind: 'BGPConfiguration',
-      metadata: { name: 'default' },
-      spec: { serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }] },
-    }),
-    revision: 3,
-  }
-  const web = service('web', { externalTrafficPolicy: 'Local', ingress: ['203.0.113.5'] })
-  const [webEntry, here] = [entryOf(web, 4), entryOf(slice('web', ['left']), 5)]
-  const entries = [LEFT, configuration, webEntry, here]
+  const [web, here] = [entryOf(WEB, 4), entryOf(slice('web', ['left']), 5)]
+  const entries = [LEFT, WITH_RANGE, web, here]
   stage.store.say({ type: 'snapshot', entries, revision: 5 })
   const originated = () => stage.commands.at(-1)?.speaker?.originated ?? []
   const both = [prefix('203.0.113.0/24'), prefix('203.0.113.5/32')]
@@ -472,4 +474,28 @@ test('services of the directory are announced, and withdrawn with their last end
   stage.store.say({ type: 'changes', puts, deletes: [], revision: 6 })
   await until(() => originated().length === 1, 'the address is withdrawn')
   t.deepEqual(originated(), [prefix('203.0.113.0/24')])
+})
+
+test('services of Kubernetes are announced; while it does not answer nothing is withdrawn', async t => {
+  const api = await KubernetesApi.start()
+  t.teardown(() => api.close())
+  api.put(WEB)
+  api.put(slice('web', ['worker-a']))
+  const kubernetes = `kubernetes: {kubeconfig: ${api.kubeconfig()}, node: worker-a}`
+  const stage = new Stage(t, `podCIDRs: []\n${kubernetes}`)
+  await stage.speakerUp()
+  stage.store.say({ type: 'snapshot', entries: [LEFT, WITH_RANGE], revision: 5 })
+  const originated = () => stage.commands.at(-1)?.speaker?.originated.length
+  await until(() => originated() === 2, 'range and address are announced')
+  await api.lose()
+  const told = (): boolean => {
+    const problems = stage.controller.facts.desired?.problems ?? []
+    return problems.some(({ object }) => object === 'kubernetes')
+  }
+  await stage.report(told, 'the outage is a problem')
+  t.is(originated(), 2)
+  api.put(slice('web', ['worker-b']))
+  await api.restore()
+  await until(() => originated() === 1, 'the endpoint has moved')
+  await stage.report(() => !told(), 'the problem is solved')
 })
