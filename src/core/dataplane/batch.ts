@@ -6,7 +6,10 @@ import { IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
 
 /** The changes that are on their way to the kernel. */
 
-/** Changes in one batch, beside nexthop objects. Above a hundred the kernel's speed does not depend on it. */
+/**
+ * Changes in one batch, beside nexthop objects. Above a hundred the kernel's speed does not depend
+ * on it.
+ */
 export const BATCH_MAX = 1_000
 
 /** Room beside the routes: the nexthop objects that one route needs are in its batch, before it. */

@@ -50,8 +50,8 @@ export interface KernelOutput {
    */
   commit(batch: number): void
   /**
-   * Reads all links, all nexthop objects, then all routes of the table, both families. Ends in `Dumped` with this
-   * number.
+   * Reads all links, all nexthop objects, then all routes of the table, both families. Ends in
+   * `Dumped` with this number.
    */
   dump(dump: number): void
   /** Asks where packets to some addresses would go. A `Found` for each follows, in order. */

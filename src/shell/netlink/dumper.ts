@@ -39,8 +39,9 @@ const EAFNOSUPPORT = 97
 const EMPTY: ReadonlySet<number> = new Set([ENOENT, EOPNOTSUPP, EAFNOSUPPORT])
 
 /**
- * Dumps links, nexthop objects, IPv4 routes and IPv6 routes of one table, on a socket of its own. The kernel makes
- * the next part when the last one is taken, so a reader that pauses holds nothing up.
+ * Dumps links, nexthop objects, IPv4 routes and IPv6 routes of one table, on a socket of its own.
+ * The kernel makes the next part when the last one is taken, so a reader that pauses holds nothing
+ * up.
  */
 export class Dumper {
   /** the kernel has nexthop objects, as far as the last dump knows */

@@ -26,8 +26,8 @@ import {
 const STRANGER = otherTarget('of a stranger')
 
 /**
- * Reads what the kernel says of links, addresses, nexthop objects and routes. The events of routes are one object,
- * valid during the call, so that a dump of a million allocates none.
+ * Reads what the kernel says of links, addresses, nexthop objects and routes. The events of routes
+ * are one object, valid during the call, so that a dump of a million allocates none.
  */
 export class KernelReader {
   readonly #table: number

@@ -17,7 +17,10 @@ import {
 import { PosixError } from '../posix/index.ts'
 import type { NetlinkSocket } from './socket.ts'
 
-/** Batches of changes of routes and nexthop objects: many messages in one send, results matched by sequence number. */
+/**
+ * Batches of changes of routes and nexthop objects: many messages in one send, results matched by
+ * sequence number.
+ */
 
 /** Octets of one send. The kernel takes a socket's send buffer at most, some 200 kB. */
 const SEND_OCTETS_MAX = 131_072

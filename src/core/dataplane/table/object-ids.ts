@@ -6,11 +6,11 @@ import {
 } from '../../rtnl/index.ts'
 import type { ObjectChange, Refusal } from '../ports.ts'
 
-/** Nexthop objects as they are remembered, and their ids: which are ours, which of those are free. */
+/** Nexthop objects as they are remembered, and their ids: which are ours, which are free. */
 
 /**
  * The first id of ours and how many there are (docs/LIMITS.md). The lower half are single hops, the
- * upper half groups: the kernel dumps in order of ids, so a group's members are known when it comes.
+ * upper half groups: the kernel dumps in order of ids, so members are known before their groups.
  */
 const OBJECTS_FIRST = 800_000_000
 const OBJECTS_MAX = 65_536
