@@ -1,6 +1,6 @@
 /**
- * Clusters as Calico's etcd describes them, for labs: members that run Martlet or a BIRD like Calico’s, each with a pod;
- * an etcd, a desk of an operator, and routers that belong to nobody of them.
+ * Clusters as Calico's etcd describes them, for labs: members that run Martlet or a BIRD like Calico's, each with
+ * a pod; an etcd, the desk of an operator, and routers that belong to nobody of them.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
