@@ -103,17 +103,35 @@ export function isUnicast(address: Address): boolean {
   return bytes.subarray(0, 15).some(octet => octet !== 0) || bytes[15]! > 1
 }
 
+/** Character by character: peers are sorted by address whenever one comes. */
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const bytes = new Uint8Array(4)
-  for (const [at, part] of parts.entries()) {
+  let part = 0
+  let digits = 0
+  let value = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === DOT) {
+      if (digits === 0 || part === 3) return undefined
+      bytes[part++] = value
+      digits = 0
+      value = 0
+      continue
+    }
+    if (code < ZERO || code > ZERO + 9) return undefined
     // a leading zero is octal to some readers and decimal to others: refuse it
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
-    bytes[at] = Number(part)
+    if (digits > 0 && value === 0) return undefined
+    value = 10 * value + code - ZERO
+    digits++
+    if (value > 255) return undefined
   }
+  if (part !== 3 || digits === 0) return undefined
+  bytes[3] = value
   return bytes
 }
+
+const DOT = 0x2e
+const ZERO = 0x30
 
 function parseIpv6(text: string): Uint8Array | undefined {
   const halves = text.split('::')

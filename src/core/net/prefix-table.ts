@@ -68,8 +68,6 @@ export class PrefixTable {
   #w1 = 0
   #w2 = 0
   #w3 = 0
-  /** so that what nobody needs is loaded all the same */
-  #seen = 0
 
   /**
    * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
@@ -119,23 +117,6 @@ export class PrefixTable {
       const row = entry & ROW_MASK
       if (this.#equals(row, length)) return row as PrefixId
     }
-  }
-
-  /**
-   * Looks at the slots of all prefixes in a field of NLRI that parses, to no end but that they are
-   * near when they are needed: these loads do not wait for one another, those of `add` do.
-   */
-  approach(nlri: Uint8Array): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let seen = 0
-    for (let at = 0; at < nlri.length; ) {
-      const length = nlri[at]!
-      this.#load(nlri, at + 1, length)
-      seen ^= slots[this.#hash(length) & mask]!
-      at += 1 + ((length + 7) >>> 3)
-    }
-    this.#seen = seen
   }
 
   /** The row of a prefix, or `NO_PREFIX`. O(1). */

@@ -80,10 +80,11 @@ export class Pipeline {
 
   /** One slice. True when more waits. */
   work(budget: number, now: Millis): boolean {
-    const { completion, exports, fib, limits, retention, tables } = this.#parts
+    const { completion, exports, fib, limits, neighbours, retention, tables } = this.#parts
     retention.work(budget)
     this.#import(budget, now)
     const walking = this.#nextHops.work(budget)
+    neighbours.settle()
     this.#decide(budget)
     completion.look(now)
     limits.look(now)

@@ -4,6 +4,7 @@ import type { ConnectionId } from '../../core/session/index.ts'
 import type { Endpoint, SpeakerEvent, SpeakerOutput } from '../../core/speaker/index.ts'
 import { type Log, SILENT } from '../log/index.ts'
 import { openFor, setAccepted, setKey } from './options.ts'
+import { Patience } from './patience.ts'
 import {
   canonical,
   handleOf,
@@ -20,8 +21,8 @@ import { explain } from './why.ts'
  * becomes an event.
  *
  * All sockets read into one buffer: the speaker takes what it needs before the call returns. What
- * is sent in one turn leaves as one write. Events come from I/O or after the turn, never from
- * inside a call.
+ * is sent leaves once there is a good write of it, or nothing more happens. Events come from I/O
+ * or after the turn, never from inside a call.
  */
 
 /** Octets of one read. */
@@ -29,6 +30,9 @@ const READ_OCTETS = 65_536
 
 /** Octets that may wait in a socket's queue, beside the kernel's, before it is Congested. */
 export const UNSENT_OCTETS_MAX = 262_144
+
+/** So many octets are a good write: what follows would be another. */
+const WRITE_OCTETS = 65_536
 
 /** How long a closed connection may take to deliver what was sent before. */
 const LINGER_MS = 5_000
@@ -65,6 +69,8 @@ interface Connection {
   /** something was sent on it */
   spoken: boolean
   queue: Uint8Array[]
+  /** octets in it */
+  queued: number
   congested: boolean
   /** something that was written waits for room in the kernel */
   blocked: boolean
@@ -80,6 +86,7 @@ export class Connections implements ConnectionOutput {
   readonly #log: Log
   readonly #runtime: Runtime
   readonly #max: number
+  readonly #patience = new Patience<Connection>(connection => this.#flush(connection))
   #peers = new AllowedPeers()
   #accepted = 1
 
@@ -149,9 +156,12 @@ export class Connections implements ConnectionOutput {
     const connection = this.#connections.get(id)
     // the peer closed it, and the speaker has not been told yet
     if (connection === undefined) return
-    if (connection.queue.length === 0) queueMicrotask(() => this.#flush(connection))
     connection.queue.push(bytes)
+    connection.queued += bytes.length
     connection.spoken = true
+    if (connection.queued < WRITE_OCTETS) this.#patience.wait(connection)
+    else if (connection.queued - bytes.length < WRITE_OCTETS)
+      queueMicrotask(() => this.#flush(connection))
   }
 
   close(id: ConnectionId): void {
@@ -260,6 +270,7 @@ export class Connections implements ConnectionOutput {
       ...fields,
       spoken: false,
       queue: [],
+      queued: 0,
       congested: false,
       blocked: false,
     })
@@ -282,6 +293,7 @@ export class Connections implements ConnectionOutput {
   }
 
   #received(id: ConnectionId, bytes: Uint8Array): void {
+    this.#patience.happened()
     // what comes after a close is read and dropped, so that the peer's FIN is seen
     if (this.#connections.has(id)) this.#deliver({ type: 'Received', connection: id, bytes })
   }
@@ -297,6 +309,8 @@ export class Connections implements ConnectionOutput {
   #flush(connection: Connection): void {
     const { socket, queue, id } = connection
     connection.queue = []
+    connection.queued = 0
+    this.#patience.leave(connection)
     if (queue.length === 0 || socket.destroyed) return
     socket.cork()
     let room = true

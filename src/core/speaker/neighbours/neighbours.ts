@@ -26,6 +26,8 @@ export class Neighbours {
   readonly #byName = new Map<string, Peer>()
   readonly #byId = new Map<PeerId, Peer>()
   readonly #byAddress = new Map<Address, Peer[]>()
+  /** some have come whose place is not known yet */
+  #unordered = false
   readonly #connections = new Map<ConnectionId, Peer>()
   readonly #locals = new Map<ConnectionId, Address>()
   readonly #deadlines = new Deadlines()
@@ -150,6 +152,7 @@ export class Neighbours {
 
   /** After peers came, went or changed: their order, and who is found by which address. */
   index(): void {
+    this.#unordered = false
     this.#byAddress.clear()
     const sorted = [...this.#byName.values()].sort((a, b) => byAddress(a.config, b.config))
     for (const [at, peer] of sorted.entries()) {
@@ -157,6 +160,11 @@ export class Neighbours {
       const { address } = peer.config
       this.#byAddress.set(address, [...(this.#byAddress.get(address) ?? []), peer])
     }
+  }
+
+  /** Those who came since have their place among the others: before routes are decided. */
+  settle(): void {
+    if (this.#unordered) this.index()
   }
 
   /** A connection came in. */
@@ -379,7 +387,7 @@ export class Neighbours {
     peer.said.clear()
     this.#visitors.moved(peer, true, this.#now)
     // its routes may come now, and need its place among those of others
-    if (peer.range !== undefined) this.index()
+    if (peer.range !== undefined) this.#unordered = true
     this.#output.note({ code: 'SESSION_UP', peer: peer.config.name })
     this.#listener.up(peer, this.#now)
   }
