@@ -191,6 +191,8 @@ export const FRR: Daemon = {
   cannot: {},
 }
 
+const NO_KERNEL = 'it does not write the kernel’s table by itself here'
+
 /** OpenBGPD's portable release. */
 export const OPENBGPD: Daemon = {
   name: 'openbgpd',
@@ -223,7 +225,7 @@ export const OPENBGPD: Daemon = {
     host.start(['/usr/sbin/bgpd', '-d', '-f', config], 'bgpd.log', cores)
   },
   processes: /bgpd/,
-  cannot: { K: 'its release for Linux does not write the kernel’s table' },
+  cannot: { K100: NO_KERNEL, K500: NO_KERNEL },
 }
 
 /** GoBGP. */
@@ -256,7 +258,10 @@ export const GOBGP: Daemon = {
     B: 'minutes a run',
     C: 'minutes a run',
     D: 'minutes a run',
-    K: 'it has no kernel routes without zebra',
+    G: 'minutes a run',
+    E1000: 'minutes a run',
+    K100: NO_KERNEL,
+    K500: NO_KERNEL,
   },
 }
 

@@ -75,6 +75,7 @@ export interface Answer {
 /** So long must nothing come before what came last was the last. */
 const QUIET_MS = 1_000
 const POLL_MS = 20
+const CONNECTS_AT_ONCE = 8
 
 class Generator {
   #cast: Cast | undefined
@@ -187,7 +188,11 @@ class Generator {
 
   async #connect(from: number, to: number, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs
-    await Promise.all(this.#sessions.slice(from, to).map(session => session.connect(deadline)))
+    // a few at a time: a listener's queue may be short, and a SYN that finds it full waits for seconds
+    for (let at = from; at < to; at += CONNECTS_AT_ONCE) {
+      const some = this.#sessions.slice(at, Math.min(to, at + CONNECTS_AT_ONCE))
+      await Promise.all(some.map(session => session.connect(deadline)))
+    }
   }
 
   #say(what: 'announce' | 'withdraw'): void {

@@ -113,9 +113,11 @@ export class Host {
     return execFileSync('ip', ['netns', 'exec', this.daemon, ...command], { encoding: 'utf8' })
   }
 
-  /** What a file of the run says. */
-  read(name: string): string {
-    return readFileSync(join(this.directory, name), 'utf8')
+  /** How many IPv4 routes the kernel has in the daemon's main table. */
+  kernelRoutes(): number {
+    const text = this.run(['cat', '/proc/net/fib_triestat'])
+    const main = text.slice(text.indexOf('Main:'))
+    return Number(/Prefixes:\s+(\d+)/.exec(main)?.[1] ?? 0)
   }
 
   /** Usage of each process in the daemon's namespace whose command line has `word`. */

@@ -150,7 +150,7 @@ function* remarksOn(results: readonly Result[]): Generator<string> {
   for (const { daemon, scenario, samples } of results)
     for (const { measure, busy = 0 } of samples)
       if (busy > GENERATOR_BUSY)
-        yield `${scenario}, ${daemon}, ${measure}: the generator was busy ${percent(busy)} of the time: is it the bottleneck?`
+        yield `${scenario}, ${daemon}, ${measure}: the generator, busy for ${percent(busy)}, may be the bottleneck`
   const loads = results.flatMap(({ others }) => (others === undefined ? [] : [others.load]))
   const steals = results.flatMap(({ others }) => (others === undefined ? [] : [others.steal]))
   const [load, steal] = [Math.max(0, ...loads), Math.max(0, ...steals)]

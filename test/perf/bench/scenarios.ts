@@ -219,6 +219,36 @@ const quiet = (prefixes: number): Scenario => ({
   },
 })
 
+const KERNEL_POLL_MS = 10
+
+/** From the first octet of the table until the kernel has all of it, and until it has none. */
+const kernel = (name: string, prefixes: number): Scenario => ({
+  name,
+  what: `${prefixes} prefixes from BGP into the kernel, and out of it`,
+  peers: 2,
+  run: async stage => {
+    const { generator, host } = stage
+    await begin(stage, { senders: 1, receivers: 1, prefixes, kernel: true })
+    const own = host.kernelRoutes()
+    const until = async (count: number, order: 'announce' | 'withdraw'): Promise<Answer> => {
+      const start = performance.now()
+      const said = generator.ask({ do: order, withinMs: WITHIN_MS })
+      while (host.kernelRoutes() !== count) {
+        if (performance.now() - start > WITHIN_MS)
+          throw new Error(`the kernel has ${host.kernelRoutes()} routes, not ${count}`)
+        await new Promise(resolve => setTimeout(resolve, KERNEL_POLL_MS))
+      }
+      const ms = performance.now() - start
+      return { ...(await said), ms }
+    }
+    return [
+      // with the marker
+      await measured(stage, `${name} in`, () => until(own + prefixes + 1, 'announce')),
+      await measured(stage, `${name} out`, () => until(own, 'withdraw')),
+    ]
+  },
+})
+
 /** All scenarios, in the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
   table('A', '100,000 prefixes in, one receiver', { senders: 1, receivers: 1, prefixes: 100_000 }),
@@ -244,4 +274,6 @@ export const SCENARIOS: readonly Scenario[] = [
   reflector('EC500', 500, true),
   everyday(100_000),
   quiet(1_000_000),
+  kernel('K100', 100_000),
+  kernel('K500', 500_000),
 ]

@@ -14,6 +14,8 @@ const MP_REACH_NLRI = 14
 const MP_UNREACH_NLRI = 15
 const READ_OCTETS = 1 << 18
 const RETRY_MS = 50
+/** A connection that a full listener's queue has lost looks open, and is not. */
+const ESTABLISH_MS = 3_000
 
 /** All sessions read into one buffer, behind what is left of a message. */
 const buffer = Buffer.allocUnsafe(READ_OCTETS)
@@ -121,7 +123,11 @@ export class BenchSession {
     socket.setNoDelay(true)
     socket.on('connect', () => this.#open())
     socket.on('error', () => {})
+    const timer = setTimeout(() => {
+      if (!this.established) socket.destroy()
+    }, ESTABLISH_MS)
     socket.on('close', () => {
+      clearTimeout(timer)
       clearInterval(this.#keepalives)
       if (this.#closed) return
       if (this.established)
