@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { checkCommand } from './check.ts'
 import { describeFailure, EXIT, EXIT_CODES_HELP } from './failure.ts'
-import { ipamCommand } from './ipam.ts'
+import { ipamCommand } from './ipam/commands.ts'
 import { labCommand } from './lab.ts'
 import { planCommand } from './plan.ts'
 import { processCommands } from './processes.ts'
