@@ -9,7 +9,7 @@ import {
   ipamFindings,
   usageOf,
 } from '../../../core/calico/index.ts'
-import { contains, type Prefix, parseAddress } from '../../../core/net/index.ts'
+import { comparePrefixes, contains, type Prefix, parseAddress } from '../../../core/net/index.ts'
 import { CommandFailure, EXIT } from '../failure.ts'
 import { type ConfigOption, describedCommand, withConfig } from '../options.ts'
 import { count, type Format, facts, paint, printAs, table, withOutput } from '../output.ts'
