@@ -1,7 +1,7 @@
 #!/bin/sh
 # What `npm run lab`, `npm test` and `npm run build` do first: put in place what they need, then start them.
 #
-#   sh config/prepare.sh build | lab [option…] | test [suite…] | unit [file…]
+#   sh config/prepare.sh build | lab [option…] | test [suite…] | perf [scenario…] | unit [file…]
 #
 # Needs Node.js 20 or newer with npm. Everything else comes from here: the npm packages (Node 24 among them) and,
 # as root on Debian, the Debian packages that are missing. Runs again at no cost when nothing has changed.
@@ -64,7 +64,7 @@ build() {
   touch dist/main.js
 }
 
-command=${1:?build, lab, test or unit}
+command=${1:?build, lab, test, perf or unit}
 shift
 packages
 PATH=$PWD/node_modules/.bin:$PATH
@@ -87,6 +87,12 @@ test)
   debian $tools $routers
   build
   exec node test/run.ts "$@"
+  ;;
+perf)
+  # shellcheck disable=SC2086
+  debian $tools $routers
+  build
+  exec node --disable-warning=ExperimentalWarning test/perf/run.ts "$@"
   ;;
 unit) exec ava "$@" ;;
 *)
