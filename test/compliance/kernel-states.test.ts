@@ -52,6 +52,7 @@ type Step =
   | { readonly kind: 'spoil'; readonly prefix: string }
   | { readonly kind: 'stranger'; readonly prefix: string; readonly add: boolean }
   | { readonly kind: 'flap' }
+  | { readonly kind: 'link'; readonly name: 'a' | 'b'; readonly up: boolean }
   | { readonly kind: 'object'; readonly pick: number }
   | { readonly kind: 'lose'; readonly count: number }
   | { readonly kind: 'kill' }
@@ -94,6 +95,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'flap' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('link' as const),
+      name: fc.constantFrom('a' as const, 'b' as const),
+      up: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('object' as const), pick: fc.nat() }) },
   {
     weight: 1,
@@ -176,9 +185,11 @@ class Story {
         this.#stranger(step.prefix, step.add)
         return
       case 'flap':
-        world.kernel.setLink('a', false)
-        world.kernel.setLink('a', true)
-        world.address('a', '2001:db8:9::1/64')
+        this.#link('a', false)
+        this.#link('a', true)
+        return
+      case 'link':
+        this.#link(step.name, step.up)
         return
       case 'object': {
         const objects = world.kernel.objects.all()
@@ -206,6 +217,7 @@ class Story {
   end(): void {
     const { world } = this
     world.kernel.faults.loseNotifications = 0
+    for (const name of ['a', 'b'] as const) this.#link(name, true)
     const before = world.foreign()
     world.pass(250_000)
     same(world.foreign(), before)
@@ -218,6 +230,11 @@ class Story {
     world.speak(++this.#epoch, [], {})
     world.pass(250_000)
     same(world.kernel.objects.all(), [])
+  }
+
+  #link(name: 'a' | 'b', up: boolean): void {
+    this.world.kernel.setLink(name, up)
+    if (up && name === 'a') this.world.address('a', '2001:db8:9::1/64')
   }
 
   /** What our routes should be when all has come to rest. */

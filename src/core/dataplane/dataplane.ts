@@ -174,6 +174,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     // nothing is decided before the kernel's table is known
     if (this.#dumps.completed === 0) return false
     this.#tracker.work(now)
+    if (this.#shared.groups.refresh()) this.#walk.ask()
     const walked = this.#walk.going ? this.#walk.step(budget, now, this.#visit) : 0
     if (walked > 0 && !this.#walk.going) this.#walked()
     // a route through a next hop that nobody has looked up yet could only be written wrong

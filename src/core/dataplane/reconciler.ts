@@ -167,9 +167,7 @@ export class Reconciler {
     if (freed) revisit()
   }
 
-  /**
-   * Rows that were refused for reasons of their own may be tried again, until the walk has ended.
-   */
+  /** Rows refused for reasons of their own may be tried again, until the walk has ended. */
   retrying = false
 
   /** Forgets why a row was refused, where that may be over. */
@@ -194,7 +192,6 @@ export class Reconciler {
     if (batch.inFlight) return false
     const { shared, objects, sweep } = this.#options
     // one change for all routes of a group, so it goes before those that are about one route
-    shared.groups.refresh()
     objects.flush(batch)
     for (let left = budget; left > 0 && !batch.full; left--) if (!this.#next(now)) break
     if (this.#waiting === 0 && sweep.speaker && batch.size === 0)
@@ -213,7 +210,7 @@ export class Reconciler {
     for (let at = 0; at < batch.size; at++) {
       const refused = refusals[next]?.at === at ? refusals[next++] : undefined
       const object = batch.objectAt(at)
-      if (object !== undefined && refused !== undefined) this.#objectRefused(object, refused, now)
+      if (object !== undefined && refused !== undefined) this.#refused(object, refused, now)
       const sent = batch.sent(at)
       if (sent === undefined) continue
       this.#answered(sent, refused, now)
@@ -227,7 +224,7 @@ export class Reconciler {
   }
 
   /** All routes of a group look again at what it is; the kernel's word on why is in the group. */
-  #objectRefused(change: ObjectChange, refusal: Refusal, now: Millis): void {
+  #refused(change: ObjectChange, refusal: Refusal, now: Millis): void {
     if (this.#options.objects.answered(change, refusal)) this.#options.doubt(now)
     this.#options.revisit()
   }
@@ -329,17 +326,17 @@ export class Reconciler {
     const row = prefixId(sent.code >>> 1)
     const doubted = (table.flags[row]! & DOUBT) !== 0
     table.flags[row]! &= ~(IN_FLIGHT | DOUBT)
-    const object = sent.target === NONE ? undefined : this.#objectOf(sent.target)
+    const object = this.#whyNot(sent.target)
     if (refusal === undefined) this.#done(table, row, sent)
     if (object !== undefined) {
       // whether or not the kernel took the route: it leads elsewhere than it should
       table.errno[row] = object.errno
       this.holds.refused(sent.want, sent.code, object, now)
       this.failures.count(table, row, object, now)
-    } else if (refusal === undefined) this.#taken(sent)
-    else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
-      // what was to be deleted or replaced is not there: that is what we wanted to know
-      table.setSeen(row, NONE)
+    } else if (refusal === undefined) {
+      if (sent.verb !== 'delete' && this.holds.taken(sent.want)) this.#options.revisit()
+    } else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
+      this.#absent(table, row, sent.verb, now)
     else if (sent.verb !== 'delete' && isShared(refusal.errno)) {
       table.errno[row] = refusal.errno
       this.holds.refused(sent.want, sent.code, refusal, now)
@@ -374,15 +371,18 @@ export class Reconciler {
     }
   }
 
-  #taken(sent: Sent): void {
-    if (sent.verb !== 'delete' && this.holds.taken(sent.want)) this.#options.revisit()
+  /** What was to be deleted or replaced is not there: that is what we wanted to know. */
+  #absent(table: RouteTable, row: PrefixId, verb: RouteVerb, now: Millis): void {
+    const { groups } = this.#options.shared
+    // but that of an object's says nothing of a route of ours that leads elsewhere
+    if (verb === 'delete' && groups.isObject(table.seen[row]!)) this.#options.doubt(now)
+    table.setSeen(row, NONE)
   }
 
   /** Why the kernel refused the object that a target is. */
-  #objectOf(target: number): Omit<Refusal, 'at'> | undefined {
+  #whyNot(target: number): Omit<Refusal, 'at'> | undefined {
     const { shared, objects } = this.#options
-    const { id } = shared.targets.get(target)
-    return id === undefined ? undefined : objects.errorOf(id)
+    return target === NONE ? undefined : objects.errorOf(shared.targets.get(target).id)
   }
 
   #failed(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {

@@ -136,17 +136,27 @@ export class Groups {
     return true
   }
 
-  /** Finds what every group that is an object is now: what has changed waits to be written. */
-  refresh(): void {
-    if (this.#refreshed === this.#version) return
+  /**
+   * Finds what every group that is an object is now: what has changed waits to be written. True
+   * when something has: routes of other groups that share an object may have to leave it.
+   */
+  refresh(): boolean {
+    if (this.#refreshed === this.#version) return false
+    const before = this.#objects.version
     for (const id of this.#objects.owners()) this.resolve(id)
     this.#refreshed = this.#version
+    return this.#objects.version !== before
   }
 
   /** Sees to it that what a route of group `id` leads to is in the kernel before the route. */
   prepare(id: number, batch: ObjectBatch): void {
     const { object } = this.#groups.get(id)
     if (object !== undefined) this.#objects.prepare(object, batch)
+  }
+
+  /** True when target `id` is a nexthop object. */
+  isObject(id: number): boolean {
+    return id !== NONE && this.#targets.get(id).id !== undefined
   }
 
   hold(id: number, hold: Hold): void {

@@ -140,8 +140,8 @@ export class Objects {
   }
 
   /** Why object `id` is not as wanted, in a way that all its routes share. */
-  errorOf(id: number): Omit<Refusal, 'at'> | undefined {
-    return this.#groups.get(id)?.error
+  errorOf(id: number | undefined): Omit<Refusal, 'at'> | undefined {
+    return id === undefined ? undefined : this.#groups.get(id)?.error
   }
 
   // ---- to the kernel
