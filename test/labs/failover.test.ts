@@ -124,6 +124,10 @@ async function throughOne(at: number): Promise<number> {
   return count
 }
 
+/** Packets that a node has sent to `one`, ever. */
+const sentTo = async (node: string): Promise<number> =>
+  Number(await run(node, 'cat', '/sys/class/net/eth1/statistics/tx_packets'))
+
 /** Sends to every target for three seconds, while `one` dies. Answers what was sent and lost. */
 async function fail(at: number): Promise<{ readonly sent: number; readonly lost: number }> {
   const { name, link } = NODES[at]!
@@ -131,7 +135,12 @@ async function fail(at: number): Promise<{ readonly sent: number; readonly lost:
     const how = ['-q', '-n', '-i', '0.001', '-w', '3', '-I', `10.77.${at + 1}.1`]
     return lab!.node(name).exec(['ping', ...how, `${net}.1`])
   })
-  await new Promise(resolve => setTimeout(resolve, 1_000))
+  const before = await sentTo(name)
+  await until(
+    `${name} sends to the router that dies`,
+    async () => (await sentTo(name)) > before + 200,
+    SOON,
+  )
   await run('one', 'ip', 'link', 'set', link, 'down')
   let [sent, lost] = [0, 0]
   for (const { stdout } of await Promise.all(pings)) {
