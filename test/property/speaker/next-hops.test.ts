@@ -104,28 +104,32 @@ const keyOf = (what: Step): string =>
 test('any order of routes and answers leaves one table', t => {
   let lost = 0
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), fc.infiniteStream(fc.nat()), (steps, dice) => {
-      const world = new World()
-      for (const each of steps) world.do(each)
-      // only the last word on each thing, in another order
-      const last = new Map(
-        steps.filter(each => keyOf(each) !== '').map(each => [keyOf(each), each]),
-      )
-      const other = new World()
-      const left = [...last.values()]
-      while (left.length > 0) {
-        const [roll = 0] = dice.take(1)
-        other.do(left.splice(roll % left.length, 1)[0]!)
-        if (roll % 5 === 0) other.do({ type: 'answer' })
-      }
-      const result = world.result()
-      t.deepEqual(other.result(), result)
-      for (const { bench } of [world, other]) {
-        t.deepEqual([...checkDecisions(bench), ...checkReferences(bench)], [])
-        t.deepEqual(bench.fib.faults, [])
-      }
-      if (JSON.stringify(result).includes('no route to')) lost++
-    }),
+    fc.property(
+      fc.array(step, { minLength: 20, maxLength: 60 }),
+      fc.infiniteStream(fc.nat()),
+      (steps, dice) => {
+        const world = new World()
+        for (const each of steps) world.do(each)
+        // only the last word on each thing, in another order
+        const last = new Map(
+          steps.filter(each => keyOf(each) !== '').map(each => [keyOf(each), each]),
+        )
+        const other = new World()
+        const left = [...last.values()]
+        while (left.length > 0) {
+          const [roll = 0] = dice.take(1)
+          other.do(left.splice(roll % left.length, 1)[0]!)
+          if (roll % 5 === 0) other.do({ type: 'answer' })
+        }
+        const result = world.result()
+        t.deepEqual(other.result(), result)
+        for (const { bench } of [world, other]) {
+          t.deepEqual([...checkDecisions(bench), ...checkReferences(bench)], [])
+          t.deepEqual(bench.fib.faults, [])
+        }
+        if (JSON.stringify(result).includes('no route to')) lost++
+      },
+    ),
     { numRuns: 150 },
   )
   t.true(lost > 40, `${lost} runs with a next hop that is not reached`)
