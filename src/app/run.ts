@@ -38,6 +38,12 @@ export interface SupervisorOptions {
 /** In this order they end: the speaker says goodbye while the dataplane still listens. */
 const CHILDREN: readonly ChildName[] = ['speaker', 'controller', 'dataplane']
 
+/**
+ * Its tables are in columns, and what it allocates beside them is short-lived: the usual space for
+ * that costs 40 MB more while a full table comes in, and saves no time.
+ */
+const SPEAKER_HEAP: readonly string[] = ['--max-semi-space-size=2']
+
 /** Variables that the speaker and the dataplane get: none that could hold a credential. */
 const HARMLESS = [
   ...['PATH', 'LANG', 'TZ', 'TERM', 'NO_COLOR', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE'],
@@ -91,6 +97,7 @@ function startChild(
       ...identities.prefix(name),
       process.execPath,
       ...process.execArgv,
+      ...(name === 'speaker' ? SPEAKER_HEAP : []),
       mainModule(),
       name,
       ...(name === 'controller' && configPath !== undefined ? ['--config', configPath] : []),

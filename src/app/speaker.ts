@@ -21,6 +21,7 @@ import {
 } from '../shell/tcp/index.ts'
 import { openTranscript, type RecordedSpeaker, Recorder } from '../shell/transcript/index.ts'
 import type { Running } from './process.ts'
+import { warmUp } from './warm-up.ts'
 
 /** The speaker's process: one engine between TCP, the dataplane's socket and the controller's. */
 
@@ -77,8 +78,11 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
       return why
     },
   })
+  let warming = true
+  void warmUp(() => new Promise(resolve => setImmediate(() => resolve(warming))))
   return {
     close: async reason => {
+      warming = false
       listeners.close()
       // without a word the peers keep our routes, for the agent that comes next: RFC 4724
       if (reason === 'asked') {

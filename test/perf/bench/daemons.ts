@@ -97,11 +97,14 @@ function startMartlet(host: Host, setting: Setting, main: string): void {
   const config = host.write('martlet.yaml', JSON.stringify(configuration))
   const names = kernel ? ['dataplane', 'speaker', 'controller'] : ['speaker', 'controller']
   for (const name of names) {
-    const flags = name === 'speaker' ? setting.speakerOptions : []
+    const flags = name === 'speaker' ? [...SPEAKER_HEAP, ...setting.speakerOptions] : []
     const command = [process.execPath, ...flags, main, name, '--config', config]
     host.start(command, `${name}.log`, cores)
   }
 }
+
+/** As the supervisor starts it: src/app/run.ts. */
+const SPEAKER_HEAP = ['--max-semi-space-size=2']
 
 const PASSIVE = { annotations: { 'martlet/session': 'passive: true' } }
 

@@ -44,6 +44,8 @@ const WITHIN_MS = 180_000
 const HOLD_SECONDS = 90
 /** So long sessions are up before the clock starts: what a daemon does at first is not measured. */
 const SETTLE_MS = 1_500
+/** FRR gathers first updates for up to ten seconds where it has hundreds of peers. */
+const REFLECTOR_SETTLE_MS = 12_000
 
 interface Shape {
   readonly family?: Family
@@ -95,7 +97,8 @@ async function begin(stage: Stage, shape: Shape): Promise<Cast> {
   const cast = await prepare(stage, shape)
   const to = cast.locals.length
   await stage.generator.ask({ do: 'connect', from: 0, to, withinMs: WITHIN_MS })
-  await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
+  const settleMs = shape.internal ? REFLECTOR_SETTLE_MS : SETTLE_MS
+  await new Promise(resolve => setTimeout(resolve, settleMs))
   return cast
 }
 
