@@ -1,5 +1,5 @@
 import type { Brand } from '../base/index.ts'
-import { invariant } from '../base/index.ts'
+import { grownInt32, grownUint8, invariant } from '../base/index.ts'
 import { type Address, addressBytes, addressOctets, type Family, familyOf } from './address.ts'
 import { formatPrefix, type Prefix, prefixParts } from './prefix.ts'
 
@@ -33,18 +33,15 @@ const FREE = 255
 /**
  * The prefixes of one family, each with a row number that stays.
  *
- *   row     words    network in 32-bit words    4 bytes (IPv6: 16); of a free row: the next free
- *   one
- *           lengths  bits of the prefix         1 byte; FREE where the row is free
- *   slot    slots    | row, 26 bits | tag, 6 bits |, or EMPTY    4 bytes; 1.3 to 2.7 slots a row
+ *   row     words    network in 32-bit words; of a free row the next free one   4 bytes (IPv6: 16)
+ *           lengths  bits of the prefix; FREE where the row is free             1 byte
+ *   slot    slots    | row, 26 bits | tag, 6 bits |, or EMPTY                   4 bytes
  *
- * 10 to 16 bytes an IPv4 prefix, 22 to 28 an IPv6 one. Slots are probed one after the other; a tag
- * is bits of the hash, so that of those that are not the prefix one in 64 is looked at: its row is
- * elsewhere in memory, and to wait for that costs more than all the rest. Rows grow by half, slots
- * by doubling; the
- * table gives its memory back when its last prefix leaves. A freed row is the first to be used
- * again. Deletion moves later entries back, so there are no tombstones and a table that churns does
- * not decay.
+ * 10 to 16 bytes an IPv4 prefix, 22 to 28 an IPv6 one, with 1.3 to 2.7 slots each. A tag is bits of
+ * the hash: of slots that are another prefix's one in 64 has its row looked at. Rows grow by half,
+ * slots by doubling; the table gives its memory back when its last prefix leaves. A freed row is the
+ * first to be used again. Deletion moves later entries back, so there are no tombstones and a table
+ * that churns does not decay.
  *
  * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits
  * beyond `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".
@@ -332,12 +329,9 @@ export class PrefixTable {
 
   #growRows(): void {
     const rows = this.#lengths.length + (this.#lengths.length >>> 1)
-    const words = new Int32Array(rows * this.#stride)
-    words.set(this.#words)
-    const lengths = new Uint8Array(rows).fill(FREE, this.#lengths.length)
-    lengths.set(this.#lengths)
-    this.#words = words
-    this.#lengths = lengths
+    const used = this.#lengths.length
+    this.#words = grownInt32(this.#words, rows * this.#stride)
+    this.#lengths = grownUint8(this.#lengths, rows).fill(FREE, used)
   }
 
   #growSlots(): void {

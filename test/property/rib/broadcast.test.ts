@@ -1,3 +1,4 @@
+/** What a pass has to say reaches every member, without what came from it. */
 import test from 'ava'
 import fc from 'fast-check'
 import { type PeerId, peerId } from '../../../src/core/rib/index.ts'

@@ -1,3 +1,4 @@
+/** The exercise of a speaker that has just started. */
 import test from 'ava'
 import { warmUp } from '../../../src/app/warm-up.ts'
 

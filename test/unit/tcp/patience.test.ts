@@ -1,3 +1,4 @@
+/** When what is to be sent leaves. */
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
 import { Patience } from '../../../src/shell/tcp/patience.ts'

@@ -25,8 +25,7 @@ export class Neighbours {
   readonly #visitors: Visitors
   readonly #byName = new Map<string, Peer>()
   readonly #byId = new Map<PeerId, Peer>()
-  readonly #byAddress = new Map<Address, Peer[]>()
-  /** some have come whose place is not known yet */
+  #byAddress = new Map<Address, Peer[]>()
   #unordered = false
   readonly #connections = new Map<ConnectionId, Peer>()
   readonly #locals = new Map<ConnectionId, Address>()
@@ -153,13 +152,9 @@ export class Neighbours {
   /** After peers came, went or changed: their order, and who is found by which address. */
   index(): void {
     this.#unordered = false
-    this.#byAddress.clear()
     const sorted = [...this.#byName.values()].sort((a, b) => byAddress(a.config, b.config))
-    for (const [at, peer] of sorted.entries()) {
-      this.#columns.order(peer.id, at + 1)
-      const { address } = peer.config
-      this.#byAddress.set(address, [...(this.#byAddress.get(address) ?? []), peer])
-    }
+    for (const [at, peer] of sorted.entries()) this.#columns.order(peer.id, at + 1)
+    this.#byAddress = Map.groupBy(sorted, ({ config }) => config.address)
   }
 
   /** Those who came since have their place among the others: before routes are decided. */
