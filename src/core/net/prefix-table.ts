@@ -39,9 +39,9 @@ const FREE = 255
  *
  * 10 to 16 bytes an IPv4 prefix, 22 to 28 an IPv6 one, with 1.3 to 2.7 slots each. A tag is bits of
  * the hash: of slots that are another prefix's one in 64 has its row looked at. Rows grow by half,
- * slots by doubling; the table gives its memory back when its last prefix leaves. A freed row is the
- * first to be used again. Deletion moves later entries back, so there are no tombstones and a table
- * that churns does not decay.
+ * slots by doubling; the table gives its memory back when its last prefix leaves. A freed row is
+ * the first to be used again. Deletion moves later entries back, so there are no tombstones and a
+ * table that churns does not decay.
  *
  * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits
  * beyond `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".

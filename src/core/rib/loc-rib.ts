@@ -42,9 +42,10 @@ export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
  *                    group   next hops of the best and its equals, NO_GROUP   4 bytes
  *                            for what is not forwarded
  *                    paths   how many sources have a path                     2 bytes
+ *                    first   no source before this one has a path             2 bytes
  *                    uses    who needs the row: paths, and tables below        4 bytes
  *
- * 16 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
+ * 18 bytes a prefix beside the prefix itself; 4 bytes a path (adj-rib-in.ts). Nothing is decided
  * when a path comes or goes: the row becomes dirty, and `decide` sees to it later, once for any
  * number of changes. A row that nobody needs is given back to the prefix table.
  */
@@ -61,6 +62,7 @@ export class LocRib {
   /** paths of several neighbouring ASes may be used together */
   multipathAcrossAses = true
   #paths = new Uint16Array(0)
+  #first = new Uint16Array(0)
   #uses = new Uint32Array(0)
   #bestCounts = new Uint32Array(0)
   #pathsTotal = 0
@@ -102,7 +104,7 @@ export class LocRib {
   /** Bytes of the columns, prefixes and Adj-RIBs-In included. */
   get bytes(): number {
     const inbound = this.#sources.reduce((sum, { bytes }) => sum + bytes, 0)
-    return this.prefixes.bytes + 16 * this.best.length + inbound
+    return this.prefixes.bytes + 18 * this.best.length + inbound
   }
 
   /** The Adj-RIB-In of a peer, its slots included, made where there is none. */
@@ -141,7 +143,7 @@ export class LocRib {
   /** The row of a prefix in NLRI, made where there is none; `NO_PREFIX` when the table is full. */
   add(bytes: Uint8Array, offset: number, length: number): PrefixId {
     const row = this.prefixes.add(bytes, offset, length)
-    if (row >= this.best.length) this.#grow()
+    if (row >= this.best.length) this.#resize(this.prefixes.capacity)
     return row
   }
 
@@ -156,6 +158,7 @@ export class LocRib {
     this.acceptances.put(source, row, last, set)
     if (set !== NO_SET) sets.hold(set)
     if (last === NO_SET) {
+      if (this.#paths[row] === 0 || source < this.#first[row]!) this.#first[row] = source
       this.#paths[row]!++
       this.#pathsTotal++
       this.hold(row)
@@ -205,7 +208,9 @@ export class LocRib {
   settle(row: PrefixId): void {
     if (this.#uses[row] !== 0 || this.best[row] !== NONE || this.#dirty.has(row)) return
     this.prefixes.free(row)
-    if (this.prefixes.size === 0) this.#clear()
+    if (this.prefixes.size > 0) return
+    this.#resize(0)
+    this.#dirty.clear()
   }
 
   /** The row will be decided again. */
@@ -318,7 +323,7 @@ export class LocRib {
     candidates.count = 0
     let left = this.#paths[row]!
     const all = this.#sources
-    for (let source = 0; left > 0; source++) {
+    for (let source = this.#first[row]!; left > 0; source++) {
       const column = all[source]!
       const set = column.get(row)
       if (set === NO_SET) continue
@@ -380,21 +385,12 @@ export class LocRib {
     return count
   }
 
-  #grow(): void {
-    const rows = this.prefixes.capacity
+  #resize(rows: number): void {
     this.best = grownInt32(this.best, rows, NONE)
     this.from = grownUint16(this.from, rows)
     this.group = grownInt32(this.group, rows, NO_GROUP)
     this.#paths = grownUint16(this.#paths, rows)
+    this.#first = grownUint16(this.#first, rows)
     this.#uses = grownUint32(this.#uses, rows)
-  }
-
-  #clear(): void {
-    this.best = new Int32Array(0)
-    this.from = new Uint16Array(0)
-    this.group = new Int32Array(0)
-    this.#paths = new Uint16Array(0)
-    this.#uses = new Uint32Array(0)
-    this.#dirty.clear()
   }
 }
