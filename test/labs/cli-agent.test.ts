@@ -81,7 +81,7 @@ lab('a node that is not there any more is told from the store, and is a problem'
       const answer = await martlet('worker-2', 'status', '-o', 'json')
       return answer.code === 1 && JSON.parse(answer.stdout)
     },
-    { within: 10_000, every: 300 },
+    { within: 30_000, every: 300 },
   )
   t.is(idle.agent.mode, 'idle')
   t.true(idle.troubles.includes('this node is not to speak BGP'))
@@ -91,7 +91,7 @@ lab('a node that is not there any more is told from the store, and is a problem'
       const answer = await martlet('worker-0', 'peers', '-o', 'json')
       return !answer.stdout.includes('10.240.0.22') && answer
     },
-    { within: 10_000, every: 300 },
+    { within: 30_000, every: 300 },
   )
   t.is(peers.code, 0)
   t.is((await martlet('worker-0', 'peers', '10.240.0.22')).code, 3)

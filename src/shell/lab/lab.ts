@@ -221,7 +221,8 @@ interface SandboxOptions {
 function spawnSandbox(options: SandboxOptions): ChildProcess {
   const extension = extname(fileURLToPath(import.meta.url))
   const host = join(dirname(fileURLToPath(import.meta.url)), 'host', `main${extension}`)
-  const main = extension === '.ts' ? 'src/main.ts' : 'dist/main.js'
+  const own = extension === '.ts' ? 'src/main.ts' : 'dist/main.js'
+  const main = options.variables[MAIN_VARIABLE] ?? own
   // in its own session: Ctrl-C is for the owner, who then ends it
   const death = options.detached ? [] : ['setpriv', '--pdeathsig', 'KILL']
   const [program = '', ...rest] = [
@@ -237,6 +238,9 @@ function spawnSandbox(options: SandboxOptions): ChildProcess {
     stdio: [options.detached ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
 }
+
+/** Names the main program that the nodes run, below the agent's folder, where it is to be another. */
+const MAIN_VARIABLE = 'MARTLET_LAB_MAIN'
 
 /** `$0` of the sandbox's shell; the marker behind it is what is looked for. */
 const MARKER_SHELL = 'martlet'
