@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Address, Family } from '../../../src/core/net/index.ts'
+import { type Address, FAMILIES, type Family, familyOf } from '../../../src/core/net/index.ts'
 import { DAEMON, type Host } from './host.ts'
 
 /** The daemon's AS number. */
@@ -13,7 +13,9 @@ export const DAEMON_AS = 65_000
 
 /** What a daemon is to be. */
 export interface Setting {
+  /** of the routes, where the kernel or a reflector's range is told */
   readonly family: Family
+  /** each carries the family of its address */
   readonly peers: readonly { readonly address: Address; readonly asn: number }[]
   /** all peers are clients of it, a route reflector */
   readonly reflector: boolean
@@ -124,10 +126,10 @@ export function bird(name: string, command: string): Daemon {
       const { family, peers, reflector, kernel, holdSeconds } = setting
       const protocols = peers.map(
         ({ address, asn }, index) => `protocol bgp p${index} {
-  local ${DAEMON[family]} as ${DAEMON_AS}; neighbor ${address} as ${asn};
+  local ${DAEMON[familyOf(address)]} as ${DAEMON_AS}; neighbor ${address} as ${asn};
   passive on; hold time ${holdSeconds}; connect delay time 0; error wait time 1, 2;
   ${reflector ? `rr client; rr cluster id ${quad};` : ''}
-  ${family} { import all; export where source = RTS_BGP; };
+  ${familyOf(address)} { import all; export where source = RTS_BGP; };
 }`,
       )
       const text = [
@@ -156,7 +158,7 @@ export const FRR: Daemon = {
       ? `FRR ${versionOf('/usr/lib/frr/bgpd', '--version')}`
       : undefined,
   start: (host, setting) => {
-    const { family, peers, reflector, kernel, holdSeconds, cores } = setting
+    const { peers, reflector, kernel, holdSeconds, cores } = setting
     const text = [
       `router bgp ${DAEMON_AS}`,
       ` bgp router-id ${quad}`,
@@ -168,12 +170,16 @@ export const FRR: Daemon = {
         ` neighbor ${address} remote-as ${asn}`,
         ` neighbor ${address} passive`,
       ]),
-      ` address-family ${family} unicast`,
-      ...peers.flatMap(({ address }) => [
-        `  neighbor ${address} activate`,
-        ...(reflector ? [`  neighbor ${address} route-reflector-client`] : []),
+      ...FAMILIES.flatMap(each => [
+        ` address-family ${each} unicast`,
+        ...peers
+          .filter(({ address }) => familyOf(address) === each)
+          .flatMap(({ address }) => [
+            `  neighbor ${address} activate`,
+            ...(reflector ? [`  neighbor ${address} route-reflector-client`] : []),
+          ]),
+        ' exit-address-family',
       ]),
-      ' exit-address-family',
       '',
     ].join('\n')
     const config = host.write('bgpd.conf', text)
@@ -201,7 +207,7 @@ export const OPENBGPD: Daemon = {
   name: 'openbgpd',
   version: () => (existsSync('/usr/sbin/bgpd') ? `OpenBGPD ${versionOf('bgpd', '-V')}` : undefined),
   start: (host, setting) => {
-    const { family, peers, reflector, holdSeconds, cores } = setting
+    const { peers, reflector, holdSeconds, cores } = setting
     const text = [
       `AS ${DAEMON_AS}`,
       `router-id ${quad}`,
@@ -212,8 +218,8 @@ export const OPENBGPD: Daemon = {
         ({ address, asn }) => `neighbor ${address} {
   remote-as ${asn}
   passive
-  announce IPv4 ${family === 'ipv4' ? 'unicast' : 'none'}
-  announce IPv6 ${family === 'ipv6' ? 'unicast' : 'none'}
+  announce IPv4 ${familyOf(address) === 'ipv4' ? 'unicast' : 'none'}
+  announce IPv6 ${familyOf(address) === 'ipv6' ? 'unicast' : 'none'}
   ${reflector ? 'route-reflector' : ''}
 }`,
       ),
@@ -237,15 +243,14 @@ export const GOBGP: Daemon = {
   version: () =>
     existsSync('/usr/bin/gobgpd') ? `GoBGP ${versionOf('gobgpd', '--version')}` : undefined,
   start: (host, setting) => {
-    const { family, peers, reflector, holdSeconds, cores } = setting
-    const name = family === 'ipv4' ? 'ipv4-unicast' : 'ipv6-unicast'
+    const { peers, reflector, holdSeconds, cores } = setting
     const text = JSON.stringify({
       global: { config: { as: DAEMON_AS, 'router-id': quad, port: 179 } },
       neighbors: peers.map(({ address, asn }) => ({
         config: { 'neighbor-address': address, 'peer-as': asn },
         transport: { config: { 'passive-mode': true } },
         timers: { config: { 'hold-time': holdSeconds, 'keepalive-interval': holdSeconds / 3 } },
-        'afi-safis': [{ config: { 'afi-safi-name': name } }],
+        'afi-safis': [{ config: { 'afi-safi-name': `${familyOf(address)}-unicast` } }],
         ...(reflector && {
           'route-reflector': {
             config: { 'route-reflector-client': true, 'route-reflector-cluster-id': quad },

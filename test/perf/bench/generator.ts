@@ -5,7 +5,7 @@
  * Octets are made when sessions are, before any clock starts. A clock runs from the first write to the last UPDATE that
  * a receiver needed.
  */
-import type { Address, Family } from '../../../src/core/net/index.ts'
+import { type Address, type Family, familyOf } from '../../../src/core/net/index.ts'
 import { BenchSession } from './session.ts'
 import {
   type Announcer,
@@ -22,8 +22,8 @@ import {
 /** Who speaks, and what they have to say. */
 export interface Cast {
   readonly family: Family
-  /** the daemon's address and port */
-  readonly remote: Address
+  /** the daemon's addresses and port */
+  readonly remotes: Readonly<Record<Family, Address>>
   readonly port: number
   /** addresses of the peers: senders first, then receivers, then quiet ones */
   readonly locals: readonly Address[]
@@ -142,13 +142,15 @@ class Generator {
 
   #prepare(cast: Cast): void {
     this.#cast = cast
-    const { locals, asns, family, remote, port, holdSeconds, senders, receivers } = cast
+    const { locals, asns, remotes, port, holdSeconds, senders, receivers } = cast
     this.#sessions = locals.map((local, index) => {
       // who only sends, and who has one prefix, is sent markers at most, or is not looked at
       const large = index >= senders && index < senders + receivers && cast.prefixes > 0
       const numbers = large ? { first: 0, count: NUMBERS } : { first: markerOf(0), count: 1 << 14 }
       const routerId = 0x0a630000 + 256 + index
       const asn = asns[index] ?? 0
+      const family = familyOf(local)
+      const remote = remotes[family]
       return new BenchSession(index, {
         local,
         remote,

@@ -64,11 +64,16 @@ async function prepare(stage: Stage, shape: Shape): Promise<Cast> {
   const { daemon, generator, host, cores, speakerOptions } = stage
   const { family = 'ipv4', internal = false, holdSeconds = HOLD_SECONDS } = shape
   const count = shape.senders + shape.receivers + (shape.quiet ?? 0)
-  const locals = Array.from({ length: count }, (_, index) => peerAddress(index, family))
+  // the quiet ones carry the other family, and are not sent the table
+  const speaking = shape.senders + shape.receivers
+  const other = family === 'ipv4' ? 'ipv6' : 'ipv4'
+  const locals = Array.from({ length: count }, (_, index) =>
+    peerAddress(index, index < speaking ? family : other),
+  )
   const asns = locals.map((_, index) => (internal ? DAEMON_AS : 1_000 + index))
   const cast: Cast = {
     family,
-    remote: DAEMON[family],
+    remotes: DAEMON,
     port: 179,
     locals,
     asns,
