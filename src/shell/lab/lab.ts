@@ -239,7 +239,7 @@ function spawnSandbox(options: SandboxOptions): ChildProcess {
   })
 }
 
-/** Names the main program that the nodes run, below the agent's folder, where it is to be another. */
+/** Names another main program for the nodes to run, below the agent's folder. */
 const MAIN_VARIABLE = 'MARTLET_LAB_MAIN'
 
 /** `$0` of the sandbox's shell; the marker behind it is what is looked for. */
