@@ -156,20 +156,25 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
     ),
     section(
       `${count(found.originated.length, 'prefix', 'prefixes')} of its own`,
-      found.originated.map(
-        ({ prefix, kind, blackhole }) => `${prefix}   ${kind}${blackhole ? ', blackhole' : ''}`,
+      pairs(
+        found.originated.map(({ prefix, kind, blackhole }) => [
+          prefix,
+          `${kind}${blackhole ? ', blackhole' : ''}`,
+        ]),
       ),
     ),
     section(
       count(found.pools.length, 'pool'),
-      found.pools.map(
-        ({ cidr, bgpExport, kernel }) =>
-          `${cidr}   ${bgpExport ? 'announced' : 'not announced'}, kernel: ${kernel}`,
+      pairs(
+        found.pools.map(({ cidr, bgpExport, kernel }) => [
+          cidr,
+          `${bgpExport ? 'announced' : 'not announced'}, kernel: ${kernel}`,
+        ]),
       ),
     ),
     section(
       'communities',
-      found.communities.map(({ prefix, communities }) => `${prefix}   ${communities.join(' ')}`),
+      pairs(found.communities.map(({ prefix, communities }) => [prefix, communities.join(' ')])),
     ),
     section(
       count(found.problems.length, 'problem'),
@@ -183,6 +188,12 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
 
 const section = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : [title, ...lines.map(line => `  ${line}`)].join('\n')
+
+/** Lines of two columns. */
+function pairs(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(0, ...rows.map(([name]) => name.length))
+  return rows.map(([name, rest]) => `${name.padEnd(width)}   ${rest}`)
+}
 
 const listenText = ({ address, port }: { readonly address: string; readonly port: number }) =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
