@@ -121,12 +121,12 @@ function topologyOf({ name, members, routers = [] }: ClusterPlan, folder: string
     operator: {
       ...agent('operator'),
       binds: [
-        `${folder}/resources:/work/resources`,
+        `${folder}/resources:/srv/resources`,
         `${folder}/operator.yaml:/etc/martlet/martlet.yaml:ro`,
       ],
       entrypoint: 'sleep',
       cmd: 'infinity',
-      exec: ['martlet apply -f /work/resources'],
+      exec: ['martlet apply -f /srv/resources'],
       stages: { create: { 'wait-for': [{ node: 'store', stage: 'healthy' }] } },
     },
   }
