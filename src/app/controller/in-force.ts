@@ -194,6 +194,7 @@ export class InForce implements Pick<Store, 'watch'> {
         entries: this.#entries,
         revision: this.#revision,
         listed: this.#listed,
+        unreadable: new Set(this.#problems.map(({ object }) => object.replace(/:\d+$/, ''))),
         ...(accepted !== undefined && { accepted }),
       },
       now(),

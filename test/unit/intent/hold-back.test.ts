@@ -250,3 +250,16 @@ test('a datastore that is not ready is not followed, and nothing is forgotten', 
   const odd = { ...ready(false), value: '{' }
   t.is(followed(ALL).says('seen', [...ALL, odd]).what, 'follow')
 })
+
+test('what is in a file that cannot be read is not gone, and is remembered until it is known', t => {
+  const inFile = ALL.map(one => ({ ...one, source: 'cluster.yaml:1' }))
+  const holdBack = new HoldBack('a', inFile)
+  const says = (...unreadable: readonly string[]): string =>
+    holdBack.judge(
+      { entries: new Map(), revision: 11, listed: true, unreadable: new Set(unreadable) },
+      millis(1_000_000),
+    ).what
+  t.is(says('cluster.yaml'), 'follow')
+  // the file itself is gone, or another one cannot be read: that says nothing of these
+  t.is(says('other.yaml'), 'hold')
+})

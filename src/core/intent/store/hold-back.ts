@@ -47,6 +47,8 @@ export interface StoreView {
   readonly revision: number
   /** what it said was found by listing: deletions may have come in any order, at any time */
   readonly listed: boolean
+  /** files that cannot be read just now: what they held is not known to be gone */
+  readonly unreadable?: ReadonlySet<string>
   /** of the last word that an empty store is meant so; absent: nobody said it */
   readonly accepted?: number
 }
@@ -120,7 +122,9 @@ export class HoldBack {
   }
 
   #judge(view: StoreView, now: Millis): Judgement {
-    const gone = [...this.#force.keys()].filter(key => !view.entries.has(key))
+    const gone = [...this.#force.values()]
+      .filter(entry => !view.entries.has(entry.key) && !isHidden(entry, view))
+      .map(({ key }) => key)
     const ownGone = gone.includes(this.#own)
     if (ownGone && this.#isEmptied(gone)) {
       this.#goneSince = undefined
@@ -149,8 +153,9 @@ export class HoldBack {
     return key.startsWith(PEERS) && fieldOf(value, 'spec', 'node') === this.#node
   }
 
-  #follow({ entries }: StoreView): void {
-    this.#force = this.#countingOf(entries.values())
+  #follow(view: StoreView): void {
+    const hidden = [...this.#force.values()].filter(entry => isHidden(entry, view))
+    this.#force = this.#countingOf([...hidden, ...view.entries.values()])
     this.#listed = false
     this.#goneSince = undefined
     this.#held = undefined
@@ -189,6 +194,10 @@ const FOLLOW: Judgement = { what: 'follow' }
 function rootOf(kind: string): string {
   return `${RESOURCES_ROOT}${kindNamed(kind)!.plural}/`
 }
+
+/** In a file that cannot be read: whoever decodes it goes by what it last said. */
+const isHidden = ({ source }: Entry, { unreadable }: StoreView): boolean =>
+  source !== undefined && unreadable?.has(source.replace(/:\d+$/, '')) === true
 
 /** How long more may go before it is known what all of it means; undefined: it is known. */
 function settlingOf(gone: readonly string[], ownGone: boolean): Millis | undefined {
