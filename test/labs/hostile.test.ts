@@ -216,8 +216,7 @@ lab('a thousand connections of a stranger are none', async (t, { lab, agent }) =
 lab('a thousand connections from a range are as many as it may have', async (t, { lab, agent }) => {
   const crowd = new Hostile(lab, 'crowd', '10.89.130.1', 'none', 1000)
   const { left } = await crowd.next()
-  // fewer where the machine was so busy that the first have had their time
-  t.true(Number(left) <= 10, `${left} connections are left`)
+  t.true(Number(left) > 0 && Number(left) <= 10, `${left} connections are left`)
   const sessions = await (await agent.api()).sessions()
   t.true(sessions.filter(({ name }) => name.startsWith('leaves_')).length <= 10)
 })

@@ -180,7 +180,8 @@ const WAYS: Readonly<Record<string, () => Promise<object>>> = {
     for (let quiet = 0; quiet < 40; quiet++) {
       await pause(50)
       const open = connections.filter(({ closed }) => !closed).length
-      if (open !== left) quiet = 0
+      // one that the listener's queue had no room for is tried again after seconds: it is not open yet
+      if (open !== left || connections.some(({ socket }) => socket.connecting)) quiet = 0
       left = open
     }
     return { left }
