@@ -1,6 +1,5 @@
 /** The kernel half, behind one door. Layer 4. */
 
-export { BATCH_MAX } from './batch.ts'
 export { Dataplane, type DataplaneOptions } from './dataplane.ts'
 export type {
   DataplaneEvent,
@@ -13,3 +12,4 @@ export type {
   RouteChange,
 } from './ports.ts'
 export type * from './types.ts'
+export { BATCH_MAX } from './writing/batch.ts'

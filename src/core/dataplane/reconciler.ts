@@ -1,9 +1,6 @@
 import { type Millis, millis, type Prng } from '../base/index.ts'
 import type { PrefixId } from '../net/index.ts'
 import { EEXIST, ENOBUFS, ENODEV, ENOENT, ESRCH, isShared, type RouteVerb } from '../rtnl/index.ts'
-import { Batch, codeOf, type Sent, type Stray } from './batch.ts'
-import { Failures } from './failures.ts'
-import { Holds } from './holds.ts'
 import type { KernelOutput, ObjectChange, Refusal } from './ports.ts'
 import { NONE } from './table/counted.ts'
 import type { Objects } from './table/objects.ts'
@@ -21,6 +18,9 @@ import {
   type Shared,
 } from './table/route-table.ts'
 import { LengthQueue, RowQueue } from './table/row-queue.ts'
+import { Batch, codeOf, type Sent, type Stray } from './writing/batch.ts'
+import { Failures } from './writing/failures.ts'
+import { Holds } from './writing/holds.ts'
 
 /** Makes the kernel's routes what is wanted: the difference, in batches, and what refusals mean. */
 

@@ -26,21 +26,38 @@ export interface DataplaneConfig {
 
 /** What the controller wants, beside the speaker's routes. */
 export interface DataplaneIntent {
-  /** own pod CIDRs: blackholes, so that unused pod addresses do not leave by the default route */
-  readonly blackholes: readonly Prefix[]
-  /** to peers behind a gateway, which nothing else knows the way to; sorted, absent: none */
-  readonly hostRoutes?: readonly HostRoute[]
+  /** of the node itself: its blackholes, workloads, tunnels; by prefix, one of each */
+  readonly routes: readonly NodeRoute[]
   /** prefixes whose routes a snapshot lists, sorted */
   readonly watched: readonly Prefix[]
   readonly watchedMax: number
 }
 
-/** A route of one address. */
-export interface HostRoute {
-  readonly address: Address
-  /** of the same family, on a link of this node */
-  readonly gateway: Address
+/** A route that the node itself wants, whatever is learned. */
+export interface NodeRoute {
+  readonly prefix: Prefix
+  /** absent: as configured */
+  readonly metric?: number
+  readonly out: NodeRouteOut
 }
+
+/**
+ * Where a route of the node itself leads. A link is named, and waited for where it is not there.
+ *
+ *   blackhole  own pod CIDRs: unused addresses of pods do not leave by the default route
+ *   via        a gateway of the prefix's family: to one peer behind it; or, `onlink`, one that is
+ *              on `interface` whatever the addresses say: through a tunnel
+ *   device     on the link itself: a workload; packets of this node's own leave it as `source`
+ */
+export type NodeRouteOut =
+  | { readonly kind: 'blackhole' }
+  | {
+      readonly kind: 'via'
+      readonly gateway: Address
+      readonly interface?: string
+      readonly onlink?: boolean
+    }
+  | { readonly kind: 'device'; readonly interface: string; readonly source?: Address }
 
 /**
  * What the speaker says, as core/fib words it; `nlri` is prefixes as BGP writes them (length,

@@ -1,9 +1,7 @@
 import { after, type Millis, NEVER } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
 import {
-  type Address,
   type Family,
-  hostPrefix,
   maxLength,
   NO_PREFIX,
   type Prefix,
@@ -12,7 +10,6 @@ import {
 import type { KernelOutput } from './ports.ts'
 import type { Reconciler, SweepRule } from './reconciler.ts'
 import { NONE } from './table/counted.ts'
-import { BLACKHOLE_GROUP } from './table/groups.ts'
 import { type RouteTable, type Shared, WATCHED } from './table/route-table.ts'
 import { Watch } from './table/watch.ts'
 import type { DataplaneConfig, DataplaneIntent, RouteEvent } from './types.ts'
@@ -43,7 +40,7 @@ export interface WantsOptions {
  *
  * The speaker: says all in an epoch, then `InSync`; only then what it did not repeat is not wanted.
  * When it goes its routes stay, stale, for `stale`. The node's intent: is whole each time, and
- * wants blackholes and host routes.
+ * wants routes that no peer has said.
  *
  * The speaker is trusted no further than its job: what it says that cannot be is noted and not
  * done.
@@ -62,8 +59,8 @@ export class Wants {
   readonly #o: WantsOptions
   readonly #names = new Map<GroupId, number>()
   #epoch: Epoch | undefined
-  /** of the node itself: through which gateway, or a blackhole */
-  #own: ReadonlyMap<Prefix, Address | 'blackhole'> = new Map()
+  /** groups that the node itself wants */
+  #own: ReadonlyMap<Prefix, number> = new Map()
 
   constructor(options: WantsOptions) {
     this.#o = options
@@ -108,15 +105,15 @@ export class Wants {
     }
   }
 
-  /** Takes what the node itself wants, whole. O(blackholes + host routes + watched). */
+  /** Takes what the node itself wants, whole. O(routes + watched). */
   intend(intent: DataplaneIntent): void {
-    const { blackholes, hostRoutes = [] } = intent
-    const own = new Map<Prefix, Address | 'blackhole'>([
-      ...hostRoutes.map(({ address, gateway }) => [hostPrefix(address), gateway] as const),
-      ...blackholes.map(prefix => [prefix, 'blackhole'] as const),
-    ])
-    for (const prefix of this.#own.keys()) if (!own.has(prefix)) this.#setOwn(prefix, undefined)
-    for (const [prefix, way] of own) if (this.#own.get(prefix) !== way) this.#setOwn(prefix, way)
+    const { groups } = this.#o.shared
+    const own = new Map(intent.routes.map(({ prefix, out }) => [prefix, groups.takeOwn(out)]))
+    for (const prefix of this.#own.keys()) if (!own.has(prefix)) this.#setOwn(prefix, NONE)
+    for (const [prefix, group] of own)
+      if (this.#own.get(prefix) !== group) this.#setOwn(prefix, group)
+    // those that are wanted as before keep the use of them that they had
+    for (const group of this.#own.values()) groups.drop(group)
     this.#own = own
     this.watch = new Watch(intent.watched)
     this.watchChanged = true
@@ -245,19 +242,12 @@ export class Wants {
     this.#o.startSweep(why, now)
   }
 
-  #setOwn(prefix: Prefix, way: Address | 'blackhole' | undefined): void {
+  #setOwn(prefix: Prefix, group: number): void {
     const { family, bytes, length } = prefixParts(prefix)
     const table = this.#o.tables[family === 'ipv4' ? 0 : 1]
     const row = this.#row(table, bytes, 0, length)
     if (row < 0) return
-    const { groups } = this.#o.shared
-    if (way === undefined) table.setOwn(row, NONE)
-    else if (way === 'blackhole') table.setOwn(row, BLACKHOLE_GROUP)
-    else {
-      const group = groups.take([{ address: way, weight: 1 }])
-      table.setOwn(row, group)
-      groups.drop(group)
-    }
+    table.setOwn(row, group)
     this.#o.reconciler.touch(table, row)
   }
 

@@ -13,7 +13,7 @@ import {
 import type { KernelOutput, KernelRoute } from '../ports.ts'
 import type { Links } from '../table/links.ts'
 import type { Ways } from '../table/ways.ts'
-import type { HostRoute } from '../types.ts'
+import type { NodeRoute, NodeRouteOut } from '../types.ts'
 import { AddressIndex } from './address-index.ts'
 
 /** How the next hops that the speaker names are reached. RFC 4271 §9.1.2.1 */

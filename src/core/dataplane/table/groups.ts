@@ -1,6 +1,8 @@
 import type { Millis } from '../../base/index.ts'
 import type { FibNextHop, NextHopGroup } from '../../fib/index.ts'
+import type { Address } from '../../net/index.ts'
 import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../../rtnl/index.ts'
+import type { NodeRouteOut } from '../types.ts'
 import { Counted, NONE } from './counted.ts'
 import type { Links } from './links.ts'
 import type { GroupObject, ObjectBatch } from './object-ids.ts'
@@ -27,10 +29,19 @@ export interface Hold {
   state: 'closed' | 'open' | 'probing'
 }
 
+/** A way out: as the speaker says it, or as the node itself wants it. */
+export interface GroupHop extends Omit<FibNextHop, 'address'> {
+  /** absent: the destination is on the link itself */
+  readonly address?: Address
+  readonly onlink?: boolean
+}
+
 /** Where many prefixes go. */
 export interface Group {
   readonly kind: 'unicast' | 'blackhole'
-  readonly hops: readonly FibNextHop[]
+  readonly hops: readonly GroupHop[]
+  /** of packets of this node's own */
+  readonly source: Address | undefined
   /** for people */
   readonly text: string
   hold: Hold | undefined
@@ -85,6 +96,19 @@ export class Groups {
     return this.#groups.take(key, () => makeGroup('unicast', canonical, key))
   }
 
+  /** The id of the group of a route that the node itself wants; used once more. */
+  takeOwn(out: NodeRouteOut): number {
+    if (out.kind === 'blackhole') {
+      this.#groups.keep(BLACKHOLE_GROUP)
+      return BLACKHOLE_GROUP
+    }
+    const { kind, source, ...hop } = out.kind === 'via' ? { ...out, source: undefined } : out
+    const { gateway: address, ...link } = { gateway: undefined, ...hop }
+    const way: GroupHop = { ...link, ...(address !== undefined && { address }), weight: 1 }
+    const key = `${hopText(way)}${source === undefined ? '' : ` src ${source}`}`
+    return this.#groups.take(key, () => makeGroup('unicast', [way], key, source))
+  }
+
   keep(id: number): void {
     this.#groups.keep(id)
   }
@@ -131,7 +155,7 @@ export class Groups {
     const object = this.#targets.get(target).id
     if (group.object !== undefined || object !== undefined)
       return this.#sharesWith(group.object, object)
-    if (!sameHops(this.#targets.get(resolved).hops, this.#targets.get(target))) return false
+    if (!isSame(this.#targets.get(resolved), this.#targets.get(target))) return false
     group.match = target
     return true
   }
@@ -189,18 +213,19 @@ export class Groups {
     for (const hop of live.length === 0 ? group.hops : live) {
       const link = hop.interface === undefined ? 0 : this.#links.indexOf(hop.interface)
       if (hop.interface !== undefined && link === 0) return undefined
-      const way = link === 0 ? (this.#ways.of(hop.address) ?? []) : []
+      const { address, weight, onlink = false } = hop
+      const way = link === 0 && address !== undefined ? (this.#ways.of(address) ?? []) : []
       const [only] = way
       if (only === undefined)
-        hops.push({ gateway: hop.address, link, weight: hop.weight, onlink: false })
+        hops.push({ ...(address !== undefined && { gateway: address }), link, weight, onlink })
       else if (way.length === 1) hops.push({ ...only, weight: hop.weight })
       else hops.push(...way)
     }
-    return unicastTarget(distinct(hops))
+    return unicastTarget(distinct(hops), group.source)
   }
 
-  #isDead({ address, interface: link }: FibNextHop): boolean {
-    if (link === undefined) return this.#ways.of(address)?.length === 0
+  #isDead({ address, interface: link }: GroupHop): boolean {
+    if (link === undefined) return address !== undefined && this.#ways.of(address)?.length === 0
     return this.#links.whyNot(this.#links.indexOf(link)) !== undefined
   }
 }
@@ -221,10 +246,11 @@ function distinct(hops: readonly TargetHop[]): readonly TargetHop[] {
 }
 
 /** True when `seen` has the hops that are wanted; a wanted hop without a link takes any. */
-function sameHops(wanted: readonly TargetHop[], seen: RouteTarget): boolean {
-  if (seen.kind !== 'unicast' || seen.hops.length !== wanted.length) return false
+function isSame(wanted: RouteTarget, seen: RouteTarget): boolean {
+  if (seen.kind !== 'unicast' || seen.hops.length !== wanted.hops.length) return false
+  if (seen.source !== wanted.source) return false
   const left = [...seen.hops]
-  return wanted.every(hop => {
+  return wanted.hops.every(hop => {
     const at = left.findIndex(
       other =>
         other.gateway === hop.gateway &&
@@ -249,14 +275,21 @@ function canonicalHops(hops: NextHopGroup): FibNextHop[] {
   return unique.length === 1 && only !== undefined ? [{ ...only, weight: 1 }] : unique
 }
 
-function hopText(hop: FibNextHop): string {
-  const link = hop.interface === undefined ? '' : ` dev ${hop.interface}`
-  return `via ${hop.address}${link}${hop.weight === 1 ? '' : ` weight ${hop.weight}`}`
+function hopText({ address, interface: link, weight, onlink = false }: GroupHop): string {
+  const via = address === undefined ? [] : [`via ${address}`]
+  const dev = link === undefined ? [] : [`dev ${link}`]
+  const more = [...(weight === 1 ? [] : [`weight ${weight}`]), ...(onlink ? ['onlink'] : [])]
+  return [...via, ...dev, ...more].join(' ')
 }
 
-function makeGroup(kind: Group['kind'], hops: readonly FibNextHop[], text: string): Group {
+function makeGroup(
+  kind: Group['kind'],
+  hops: readonly GroupHop[],
+  text: string,
+  source?: Address,
+): Group {
   return {
-    ...{ kind, hops, text, hold: undefined },
+    ...{ kind, hops, source, text, hold: undefined },
     ...{ resolved: NONE, version: -1, object: undefined, match: NONE },
   }
 }

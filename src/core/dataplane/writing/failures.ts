@@ -1,9 +1,9 @@
-import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import type { Prefix, PrefixId } from '../net/index.ts'
-import { errnoText, isShared } from '../rtnl/index.ts'
+import { after, type Millis, millis, NEVER, type Prng } from '../../base/index.ts'
+import type { Prefix, PrefixId } from '../../net/index.ts'
+import { errnoText, isShared } from '../../rtnl/index.ts'
+import type { KernelOutput, Refusal } from '../ports.ts'
+import type { RouteTable, Shared } from '../table/route-table.ts'
 import { backOff } from './holds.ts'
-import type { KernelOutput, Refusal } from './ports.ts'
-import type { RouteTable, Shared } from './table/route-table.ts'
 
 /** What the kernel refused: counted, told, and when to try again. */
 

@@ -1,7 +1,7 @@
-import { after, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
-import { errnoText } from '../rtnl/index.ts'
-import type { KernelOutput, Refusal } from './ports.ts'
-import type { Groups, Hold } from './table/groups.ts'
+import { after, type Millis, millis, NEVER, type Prng } from '../../base/index.ts'
+import { errnoText } from '../../rtnl/index.ts'
+import type { KernelOutput, Refusal } from '../ports.ts'
+import type { Groups, Hold } from '../table/groups.ts'
 
 /** Next hops that the kernel refuses: one route tries for all that go the same way. */
 

@@ -1,8 +1,8 @@
-import type { PrefixId } from '../net/index.ts'
-import { BLACKHOLE, type RouteVerb } from '../rtnl/index.ts'
-import type { KernelOutput, ObjectChange, RouteChange } from './ports.ts'
-import { NONE } from './table/counted.ts'
-import { IN_FLIGHT, type RouteTable, type Shared } from './table/route-table.ts'
+import type { PrefixId } from '../../net/index.ts'
+import { BLACKHOLE, type RouteVerb } from '../../rtnl/index.ts'
+import type { KernelOutput, ObjectChange, RouteChange } from '../ports.ts'
+import { NONE } from '../table/counted.ts'
+import { IN_FLIGHT, type RouteTable, type Shared } from '../table/route-table.ts'
 
 /** The changes that are on their way to the kernel. */
 
