@@ -1,6 +1,23 @@
 /** rtnetlink: bytes of the kernel to values and back, stateless. Layer 2. */
 
 export {
+  DEVICE_OCTETS_MAX,
+  type Device,
+  type DeviceChange,
+  decodeDevice,
+  encodeAddressDump,
+  encodeDeviceChange,
+  type Vxlan,
+} from './device/device.ts'
+export { parseMac } from './device/mac.ts'
+export {
+  decodeNeighbour,
+  encodeNeighbourDump,
+  NEIGHBOUR_FAMILIES,
+  type Neighbour,
+  neighbourLink,
+} from './device/neighbour.ts'
+export {
   EACCES,
   EEXIST,
   EHOSTUNREACH,
@@ -48,6 +65,7 @@ export {
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
   GROUP_LINK,
+  GROUP_NEIGHBOUR,
   GROUP_NEXTHOP,
   NLM_F_DUMP_INTR,
   NLM_F_REPLACE,
@@ -55,10 +73,12 @@ export {
   NLMSG_ERROR,
   RTM_DELADDR,
   RTM_DELLINK,
+  RTM_DELNEIGH,
   RTM_DELNEXTHOP,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNEIGH,
   RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
 } from './numbers.ts'

@@ -6,6 +6,7 @@
 /** Address families. */
 export const AF_UNSPEC = 0
 export const AF_INET = 2
+export const AF_BRIDGE = 7
 export const AF_INET6 = 10
 
 /** Types of messages. */
@@ -16,9 +17,13 @@ export const RTM_DELLINK = 17
 export const RTM_GETLINK = 18
 export const RTM_NEWADDR = 20
 export const RTM_DELADDR = 21
+export const RTM_GETADDR = 22
 export const RTM_NEWROUTE = 24
 export const RTM_DELROUTE = 25
 export const RTM_GETROUTE = 26
+export const RTM_NEWNEIGH = 28
+export const RTM_DELNEIGH = 29
+export const RTM_GETNEIGH = 30
 export const RTM_NEWNEXTHOP = 104
 export const RTM_DELNEXTHOP = 105
 export const RTM_GETNEXTHOP = 106
@@ -85,17 +90,43 @@ export const RTM_F_FIB_MATCH = 0x2000
 export const RTNH_F_ONLINK = 4
 
 /** Attributes of links, flags of links. */
+export const IFLA_ADDRESS = 1
 export const IFLA_IFNAME = 3
+export const IFLA_MTU = 4
+export const IFLA_LINKINFO = 18
+export const IFLA_IFALIAS = 20
+export const IFLA_INFO_KIND = 1
+export const IFLA_INFO_DATA = 2
 export const IFF_UP = 0x1
 /** the carrier is there */
 export const IFF_LOWER_UP = 0x10000
 
+/** Attributes of VXLAN links, in IFLA_INFO_DATA. */
+export const IFLA_VXLAN_ID = 1
+export const IFLA_VXLAN_LINK = 3
+export const IFLA_VXLAN_LOCAL = 4
+export const IFLA_VXLAN_LEARNING = 7
+export const IFLA_VXLAN_PORT = 15
+export const IFLA_VXLAN_LOCAL6 = 17
+
+/** Attributes, states and flags of neighbours. */
+export const NDA_DST = 1
+export const NDA_LLADDR = 2
+export const NUD_NOARP = 0x40
+/** somebody wrote it: it stays until somebody deletes it */
+export const NUD_PERMANENT = 0x80
+/** of a link's own table: VXLAN's, not a bridge's */
+export const NTF_SELF = 0x2
+
 /** Attributes of addresses. */
 export const IFA_ADDRESS = 1
 export const IFA_LOCAL = 2
+/** used at once: nobody else on the link is asked first */
+export const IFA_F_NODAD = 0x2
 
 /** Multicast groups as bits of the socket's address. */
 export const GROUP_LINK = 1 << 0
+export const GROUP_NEIGHBOUR = 1 << 2
 export const GROUP_IPV4_ADDRESS = 1 << 4
 export const GROUP_IPV4_ROUTE = 1 << 6
 export const GROUP_IPV6_ADDRESS = 1 << 8
