@@ -361,7 +361,7 @@ class RealDataplane {
   }
 
   intend(): void {
-    const intent = { blackholes: [], watched: [], watchedMax: 0 }
+    const intent = { routes: [], watched: [], watchedMax: 0 }
     this.#loop.deliver({ type: 'Intent', intent })
   }
 

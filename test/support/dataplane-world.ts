@@ -16,6 +16,7 @@ import type {
 import {
   address,
   type Family,
+  hostPrefix,
   parseNetwork,
   prefix,
   prefixParts,
@@ -187,11 +188,16 @@ export class DataplaneWorld {
     this.say({
       type: 'Intent',
       intent: {
-        blackholes: blackholes.map(prefix),
-        hostRoutes: Object.entries(hostRoutes).map(([to, gateway]) => ({
-          address: address(to),
-          gateway: address(gateway),
-        })),
+        routes: [
+          ...blackholes.map(text => ({
+            prefix: prefix(text),
+            out: { kind: 'blackhole' as const },
+          })),
+          ...Object.entries(hostRoutes).map(([to, gateway]) => ({
+            prefix: hostPrefix(address(to)),
+            out: { kind: 'via' as const, gateway: address(gateway) },
+          })),
+        ],
         watched: watched.map(prefix),
         watchedMax: 100,
       },

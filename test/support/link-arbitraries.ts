@@ -4,7 +4,12 @@
  */
 import fc, { type Arbitrary } from 'fast-check'
 import { type Millis, millis } from '../../src/core/base/index.ts'
-import type { DataplaneIntent, DataplaneSnapshot } from '../../src/core/dataplane/index.ts'
+import type {
+  DataplaneIntent,
+  DataplaneSnapshot,
+  NodeRoute,
+  NodeRouteOut,
+} from '../../src/core/dataplane/index.ts'
 import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import {
   type Address,
@@ -428,15 +433,52 @@ export const speakerSnapshot = record<SpeakerSnapshot>({
   routesTotal: small,
 })
 
+const nodeRouteOut: Arbitrary<NodeRouteOut> = fc.oneof(
+  fc.constant({ kind: 'blackhole' as const }),
+  record<Extract<NodeRouteOut, { kind: 'via' }>>(
+    {
+      kind: fc.constant('via'),
+      gateway: address,
+      interface: text,
+      onlink: fc.constant(true),
+    },
+    ['interface', 'onlink'],
+  ),
+  record<Extract<NodeRouteOut, { kind: 'device' }>>(
+    { kind: fc.constant('device'), interface: text, source: address },
+    ['source'],
+  ),
+)
+
 /** What a controller may want in the kernel. */
-export const dataplaneIntent = record<DataplaneIntent>(
+export const dataplaneIntent = record<DataplaneIntent>({
+  routes: few(record<NodeRoute>({ prefix, metric: word32, out: nodeRouteOut }, ['metric'])),
+  watched: few(prefix),
+  watchedMax: small,
+})
+
+const intervention = record<Intervention>(
   {
-    blackholes: few(prefix),
-    hostRoutes: some(record({ address, gateway: address })),
-    watched: few(prefix),
-    watchedMax: small,
+    prefix,
+    what: fc.constantFrom('removed', 'changed'),
+    action: fc.constantFrom('restore', 'yield', 'alert'),
+    by: word32,
+    who: text,
+    at: time,
   },
-  ['hostRoutes'],
+  ['who'],
+)
+
+/** Where a route may stand in a kernel. */
+export const kernelRoute = record<KernelRouteSnapshot>(
+  {
+    prefix,
+    state: fc.constantFrom('installed', 'pending', 'rejected', 'foreign', 'held', 'stale'),
+    error: text,
+    owner: fc.constantFrom('speaker', 'node'),
+    leads: text,
+  },
+  ['error', 'owner', 'leads'],
 )
 
 /** What a dataplane may hold. */

@@ -1,5 +1,6 @@
 import {
   agentDocument,
+  isBlackhole,
   kernelDocument,
   pathDocument,
   type RouteDocument,
@@ -95,7 +96,7 @@ function kernelOf(
   if (dataplane === undefined)
     return { kernel: 'unknown', kernelError: 'the dataplane does not answer' }
   const isLocal = route.paths.some(path => path.best && path.from === 'local')
-  if (isLocal && desired?.dataplane.blackholes.includes(route.prefix))
+  if (isLocal && isBlackhole(desired?.dataplane.routes ?? [], route.prefix))
     return { kernel: 'blackhole' }
   const known = dataplane.routes.find(({ prefix }) => prefix === route.prefix)
   if (known === undefined && isLocal) return { kernel: 'absent' }

@@ -5,7 +5,7 @@ import type { DataplaneEvent, KernelEvent, KernelOutput } from './ports.ts'
 import { Dumps } from './reading/dumps.ts'
 import { Observer } from './reading/observer.ts'
 import { Tracker } from './reading/tracker.ts'
-import { type Blame, Reconciler, type SweepRule } from './reconciler.ts'
+import { type Blame, Reconciler } from './reconciler.ts'
 import { listCounts, listRoutes, SnapshotCache } from './snapshot.ts'
 import { Counted, NONE } from './table/counted.ts'
 import { Groups } from './table/groups.ts'
@@ -25,6 +25,7 @@ import { Walk } from './table/walk.ts'
 import { Ways } from './table/ways.ts'
 import type { DataplaneConfig, DataplaneSnapshot } from './types.ts'
 import { Wants } from './wants.ts'
+import type { SweepRule } from './writing/sweep.ts'
 
 /** An address came or went, on whatever link. */
 const NO_LINK = 0
@@ -121,7 +122,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#walk = new Walk(tables)
     this.#dumps = new Dumps(output, shared, chance, config.resync)
     this.#reconciler = reconciler
-    this.#observer = new Observer({ config, shared, tables, reconciler, doubt })
+    this.#observer = new Observer({ config, shared, tables, reconciler, sweep, doubt })
     this.#tracker = new Tracker({
       ...{ output, ways, links: this.#links, protocol: config.protocol },
       tell: options.tell ?? (() => {}),
@@ -144,7 +145,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         return
       case 'Intent':
         this.#wants.intend(event.intent)
-        this.#tracker.intend(event.intent.hostRoutes ?? [])
+        this.#tracker.intend(event.intent.routes)
         return
       case 'Track':
         this.#tracker.track(event.hop)
@@ -364,7 +365,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const standing = table.standing(row)
     if (standing === PENDING) this.#reconciler.touch(table, row)
     else if (standing !== LEFTOVER) table.settle(id)
-    else if (this.#reconciler.maySweep(table.seen[row]!)) {
+    else if (this.#reconciler.maySweep(table, id)) {
       if (this.#sweeping !== undefined) this.#sweeping.routes++
       this.#reconciler.touch(table, row)
     }

@@ -1,5 +1,5 @@
 import { type Millis, millis, type Prng } from '../base/index.ts'
-import type { PrefixId } from '../net/index.ts'
+import { maxLength, type PrefixId } from '../net/index.ts'
 import { EEXIST, ENOBUFS, ENODEV, ENOENT, ESRCH, isShared, type RouteVerb } from '../rtnl/index.ts'
 import type { KernelOutput, ObjectChange, Refusal } from './ports.ts'
 import { NONE } from './table/counted.ts'
@@ -21,19 +21,12 @@ import { LengthQueue, RowQueue } from './table/row-queue.ts'
 import { Batch, codeOf, type Sent, type Stray } from './writing/batch.ts'
 import { Failures } from './writing/failures.ts'
 import { Holds } from './writing/holds.ts'
+import { maySweep, type SweepRule } from './writing/sweep.ts'
 
 /** Makes the kernel's routes what is wanted: the difference, in batches, and what refusals mean. */
 
 /** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
 const STRAYS_MAX = 4_096
-
-/** Whether what nobody wants may be deleted: not before its source has said all. */
-export interface SweepRule {
-  /** the speaker's table is complete, or it has been away for too long */
-  speaker: boolean
-  /** the node's intent is known */
-  intent: boolean
-}
 
 /** What the reconciler is told when it is made. */
 export interface ReconcilerOptions {
@@ -276,7 +269,7 @@ export class Reconciler {
     const { groups } = this.#options.shared
     const want = table.wantOf(row)
     const have = table.seen[row]!
-    if (want === NONE) return have !== NONE && this.maySweep(have) ? 'delete' : 'nothing'
+    if (want === NONE) return have !== NONE && this.maySweep(table, row) ? 'delete' : 'nothing'
     if (have !== NONE && groups.covers(want, have)) {
       table.errno[row] = 0
       table.flags[row]! &= ~LOST
@@ -296,11 +289,12 @@ export class Reconciler {
     return have === NONE ? 'add' : 'replace'
   }
 
-  /** True when a route of ours that leads to `target` and that nobody wants may be deleted. */
-  maySweep(target: number): boolean {
+  /** True when our route in the kernel, which nobody wants, may be deleted. */
+  maySweep(table: RouteTable, row: PrefixId): boolean {
     const { shared, sweep } = this.#options
-    // only the node's intent has blackholes, only the speaker has the rest
-    return shared.targets.get(target).kind === 'blackhole' ? sweep.intent : sweep.speaker
+    const host = table.prefixes.length(row) === maxLength(table.family)
+    const target = shared.targets.get(table.seen[row]!)
+    return maySweep({ target, host, told: table.told[row]! }, sweep)
   }
 
   #refuseForLimit(table: RouteTable, row: number): Plan {
@@ -353,7 +347,7 @@ export class Reconciler {
   #again(table: RouteTable, row: PrefixId): void {
     table.recount(row)
     const standing = table.standing(row)
-    if (standing === PENDING || (standing === LEFTOVER && this.maySweep(table.seen[row]!)))
+    if (standing === PENDING || (standing === LEFTOVER && this.maySweep(table, row)))
       this.touch(table, row)
     else table.settle(row)
   }

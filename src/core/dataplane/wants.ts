@@ -1,18 +1,13 @@
 import { after, type Millis, NEVER } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
-import {
-  type Family,
-  maxLength,
-  NO_PREFIX,
-  type Prefix,
-  prefixParts,
-} from '../net/index.ts'
+import { type Family, maxLength, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
 import type { KernelOutput } from './ports.ts'
-import type { Reconciler, SweepRule } from './reconciler.ts'
+import type { Reconciler } from './reconciler.ts'
 import { NONE } from './table/counted.ts'
 import { type RouteTable, type Shared, WATCHED } from './table/route-table.ts'
 import { Watch } from './table/watch.ts'
 import type { DataplaneConfig, DataplaneIntent, RouteEvent } from './types.ts'
+import type { SweepRule } from './writing/sweep.ts'
 
 /** What the speaker and the node itself want, written into the tables. */
 

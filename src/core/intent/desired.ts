@@ -1,5 +1,4 @@
-import type { DataplaneIntent, HostRoute } from '../dataplane/index.ts'
-import { type Address, compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
+import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
 import { NO_SERVICE_OBJECTS, type ServiceObjects } from './originated/kubernetes.ts'
@@ -7,8 +6,9 @@ import { podCidrsOf } from './originated/pod-cidrs.ts'
 import { servicesOf } from './originated/services.ts'
 import type { Neighbour } from './peers/neighbour.ts'
 import { peersOf } from './peers/peers.ts'
+import { NO_SECRETS, type Secrets } from './peers/secrets.ts'
 import { policiesOf, type SessionPolicies } from './policies/policies.ts'
-import { NO_SECRETS, type Secrets } from './secrets.ts'
+import { nodeRoutesOf } from './routes/routes.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
@@ -39,16 +39,12 @@ export function desired(
     services: services.routes,
   })
   const { originated, pools, communities } = policies
-  const dataplane = {
-    blackholes: originated.filter(({ blackhole }) => blackhole).map(({ prefix }) => prefix),
-    ...watched,
-  }
   const problems = [snapshot, cidrs, services, policies].flatMap(part => part.problems)
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {
       listen: [],
-      dataplane,
+      dataplane: { routes: nodeRoutesOf({ originated }), ...watched },
       sessions: [],
       originated,
       pools,
@@ -76,7 +72,7 @@ export function desired(
   return {
     speaker,
     listen: listenOf(cluster, own),
-    dataplane: { ...dataplane, ...hostRoutesOf(neighbours) },
+    dataplane: { routes: nodeRoutesOf({ originated, neighbours }), ...watched },
     sessions: neighbours,
     originated,
     pools,
@@ -88,16 +84,6 @@ export function desired(
       ...routerIdClash(cluster, own, routerId),
     ]),
   }
-}
-
-/** To peers that are reachable by a gateway; of two for one address, the first name's. */
-function hostRoutesOf(neighbours: readonly Neighbour[]): Pick<DataplaneIntent, 'hostRoutes'> {
-  const routes = new Map<Address, HostRoute>()
-  for (const { config, reachableBy: gateway } of neighbours)
-    if (gateway !== undefined && !routes.has(config.address))
-      routes.set(config.address, { address: config.address, gateway })
-  const hostRoutes = [...routes.values()].toSorted((a, b) => compareAddresses(a.address, b.address))
-  return hostRoutes.length === 0 ? {} : { hostRoutes }
 }
 
 /** A filter that is not there lets nothing pass: see `filterTerms`. */

@@ -31,13 +31,6 @@ export {
 export { podCidrsDocument, podCidrsKey, podCidrsOf } from './originated/pod-cidrs.ts'
 export type { Neighbour } from './peers/neighbour.ts'
 export {
-  type AnnotatedSettings,
-  HARMLESS,
-  SESSION_ANNOTATION,
-  type SessionSettings,
-} from './peers/settings.ts'
-export * from './plan.ts'
-export {
   NO_SECRETS,
   notNaming,
   type Secret,
@@ -45,7 +38,15 @@ export {
   type Secrets,
   secretText,
   storedSecrets,
-} from './secrets.ts'
+} from './peers/secrets.ts'
+export {
+  type AnnotatedSettings,
+  HARMLESS,
+  SESSION_ANNOTATION,
+  type SessionSettings,
+} from './peers/settings.ts'
+export * from './plan.ts'
+export { isBlackhole } from './routes/routes.ts'
 export {
   type BirdPeer,
   type BirdRoute,

@@ -17,9 +17,9 @@ import type { DataplaneIntent } from '../dataplane/index.ts'
 import type { Address, Asn, Family, Prefix } from '../net/index.ts'
 import type { SpeakerConfig } from '../speaker/index.ts'
 import type { Neighbour } from './peers/neighbour.ts'
+import type { SecretReference } from './peers/secrets.ts'
 import type { AnnotatedSettings, SessionSettings } from './peers/settings.ts'
 import type { Originated, PlannedPool, PrefixCommunities } from './plan.ts'
-import type { SecretReference } from './secrets.ts'
 
 /** What should be: the answer to "what do these resources mean for this node?" */
 

@@ -103,19 +103,21 @@ function isOfTarget(type: number): boolean {
     type === RTA_MULTIPATH ||
     type === RTA_VIA ||
     type === RTA_NH_ID ||
+    type === RTA_PREFSRC ||
     isStrange(type)
   )
 }
 
 /** Attributes that Martlet does not write: a route that has one is not what is wanted. */
 function isStrange(type: number): boolean {
-  return type === RTA_PREFSRC || type === RTA_METRICS || type === RTA_ENCAP
+  return type === RTA_METRICS || type === RTA_ENCAP
 }
 
 function parseTarget(route: RouteMessage): RouteTarget {
   const bytes = route.message
   let strange = ''
   let id = 0
+  let source: RouteTarget['source']
   let at = route.attributes
   for (
     let stop = attributeEnd(bytes, at, route.end);
@@ -125,9 +127,12 @@ function parseTarget(route: RouteMessage): RouteTarget {
     const type = attributeType(bytes, at)
     if (isStrange(type)) strange += `${type}:${bytes.subarray(at + 4, stop).join('.')} `
     if (type === RTA_NH_ID && stop - at >= 8) id = u32At(bytes, at + 4)
+    if (type === RTA_PREFSRC && stop - at === (route.family === 'ipv4' ? 8 : 20))
+      source = formatAddress(bytes.subarray(at + 4, stop))
     at = align4(stop)
   }
-  const target = id === 0 ? unicastTarget(readHops(route)) : objectTarget(id)
+  const target = id === 0 ? unicastTarget(readHops(route), source) : objectTarget(id)
+  if (id !== 0 && source !== undefined) strange += `src ${source} `
   return strange === '' ? target : otherTarget(`${strange}${target.key}`)
 }
 

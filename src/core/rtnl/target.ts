@@ -9,6 +9,7 @@ import {
   RTA_MULTIPATH,
   RTA_NH_ID,
   RTA_OIF,
+  RTA_PREFSRC,
   RTA_VIA,
   RTN_BLACKHOLE,
   RTN_UNICAST,
@@ -41,6 +42,8 @@ export interface RouteTarget {
   /** none of an object: that may change any time */
   readonly hops: readonly TargetHop[]
   readonly key: string
+  /** address that packets of this node's own leave with, where the route says one */
+  readonly source?: Address
   /** of the nexthop object, where it is one */
   readonly id?: number
 }
@@ -48,14 +51,16 @@ export interface RouteTarget {
 /** Packets are dropped without a word. */
 export const BLACKHOLE: RouteTarget = { kind: 'blackhole', hops: [], key: 'blackhole' }
 
-/** The unicast target through `hops`, which has at least one. */
-export function unicastTarget(hops: readonly TargetHop[]): RouteTarget {
+/** The unicast target through `hops`, which has at least one; packets of this node's own leave it as `source`. */
+export function unicastTarget(hops: readonly TargetHop[], source?: Address): RouteTarget {
   const keyed = hops.map(hop => ({ hop, key: hopKey(hop) }))
   keyed.sort((left, right) => (left.key < right.key ? -1 : left.key > right.key ? 1 : 0))
+  const ways = keyed.map(({ key }) => key).join(', ')
   return {
     kind: 'unicast',
     hops: keyed.map(({ hop }) => hop),
-    key: keyed.map(({ key }) => key).join(', '),
+    key: source === undefined ? ways : `${ways} src ${source}`,
+    ...(source !== undefined && { source }),
   }
 }
 
@@ -91,6 +96,9 @@ export interface EncodedTarget {
 /** Octets that one hop takes at most: rtnexthop 8, RTA_VIA 24. */
 const HOP_OCTETS = 32
 
+/** Octets of RTA_PREFSRC at most. */
+const SOURCE_OCTETS = 20
+
 /**
  * Encodes `target` for routes of `family`. One hop is RTA_GATEWAY and RTA_OIF; more are one
  * RTA_MULTIPATH:
@@ -107,7 +115,7 @@ export function encodeTarget(family: Family, target: RouteTarget): EncodedTarget
       flags: 0,
       attributes: new Uint8Array(0),
     }
-  const to = new NativeWriter(8 + HOP_OCTETS * target.hops.length)
+  const to = new NativeWriter(8 + HOP_OCTETS * target.hops.length + SOURCE_OCTETS)
   if (target.id !== undefined) {
     to.number(RTA_NH_ID, target.id)
     const attributes = to.bytes().slice()
@@ -125,6 +133,7 @@ export function encodeTarget(family: Family, target: RouteTarget): EncodedTarget
     for (const hop of target.hops) encodeHop(to, family, hop)
     to.close16(at)
   }
+  if (target.source !== undefined) encodeSource(to, target.source)
   return {
     type: RTN_UNICAST,
     scope: target.hops.some(hop => hop.gateway !== undefined) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
@@ -140,6 +149,14 @@ function encodeHop(to: NativeWriter, family: Family, hop: TargetHop): void {
   to.u8(hop.weight - 1)
   to.u32(hop.link)
   encodeGateway(to, family, hop)
+  to.close16(at)
+}
+
+function encodeSource(to: NativeWriter, source: Address): void {
+  const at = to.length
+  to.u16(0)
+  to.u16(RTA_PREFSRC)
+  to.put(addressBytes(source))
   to.close16(at)
 }
 

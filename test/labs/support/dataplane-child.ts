@@ -65,7 +65,11 @@ say('ipv6', six, 2)
 dataplane.deliver({ type: 'InSync', epoch })
 dataplane.deliver({
   type: 'Intent',
-  intent: { blackholes: [prefix('10.200.0.0/24')], watched: [], watchedMax: 0 },
+  intent: {
+    routes: [{ prefix: prefix('10.200.0.0/24'), out: { kind: 'blackhole' } }],
+    watched: [],
+    watchedMax: 0,
+  },
 })
 
 const timer = setInterval(() => process.send?.(dataplane.snapshot()), 10)

@@ -247,7 +247,9 @@ test('nothing is told before the first snapshot of the store, and then all of it
     stage.commands[0]?.speaker?.peers.map(peer => peer.name),
     ['Mesh_192_0_2_2'],
   )
-  t.deepEqual(stage.intents[0]?.blackholes, [prefix('10.99.1.0/24')])
+  t.deepEqual(stage.intents[0]?.routes, [
+    { prefix: prefix('10.99.1.0/24'), out: { kind: 'blackhole' } },
+  ])
   await stage.report(() => stage.agent().mode === 'running', 'it says that it runs')
   t.is(stage.commands.length, 1)
   t.is(stage.intents.length, 1)

@@ -409,7 +409,9 @@ test('pod CIDRs are of the configuration, else of the status, else of the affini
 test('own pod CIDRs are blackholes, everybody’s are watched', t => {
   const found = desired(snapshot({ nodes: three }), facts('worker-1'))
   t.deepEqual(found.speaker?.originated, [prefix('10.200.1.0/24')])
-  t.deepEqual(found.dataplane.blackholes, [prefix('10.200.1.0/24')])
+  t.deepEqual(found.dataplane.routes, [
+    { prefix: prefix('10.200.1.0/24'), out: { kind: 'blackhole' } },
+  ])
   const all = ['10.200.0.0/24', '10.200.1.0/24', '10.200.2.0/24'].map(prefix)
   t.deepEqual(found.dataplane.watched, all)
   t.deepEqual(found.speaker?.watched, all)

@@ -13,6 +13,7 @@ import {
   type Secrets,
   type Snapshot,
 } from '../../../src/core/intent/index.ts'
+import { address, prefix } from '../../../src/core/net/index.ts'
 import {
   configuration,
   facts,
@@ -334,12 +335,13 @@ test('reachableBy: a host route to the peer by the gateway, at the end that says
     peer('d', { ...spec, peerIP: '10.9.9.8' }),
   ]
   t.deepEqual(
-    wanted('w1', { bgpPeers }).dataplane.hostRoutes?.map(
-      route => `${route.address} via ${route.gateway}`,
-    ),
-    ['10.9.9.9 via 10.0.0.99', 'fd09::9 via fd00::99'],
+    wanted('w1', { bgpPeers }).dataplane.routes.filter(({ out }) => out.kind === 'via'),
+    [
+      { prefix: prefix('10.9.9.9/32'), out: { kind: 'via', gateway: address('10.0.0.99') } },
+      { prefix: prefix('fd09::9/128'), out: { kind: 'via', gateway: address('fd00::99') } },
+    ],
   )
-  t.is(wanted('w2', { bgpPeers }).dataplane.hostRoutes, undefined)
+  t.deepEqual(wanted('w2', { bgpPeers }).dataplane.routes, [])
 })
 
 test('reachableBy: a gateway of the other family makes no session', t => {

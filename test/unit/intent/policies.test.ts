@@ -292,13 +292,13 @@ test('addresses borrowed from blocks of other nodes are announced by themselves,
     found.speaker?.originated,
     found.originated.map(each => each.prefix),
   )
-  t.deepEqual(found.dataplane.blackholes, [prefix(OWN)])
+  t.deepEqual(found.dataplane.routes, [{ prefix: prefix(OWN), out: { kind: 'blackhole' } }])
   t.true(passes({ store: { blocks } }, { prefix: '10.244.2.1/32', originated: true }))
 })
 
 test('a block of one address drops nothing', t => {
   const found = wanted({ facts: { podCidrs: [prefix('10.244.1.9/32')] } })
-  t.deepEqual(found.dataplane.blackholes, [])
+  t.deepEqual(found.dataplane.routes, [])
   t.deepEqual(found.originated, [
     { prefix: prefix('10.244.1.9/32'), kind: 'block', blackhole: false },
   ])

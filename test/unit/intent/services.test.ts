@@ -247,7 +247,7 @@ test('what is announced is originated as a service, without a route that drops',
     expected.map(each => ({ prefix: each, kind: 'service' as const, blackhole: false })),
   )
   t.deepEqual(found.speaker?.originated, expected)
-  t.deepEqual(found.dataplane.blackholes, [])
+  t.deepEqual(found.dataplane.routes, [])
 })
 
 test('the kernel gets no route inside the ranges; single addresses of others are like any route', t => {

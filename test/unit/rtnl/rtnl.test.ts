@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import {
+  type Address,
+  address,
   type Family,
   formatAddress,
   formatPrefix,
@@ -112,11 +114,14 @@ for (const [name, count, read] of [
     })
   }
 
+const addressOf = (family: Family): fc.Arbitrary<Address> =>
+  fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map(octets => formatAddress(family === 'ipv4' ? octets.subarray(0, 4) : octets))
+
 const hop = (family: Family): fc.Arbitrary<TargetHop> =>
   fc.record({
-    gateway: fc
-      .uint8Array({ minLength: 16, maxLength: 16 })
-      .map(octets => formatAddress(family === 'ipv4' ? octets.subarray(0, 4) : octets)),
+    gateway: addressOf(family),
     link: fc.nat(0x7fffffff),
     weight: fc.integer({ min: 1, max: 256 }),
     onlink: fc.boolean(),
@@ -134,22 +139,23 @@ const route = fc.constantFrom<Family>('ipv4', 'ipv6').chain(family =>
     hops: fc.array(family === 'ipv4' ? fc.oneof(hop('ipv4'), hop('ipv6')) : hop('ipv6'), {
       maxLength: 6,
     }),
+    source: fc.option(addressOf(family), { nil: undefined }),
   }),
 )
 
 /** A single hop has no weight in the kernel. */
-function targetOf(hops: readonly TargetHop[]): RouteTarget {
+function targetOf(hops: readonly TargetHop[], source: Address | undefined): RouteTarget {
   const [only] = hops
   if (only === undefined) return BLACKHOLE
-  return unicastTarget(hops.length === 1 ? [{ ...only, weight: 1 }] : hops)
+  return unicastTarget(hops.length === 1 ? [{ ...only, weight: 1 }] : hops, source)
 }
 
 test('what is written is read back, for any route', t => {
   const encoder = new TargetEncoder()
   const targets = new TargetReader()
   fc.assert(
-    fc.property(route, ({ family, octets, length, table, metric, protocol, hops }) => {
-      const target = targetOf(hops)
+    fc.property(route, ({ family, octets, length, table, metric, protocol, hops, source }) => {
+      const target = targetOf(hops, source)
       const bytes = octets.subarray(0, family === 'ipv4' ? 4 : 16)
       const prefix = formatPrefix(bytes, length)
       const parts = prefixParts(prefix)
@@ -231,12 +237,19 @@ test('equal targets are one object, and strange attributes make another', t => {
   const raw = plain?.raw ?? new Uint8Array(0)
   const first = read(raw)
   t.is(read(raw.slice()), first)
-  // RTA_PREFSRC 192.0.2.9: we do not write that
-  const strange = Uint8Array.of(...raw, 8, 0, 7, 0, 192, 0, 2, 9)
-  new DataView(strange.buffer).setUint32(0, strange.length, true)
-  const other = read(strange)
-  t.is(other.kind, 'other')
-  t.not(other.key, first.key)
+  const withMore = (...octets: number[]): RouteTarget => {
+    const more = Uint8Array.of(...raw, ...octets)
+    new DataView(more.buffer).setUint32(0, more.length, true)
+    return read(more)
+  }
+  // RTA_METRICS with an MTU of 1400: we do not write that
+  const strange = withMore(12, 0, 8, 0, 8, 0, 2, 0, 120, 5, 0, 0)
+  t.is(strange.kind, 'other')
+  t.not(strange.key, first.key)
+  // RTA_PREFSRC
+  const sourced = withMore(8, 0, 7, 0, 192, 0, 2, 9)
+  t.deepEqual([sourced.kind, sourced.source], ['unicast', address('192.0.2.9')])
+  t.not(sourced.key, first.key)
 })
 
 test('the order of hops means nothing, their weights do', t => {

@@ -1,10 +1,11 @@
 import type { Millis } from '../../base/index.ts'
-import { NO_PREFIX } from '../../net/index.ts'
+import { maxLength, NO_PREFIX } from '../../net/index.ts'
 import type { KernelRoute } from '../ports.ts'
 import type { Blame, Reconciler } from '../reconciler.ts'
 import { NONE } from '../table/counted.ts'
 import { DOUBT, IN_FLIGHT, type RouteTable, type Shared } from '../table/route-table.ts'
 import type { DataplaneConfig } from '../types.ts'
+import { maySweep, type SweepRule } from '../writing/sweep.ts'
 
 /** Takes what the kernel says of routes, and decides what it means for ours. */
 
@@ -14,6 +15,7 @@ export interface ObserverOptions {
   readonly shared: Shared
   readonly tables: readonly [RouteTable, RouteTable]
   readonly reconciler: Reconciler
+  readonly sweep: SweepRule
   readonly doubt: (now: Millis) => void
 }
 
@@ -131,11 +133,9 @@ export class Observer {
   }
 
   #stray(route: Readonly<KernelRoute>): void {
-    const { reconciler, shared } = this.#o
-    const target = shared.targets.take(route.target.key, () => route.target)
-    const may = reconciler.maySweep(target)
-    shared.targets.drop(target)
-    const { family, offset, length, metric } = route
+    const { reconciler, sweep } = this.#o
+    const { family, offset, length, metric, target } = route
+    const may = maySweep({ target, host: length === maxLength(family), told: 0 }, sweep)
     const bytes = route.bytes.slice(offset, offset + ((length + 7) >> 3))
     if (!may || !reconciler.stray({ family, bytes, length, metric })) this.straysLeft = true
   }

@@ -1,6 +1,14 @@
 import type { Millis } from '../../base/index.ts'
 import type { NextHopAnswer, NextHopName } from '../../fib/index.ts'
-import { type Address, addressBytes, type Family, familyOf } from '../../net/index.ts'
+import {
+  type Address,
+  addressBytes,
+  type Family,
+  familyOf,
+  formatAddress,
+  maxLength,
+  prefixParts,
+} from '../../net/index.ts'
 import {
   EACCES,
   EHOSTUNREACH,
@@ -69,8 +77,8 @@ interface Entry {
  * - Routes of the speaker never count. A route that goes through a next hop may cover that next
  *   hop, and would then keep itself alive, or come and go for ever. Without them the answer depends
  *   on nothing that the answer changes. So where the kernel's answer is one of them, the next dump
- *   says which of the others is the longest around it. Host routes that the node's intent wants
- *   depend on no next hop: they count.
+ *   says which of the others is the longest around it. Routes to one address that the node's intent
+ *   wants depend on no next hop: they count.
  * - Level-triggered: a route of somebody else, a link or an address makes those be asked again that
  *   it may concern, every dump all of them. A link that goes down is judged at once, without the
  *   kernel.
@@ -87,8 +95,8 @@ export class Tracker {
   readonly #asked = new Set<Entry>()
   readonly #doubtful = new Set<Entry>()
   readonly #hidden = new Set<Entry>()
-  /** gateways of the host routes that the node's intent wants, and of those that it wanted last */
-  #hosts: ReadonlyMap<Address, Address | undefined> = new Map()
+  /** where the node's own routes to single addresses lead; undefined: it wanted one until now */
+  #hosts: ReadonlyMap<Address, NodeRouteOut | undefined> = new Map()
   #generation = 0
   #dump = 0
   #unanswered = 0
@@ -161,11 +169,15 @@ export class Tracker {
     this.#o.ways.set(hop.address, undefined)
   }
 
-  /** The node's intent has these host routes now. */
-  intend(routes: readonly HostRoute[]): void {
-    const gone = [...this.#hosts.keys()].map(address => [address, undefined] as const)
-    const here = routes.map(({ address, gateway }) => [address, gateway] as const)
-    this.#hosts = new Map([...gone, ...here])
+  /** The node's intent has these routes now. O(routes). */
+  intend(routes: readonly NodeRoute[]): void {
+    const hosts = new Map<Address, NodeRouteOut | undefined>()
+    for (const address of this.#hosts.keys()) hosts.set(address, undefined)
+    for (const { prefix, out } of routes) {
+      const { family, bytes, length } = prefixParts(prefix)
+      if (length === maxLength(family)) hosts.set(formatAddress(bytes), out)
+    }
+    this.#hosts = hosts
     this.written()
   }
 
@@ -264,8 +276,10 @@ export class Tracker {
 
   #isOurs(address: Address, { errno, local, protocol, hops }: Found): boolean {
     if (errno !== 0 || local || protocol !== this.#o.protocol) return false
-    const gateway = this.#hosts.get(address)
-    return gateway === undefined || hops.some(hop => hop.gateway !== gateway)
+    const out = this.#hosts.get(address)
+    if (out === undefined || out.kind === 'blackhole') return true
+    if (out.kind === 'via') return hops.some(({ gateway }) => gateway !== out.gateway)
+    return hops.some(({ link }) => this.#o.links.nameOf(link) !== out.interface)
   }
 
   #hide(entry: Entry, found: Found, now: Millis): void {

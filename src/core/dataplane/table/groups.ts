@@ -102,11 +102,10 @@ export class Groups {
       this.#groups.keep(BLACKHOLE_GROUP)
       return BLACKHOLE_GROUP
     }
-    const { kind, source, ...hop } = out.kind === 'via' ? { ...out, source: undefined } : out
-    const { gateway: address, ...link } = { gateway: undefined, ...hop }
-    const way: GroupHop = { ...link, ...(address !== undefined && { address }), weight: 1 }
-    const key = `${hopText(way)}${source === undefined ? '' : ` src ${source}`}`
-    return this.#groups.take(key, () => makeGroup('unicast', [way], key, source))
+    const hop = ownHop(out)
+    const source = out.kind === 'device' ? out.source : undefined
+    const key = `${hopText(hop)}${source === undefined ? '' : ` src ${source}`}`
+    return this.#groups.take(key, () => makeGroup('unicast', [hop], key, source))
   }
 
   keep(id: number): void {
@@ -134,8 +133,10 @@ export class Groups {
     const version = this.#version
     if (group.kind === 'blackhole' || group.version === version) return group.resolved
     const way = this.#resolve(group)
-    group.object = way && this.#objects.of(id, way)
-    if (way === undefined) this.#objects.release(id)
+    // what is on a link by decree is the node's own, one group a tunnel: nothing fails over
+    const decreed = group.hops.some(({ onlink }) => onlink)
+    group.object = way && !decreed ? this.#objects.of(id, way) : undefined
+    if (way === undefined || decreed) this.#objects.release(id)
     const target = group.object?.target ?? way
     const last = group.resolved
     group.resolved = target === undefined ? NONE : this.#targets.take(target.key, () => target)
@@ -273,6 +274,17 @@ function canonicalHops(hops: NextHopGroup): FibNextHop[] {
   const unique = [...byWay.values()]
   const [only] = unique
   return unique.length === 1 && only !== undefined ? [{ ...only, weight: 1 }] : unique
+}
+
+/** The way out of a route of the node itself that does not drop. */
+function ownHop(out: Exclude<NodeRouteOut, { readonly kind: 'blackhole' }>): GroupHop {
+  if (out.kind === 'device') return { interface: out.interface, weight: 1 }
+  const { gateway: address, interface: link, onlink = false } = out
+  return {
+    ...{ address, weight: 1 },
+    ...(link !== undefined && { interface: link }),
+    ...(onlink && { onlink }),
+  }
 }
 
 function hopText({ address, interface: link, weight, onlink = false }: GroupHop): string {

@@ -1,5 +1,6 @@
 import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../../net/index.ts'
 import type { RouteTarget } from '../../rtnl/index.ts'
+import { BY_NODE } from '../writing/sweep.ts'
 import { type Counted, NONE } from './counted.ts'
 import { Fights } from './fights.ts'
 import type { Groups } from './groups.ts'
@@ -68,7 +69,7 @@ export interface Shared {
  *
  *   row   wanted    id of the group that the speaker wants, NONE        4 bytes
  *         seen      id of the target that our route in the kernel has   4
- *         told      generation in which the speaker said it             4
+ *         told      generation in which the speaker said it, or BY_NODE 4
  *         heard     dump in which the kernel was last heard of it       4
  *         foreign   the same of a stranger's route in its place, or 0   4
  *         flags     bits above                                          1
@@ -130,6 +131,7 @@ export class RouteTable {
     else this.#own.set(row, group)
     if (group === NONE) this.flags[row]! &= ~OWN
     else this.flags[row]! |= OWN
+    if (this.wanted[row] === NONE) this.told[row] = BY_NODE
     this.errno[row] = 0
   }
 

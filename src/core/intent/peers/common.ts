@@ -15,8 +15,8 @@ import {
 } from '../../net/index.ts'
 import type { PeerConfig } from '../../speaker/index.ts'
 import type { Cluster, ClusterNode } from '../cluster.ts'
-import type { Secrets } from '../secrets.ts'
 import type { NodeFacts, Problem } from '../types.ts'
+import type { Secrets } from './secrets.ts'
 import { type AnnotatedSettings, SESSION_ANNOTATION, type SessionSettings } from './settings.ts'
 
 /** What the neighbours of all kinds have in common: where they are made, and Calico's rules. */

@@ -3,7 +3,6 @@ import { type BgpPeerResource, parseDuration } from '../../calico/index.ts'
 import { type Address, familyOf, parseAddress } from '../../net/index.ts'
 import { type PeerConfig, TRANSPORT_DEFAULT } from '../../speaker/index.ts'
 import type { ClusterNode } from '../cluster.ts'
-import { passwordOf } from '../secrets.ts'
 import { type Asked, given, nameOf, problem } from './asked.ts'
 import {
   ANNOTATION_FIELD,
@@ -16,6 +15,7 @@ import {
   waits,
 } from './common.ts'
 import type { Neighbour } from './neighbour.ts'
+import { passwordOf } from './secrets.ts'
 import { settledFields } from './settings.ts'
 
 /**

@@ -1,7 +1,6 @@
 import type { BgpConfigurationSpec } from '../../calico/index.ts'
 import { type Address, familyOf } from '../../net/index.ts'
 import { keyOf } from '../cluster.ts'
-import { passwordOf } from '../secrets.ts'
 import {
   addressesOf,
   type Context,
@@ -13,6 +12,7 @@ import {
   waits,
 } from './common.ts'
 import type { Neighbour } from './neighbour.ts'
+import { passwordOf } from './secrets.ts'
 import { settledFields } from './settings.ts'
 
 /**

@@ -2,7 +2,6 @@ import type { BgpPeerResource } from '../../calico/index.ts'
 import type { Address } from '../../net/index.ts'
 import type { PeerConfig, PeerRange } from '../../speaker/index.ts'
 import { type Cluster, type ClusterNode, keyOf } from '../cluster.ts'
-import type { Secrets } from '../secrets.ts'
 import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 import { type Asked, askedBack, askedBy, isGlobal, nameOf, problem } from './asked.ts'
 import { ANNOTATION_FIELD, Annotations, type Context } from './common.ts'
@@ -10,6 +9,7 @@ import { neighbourOf } from './make.ts'
 import { meshNeighbours } from './mesh.ts'
 import type { Neighbour } from './neighbour.ts'
 import { rangesOf } from './ranges.ts'
+import type { Secrets } from './secrets.ts'
 
 /**
  * Who peers with whom: the node-to-node mesh and BGPPeers, as Calico's confd makes sessions of

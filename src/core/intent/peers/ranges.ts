@@ -1,9 +1,9 @@
 import { contains, type Prefix, prefixParts } from '../../net/index.ts'
 import { type PeerConfig, type PeerRange, TRANSPORT_DEFAULT } from '../../speaker/index.ts'
 import type { ClusterNode } from '../cluster.ts'
-import { passwordOf } from '../secrets.ts'
 import type { RangeFacts } from '../types.ts'
 import { type Context, exportMode, otherNextHop, restartTime } from './common.ts'
+import { passwordOf } from './secrets.ts'
 import { settledFields } from './settings.ts'
 
 /** Neighbours without a resource of their own: who connects from a range is one. */

@@ -180,7 +180,10 @@ function hintOf(
 /** The routes that have a document each: the first ROUTES_STATUS_MAX of the cluster's pools. */
 export function routeDocuments(facts: StatusFacts): RouteDocument[] {
   const kernel = new Map(facts.dataplane?.routes.map(route => [route.prefix, route]))
-  const blackholes = new Set<string>(facts.desired?.dataplane.blackholes)
+  const own = facts.desired?.dataplane.routes ?? []
+  const blackholes = new Set<string>(
+    own.flatMap(({ prefix, out }) => (out.kind === 'blackhole' ? [prefix] : [])),
+  )
   const documents: RouteDocument[] = []
   for (const route of facts.speaker?.routes.slice(0, ROUTES_STATUS_MAX) ?? []) {
     const known = kernel.get(route.prefix)

@@ -2,25 +2,39 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import type {
   DataplaneIntent,
   DataplaneSnapshot,
+  Intervention,
+  KernelRouteSnapshot,
   KernelState,
+  NodeRouteOut,
 } from '../../../core/dataplane/index.ts'
 import type {
   DataplaneSnapshotSchema,
   Intent,
   IntentSchema,
+  Intervention as InterventionMessage,
+  KernelRoute,
+  KernelRouteSchema,
+  NodeRoute as NodeRouteMessage,
+  NodeRouteSchema,
   DataplaneSnapshot as SnapshotMessage,
 } from '../generated/link_pb.ts'
+import { LinkError } from '../transport/error.ts'
 import { address, optional, prefix, same, time, word } from './words.ts'
 
 /** What the controller tells the dataplane, and what the dataplane is and holds. */
 
-const STATES: readonly KernelState[] = ['installed', 'pending', 'failed', 'stale']
+const STATES: readonly KernelState[] = [
+  ...(['installed', 'pending', 'rejected', 'foreign', 'held', 'stale'] as const),
+]
 
 /** As the controller writes it. */
 export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof IntentSchema> {
   return {
-    blackholes: [...intent.blackholes],
-    hostRoutes: (intent.hostRoutes ?? []).map(route => ({ ...route })),
+    routes: intent.routes.map(({ prefix: to, metric, out }) => ({
+      prefix: to,
+      ...optional('metric', metric, same),
+      out: toOut(out),
+    })),
     watched: [...intent.watched],
     watchedMax: intent.watchedMax,
   }
@@ -29,15 +43,48 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
 /** As the dataplane reads it. Throws a `LinkError` for what is no prefix. */
 export function fromIntent(message: Intent): DataplaneIntent {
   return {
-    blackholes: message.blackholes.map(prefix),
-    ...(message.hostRoutes.length > 0 && {
-      hostRoutes: message.hostRoutes.map(({ address: to, gateway }) => ({
-        address: address(to),
-        gateway: address(gateway),
-      })),
-    }),
+    routes: message.routes.map(route => ({
+      prefix: prefix(route.prefix),
+      ...optional('metric', route.metric, same),
+      out: fromOut(route.out),
+    })),
     watched: message.watched.map(prefix),
     watchedMax: message.watchedMax,
+  }
+}
+
+function toOut(out: NodeRouteOut): NonNullable<MessageInitShape<typeof NodeRouteSchema>['out']> {
+  switch (out.kind) {
+    case 'blackhole':
+      return { case: 'blackhole', value: {} }
+    case 'via':
+      return { case: 'via', value: out }
+    case 'device':
+      return { case: 'device', value: out }
+    default:
+      return out satisfies never
+  }
+}
+
+function fromOut(out: NodeRouteMessage['out']): NodeRouteOut {
+  switch (out.case) {
+    case 'blackhole':
+      return { kind: 'blackhole' }
+    case 'via':
+      return {
+        ...{ kind: 'via', gateway: address(out.value.gateway) },
+        ...optional('interface', out.value.interface, same),
+        ...(out.value.onlink && { onlink: true }),
+      }
+    case 'device':
+      return {
+        ...{ kind: 'device', interface: out.value.interface },
+        ...optional('source', out.value.source, address),
+      }
+    case undefined:
+      throw new LinkError('LINK_MESSAGE', 'a route that leads nowhere')
+    default:
+      return out satisfies never
   }
 }
 
@@ -45,24 +92,15 @@ export function fromIntent(message: Intent): DataplaneIntent {
 export function toDataplaneSnapshot(
   snapshot: DataplaneSnapshot,
 ): MessageInitShape<typeof DataplaneSnapshotSchema> {
+  const { lastSync, lastFailure, lastIntervention, alerts, hazards, routes, ...plain } = snapshot
   return {
-    version: snapshot.version,
-    at: snapshot.at,
-    table: snapshot.table,
-    protocol: snapshot.protocol,
-    metric: snapshot.metric,
-    speaker: snapshot.speaker,
-    inSync: snapshot.inSync,
-    wanted: snapshot.wanted,
-    installed: snapshot.installed,
-    pending: snapshot.pending,
-    failed: snapshot.failed,
-    stale: snapshot.stale,
-    repaired: snapshot.repaired,
-    failures: snapshot.failures,
-    ...optional('lastSync', snapshot.lastSync, same),
-    ...optional('lastFailure', snapshot.lastFailure, failure => ({ ...failure })),
-    routes: snapshot.routes.map(route => ({ ...route })),
+    ...plain,
+    ...optional('lastSync', lastSync, same),
+    ...optional('lastFailure', lastFailure, failure => ({ ...failure })),
+    ...optional('lastIntervention', lastIntervention, one => ({ ...one })),
+    alerts: alerts.map(one => ({ ...one })),
+    hazards: [...hazards],
+    routes: toKernelRoutes(routes),
   }
 }
 
@@ -80,8 +118,13 @@ export function fromDataplaneSnapshot(message: SnapshotMessage): DataplaneSnapsh
     installed: message.installed,
     pending: message.pending,
     failed: message.failed,
+    rejected: message.rejected,
+    foreign: message.foreign,
+    held: message.held,
     stale: message.stale,
     repaired: message.repaired,
+    yielded: message.yielded,
+    alerted: message.alerted,
     failures: message.failures,
     ...optional('lastSync', message.lastSync, time),
     ...optional('lastFailure', message.lastFailure, failure => ({
@@ -89,10 +132,33 @@ export function fromDataplaneSnapshot(message: SnapshotMessage): DataplaneSnapsh
       error: failure.error,
       at: time(failure.at),
     })),
-    routes: message.routes.map(route => ({
-      prefix: prefix(route.prefix),
-      state: word(STATES, route.state),
-      ...optional('error', route.error, same),
-    })),
+    ...optional('lastIntervention', message.lastIntervention, fromIntervention),
+    alerts: message.alerts.map(fromIntervention),
+    hazards: [...message.hazards],
+    routes: fromKernelRoutes(message.routes),
   }
 }
+
+/** Routes of a snapshot or an answer, as the dataplane writes them. */
+export const toKernelRoutes = (
+  routes: readonly KernelRouteSnapshot[],
+): MessageInitShape<typeof KernelRouteSchema>[] => routes.map(route => ({ ...route }))
+
+/** The same as the controller reads them. Throws a `LinkError` for what is none. */
+export const fromKernelRoutes = (routes: readonly KernelRoute[]): KernelRouteSnapshot[] =>
+  routes.map(route => ({
+    prefix: prefix(route.prefix),
+    state: word(STATES, route.state),
+    ...optional('error', route.error, same),
+    ...optional('owner', route.owner, owner => word(['speaker', 'node'], owner)),
+    ...optional('leads', route.leads, same),
+  }))
+
+const fromIntervention = (message: InterventionMessage): Intervention => ({
+  prefix: prefix(message.prefix),
+  what: word(['removed', 'changed'], message.what),
+  action: word(['restore', 'yield', 'alert'], message.action),
+  by: message.by,
+  ...optional('who', message.who, same),
+  at: time(message.at),
+})

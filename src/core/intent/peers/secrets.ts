@@ -1,7 +1,7 @@
-import type { PasswordSource } from '../calico/index.ts'
-import { PASSWORD_OCTETS_MAX } from '../speaker/index.ts'
-import { SECRETS_ROOT } from './state/documents.ts'
-import type { Entry } from './store/ports.ts'
+import type { PasswordSource } from '../../calico/index.ts'
+import { PASSWORD_OCTETS_MAX } from '../../speaker/index.ts'
+import { SECRETS_ROOT } from '../state/documents.ts'
+import type { Entry } from '../store/ports.ts'
 
 /**
  * Passwords of sessions: resources name them, and hold none. A password that cannot be had is never
