@@ -67,8 +67,12 @@ export interface NodeFacts {
   readonly kubernetesNode?: string
   /** counts instead of BGPConfiguration's serviceClusterIPs */
   readonly clusterIps?: Prefix
-  /** its pod CIDRs, sorted; empty: those of its Node object, else its block affinities */
+  /** its pod CIDRs, sorted; empty: its block affinities, else those of its Node object */
   readonly podCidrs: readonly Prefix[]
+  /** block affinities mean nothing: pods have their addresses of the Node objects' pod CIDRs */
+  readonly usePodCidr?: boolean
+  /** a Felix runs on the node: routes of workloads and of tunnels are its; absent: none does */
+  readonly felixBeside?: boolean
   /** announces what it learned too: a router, not a leaf */
   readonly transit: boolean
   /** BGP Identifier, a 32-bit number; absent: the node's IPv4 address */

@@ -239,6 +239,8 @@ function factsOf(
     node,
     podCidrs: [...new Set(written.podCIDRs)].map(prefix).toSorted(comparePrefixes),
     transit: written.transit,
+    ...(written.calico.felix === 'beside' && { felixBeside: true }),
+    ...(environment.USE_POD_CIDR === 'true' && { usePodCidr: true }),
     ...(kubernetesNode !== undefined && { kubernetesNode }),
     ...(clusterIps !== undefined && { clusterIps }),
     ...(routerId === undefined ? {} : { routerId }),

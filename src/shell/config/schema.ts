@@ -188,6 +188,14 @@ export const configurationSchema = z
       .optional()
       .describe('whose services are announced; by default nobody asks Kubernetes'),
     podCIDRs: z.array(cidr).default([]).describe('by default those of the Node object or of IPAM'),
+    calico: z
+      .strictObject({
+        felix: z
+          .enum(['absent', 'beside'])
+          .default('absent')
+          .describe('beside: one runs here, and routes of workloads and of tunnels are its'),
+      })
+      .prefault({}),
     transit: z
       .boolean()
       .default(false)

@@ -71,5 +71,8 @@ export interface WorkloadEndpointSpec {
   readonly endpoint?: string | undefined
   /** its addresses, each as /32 or /128 */
   readonly ipNetworks?: readonly string[] | undefined
+  /** of the node's end */
   readonly interfaceName?: string | undefined
+  /** of the workload's end */
+  readonly mac?: string | undefined
 }
