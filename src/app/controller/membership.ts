@@ -1,10 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import {
-  kindNamed,
-  newClusterInformation,
-  resourceKey,
-  usablePools,
-} from '../../core/calico/index.ts'
+import { DATASTORE_KEY, newDatastore, usablePools } from '../../core/calico/index.ts'
 import {
   cniHandle,
   type Desired,
@@ -182,13 +177,11 @@ export class Membership {
 
   /** Makes an etcd a Calico datastore where it is none yet, as every writer of Calico's does. */
   async #initialize(): Promise<void> {
-    const key = resourceKey({ kind: kindNamed('ClusterInformation')!, name: 'default' })
-    const made = newClusterInformation({
-      uid: randomUUID(),
-      guid: randomUUID(),
-      creationTimestamp: timestamp(),
-    })
-    await this.#store.put(key, JSON.stringify(made), { absent: true })
+    // nobody's calicoctl reads a directory
+    if (this.#configuration.store.kind !== 'etcd') return
+    if ((await this.#store.get(DATASTORE_KEY)) !== undefined) return
+    const made = newDatastore({ uniqueId: randomUUID, creationTimestamp: timestamp() })
+    for (const { key, value } of made) await this.#store.put(key, value, { absent: true })
   }
 
   #claim(snapshot: Snapshot, entries: ReadonlyMap<string, Entry>): void {

@@ -93,7 +93,7 @@ export {
   parseNodeAddress,
   parsePeerEndpoint,
 } from './values.ts'
-export { newClusterInformation } from './writing/cluster-information.ts'
 export { withDefaults } from './writing/defaults.ts'
 export { labelFaults, type WriteFault, writeFaults } from './writing/faults.ts'
+export { DATASTORE_KEY, newDatastore } from './writing/new-datastore.ts'
 export { filterFaults, type PoolSurroundings, poolFaultsAmong } from './writing/others.ts'

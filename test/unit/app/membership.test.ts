@@ -7,6 +7,7 @@ import { Controller } from '../../../src/app/controller.ts'
 import {
   AFFINITIES_ROOT,
   BLOCKS_ROOT,
+  DATASTORE_KEY,
   decodeBlock,
   kindNamed,
   parseAffinityKey,
@@ -35,6 +36,8 @@ const REGISTRATION = 'registration: {ipv4: 192.0.2.1/24, asNumber: 64513, labels
 class Stage {
   readonly etcd = new SimulatedEtcd(clock)
   readonly directory: string
+  /** what the configuration says that it is */
+  storeIn: 'etcd' | 'directory' = 'etcd'
   #controller: Controller | undefined
 
   constructor(t: ExecutionContext) {
@@ -46,8 +49,11 @@ class Stage {
   }
 
   start(more: string): void {
-    const { directory } = this
-    const text = `node: left\nstore: {directory: ${directory}}\nrunDirectory: ${directory}\n${more}\n`
+    const { directory, storeIn } = this
+    const store =
+      storeIn === 'etcd' ? '{etcd: {endpoints: [http://127.0.0.1:1]}}' : `{directory: ${directory}}`
+    const folders = `runDirectory: ${directory}\nstateDirectory: ${directory}`
+    const text = `node: left\nstore: ${store}\n${folders}\n${more}\n`
     const configuration = parseConfig(text, join(directory, 'martlet.yaml'))
     const options = { configuration, version: '0', log: SILENT }
     this.#controller = new Controller(options, new SimulatedStore(this.etcd))
@@ -117,11 +123,23 @@ test('a node registers itself, in a datastore that it makes, and speaks as what 
   })
   t.regex(node.metadata.uid, /^[0-9a-f-]{36}$/)
   t.regex(node.metadata.creationTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
-  const information = stage.stored(
-    resourceKey({ kind: kindNamed('ClusterInformation')!, name: 'default' }),
-  )
-  t.regex(information.spec.clusterGUID, /^[0-9a-f]{32}$/)
+  t.regex(stage.stored(DATASTORE_KEY).spec.clusterGUID, /^[0-9a-f]{32}$/)
+  const tier = resourceKey({ kind: kindNamed('Tier')!, name: 'default' })
+  t.deepEqual(stage.stored(tier).spec, { order: 1_000_000, defaultAction: 'Deny' })
   await stage.until(async () => (await stage.desired()).speaker?.localAs === 64513, 'it speaks')
+})
+
+test('a datastore that is there already is left as it is, and a directory is none', async t => {
+  const stage = new Stage(t)
+  stage.put(DATASTORE_KEY, { spec: { clusterGUID: 'of Calico' } })
+  stage.start(REGISTRATION)
+  await stage.until(() => stage.stored(LEFT), 'the Node is there')
+  t.deepEqual(stage.stored(DATASTORE_KEY), { spec: { clusterGUID: 'of Calico' } })
+  const other = new Stage(t)
+  other.storeIn = 'directory'
+  other.start(REGISTRATION)
+  await other.until(() => other.stored(LEFT), 'the Node is there')
+  t.is(other.stored(DATASTORE_KEY), undefined)
 })
 
 test('a Node that somebody edits is put right again, and keeps what is not the node’s', async t => {

@@ -1,10 +1,11 @@
 /** What writers of Calico's resources must obey, a case per rule, and what they fill in. */
 import test from 'ava'
 import {
+  DATASTORE_KEY,
   filterFaults,
   type IpPoolResource,
   type IpPoolSpec,
-  newClusterInformation,
+  newDatastore,
   poolFaultsAmong,
   type Resource,
   type WriteFault,
@@ -416,16 +417,34 @@ test('a new pool has no blocks of another size in it already', t => {
   )
 })
 
-test('a ClusterInformation has a GUID of 32 digits, no version, and a datastore that is ready', t => {
-  const made = newClusterInformation({
-    uid: '00000000-0000-4000-8000-000000000001',
-    guid: 'a1b2c3d4-0000-4000-8000-00000000000f',
+test('a new datastore has Calico’s tiers, and then its ClusterInformation, without a version', t => {
+  let ids = 0
+  const made = newDatastore({
+    uniqueId: () => `a1b2c3d4-0000-4000-8000-${String(++ids).padStart(12, '0')}`,
     creationTimestamp: '2026-08-22T10:00:00Z',
   })
-  t.deepEqual(made.spec, {
-    clusterGUID: 'a1b2c3d4000040008000' + '00000000000f',
-    datastoreReady: true,
-  })
-  t.deepEqual(decodeResource(JSON.parse(JSON.stringify(made))).findings, [])
-  t.deepEqual(writeFaults(made), [])
+  const root = '/calico/resources/v3/projectcalico.org/'
+  t.deepEqual(
+    made.map(({ key, value }) => [key.slice(root.length), JSON.parse(value).spec]),
+    [
+      ['tiers/default', { order: 1_000_000, defaultAction: 'Deny' }],
+      ['tiers/kube-admin', { order: 1_000, defaultAction: 'Pass' }],
+      ['tiers/kube-baseline', { order: 10_000_000, defaultAction: 'Pass' }],
+      [
+        'clusterinformations/default',
+        { clusterGUID: 'a1b2c3d4000040008000' + '000000000004', datastoreReady: true },
+      ],
+    ],
+  )
+  const objects = made.map(({ value }) => JSON.parse(value))
+  t.is(new Set(objects.map(({ metadata }) => metadata.uid)).size, 4)
+  for (const { apiVersion, metadata } of objects)
+    t.deepEqual(
+      [apiVersion, metadata.creationTimestamp],
+      ['projectcalico.org/v3', '2026-08-22T10:00:00Z'],
+    )
+  t.is(made.at(-1)?.key, DATASTORE_KEY)
+  const information = decodeResource(objects.at(-1))
+  t.deepEqual(information.findings, [])
+  t.deepEqual(information.resource && writeFaults(information.resource), [])
 })

@@ -106,6 +106,7 @@ test('the first write makes an etcd a Calico datastore, once, and a directory is
     clusterGUID: '00000000000040008000000000000001',
     datastoreReady: true,
   })
+  t.deepEqual(stored(store, 'tiers/kube-admin').spec, { order: 1000, defaultAction: 'Pass' })
   const before = store.entries.get(ROOT + place)
   await run(['apply', '-f', 'a.yaml'], { store, files, storeIn })
   t.is(store.entries.get(ROOT + place), before)

@@ -1,13 +1,13 @@
 import {
   BLOCKS_ROOT,
+  DATASTORE_KEY,
   filterFaults,
   type IpPoolResource,
   kindNamed,
-  newClusterInformation,
+  newDatastore,
   parseBlockKey,
   poolFaultsAmong,
   type Resource,
-  resourceKey,
   type WriteFault,
 } from '../../../core/calico/index.ts'
 import type { Store } from '../../../core/intent/index.ts'
@@ -64,13 +64,8 @@ function poolOf(object: ResourceObject): IpPoolResource | undefined {
 
 /** Makes an etcd a Calico datastore where it is none yet. */
 export async function ensureInitialized({ store, now, uniqueId }: Writer): Promise<void> {
-  const key = resourceKey({ kind: kindNamed('ClusterInformation')!, name: 'default' })
-  if ((await store.get(key)) !== undefined) return
-  const made = newClusterInformation({
-    uid: uniqueId(),
-    guid: uniqueId(),
-    creationTimestamp: timestamp(now()),
-  })
+  if ((await store.get(DATASTORE_KEY)) !== undefined) return
+  const made = newDatastore({ uniqueId, creationTimestamp: timestamp(now()) })
   // somebody else may have been faster: then it is theirs
-  await store.put(key, JSON.stringify(made), { absent: true })
+  for (const { key, value } of made) await store.put(key, value, { absent: true })
 }
