@@ -29,9 +29,12 @@ export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError'
 }
 
-/** What any thrown value says, without the headings that gRPC leaves empty. */
+/** What any thrown value says, without gRPC's number, its headings, and those that it leaves empty. */
 export const sentenceOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\s*Resolution note:\s*$/, '')
+  (error instanceof Error ? error.message : String(error))
+    .replace(/\s*Resolution note:\s*$/, '')
+    .replace(/^\d+ [A-Z_]+: /, '')
+    .replace(/^No connection established\. Last error: (?:Error: )?(.*?)\.?$/, '$1')
 
 /** The code of an error of the operating system, `ENOENT`. */
 export const systemCode = (error: unknown): string | undefined =>

@@ -302,5 +302,7 @@ test('an unknown kind, a missing name and a missing file each say what to do', a
   const file = await run(['apply', '-f', 'nowhere.yaml'], { store })
   t.is(file.code, 3)
   t.is(file.remarks, 'martlet: nowhere.yaml: no such file')
-  t.is((await run(['apply'], { store })).code, 2)
+  const nothing = await run(['apply'], { store })
+  t.is(nothing.code, 2)
+  t.is(nothing.remarks, 'martlet: nothing is named; write -f FILE')
 })

@@ -77,15 +77,17 @@ export async function withStore(
   }
 }
 
-/** All resources of all files, in order; refuses everything where anything is not valid. */
+/**
+ * All resources of all files, in order; refuses everything where anything is not valid.
+ *
+ * @param remedy  what to write, where no file is named
+ */
 export async function readFiles(
   { terminal }: Surroundings,
   { filename = [], recursive = false, namespace = 'default' }: FileOptions,
+  remedy = 'write a kind, or -f FILE',
 ): Promise<readonly Resource[]> {
-  if (filename.length === 0)
-    throw new CommandFailure(EXIT.usage, 'nothing is named', {
-      remedy: 'write a kind, or -f FILE',
-    })
+  if (filename.length === 0) throw new CommandFailure(EXIT.usage, 'nothing is named', { remedy })
   const resources: Resource[] = []
   const faults: string[] = []
   for (const named of filename) {

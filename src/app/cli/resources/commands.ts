@@ -78,7 +78,7 @@ function writeCommand(surroundings: Surroundings, verb: WriteVerb): Command {
       : command
   return withFiles(skip).action((options: FileOptions & { readonly skipExists?: boolean }) =>
     withWriter(surroundings, options, async writer => {
-      const resources = await readFiles(surroundings, options)
+      const resources = await readFiles(surroundings, options, 'write -f FILE')
       await inTurn(surroundings, verb, resources.map(withDefaults), async resource => {
         try {
           await WRITERS[verb.verb](writer, resource)
