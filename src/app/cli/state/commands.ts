@@ -178,8 +178,11 @@ function requireNodes(
   where: string,
 ): readonly NodeState[] {
   if (states.length > 0) return states
-  const what = node === 'all' ? 'no node' : `nothing of node ${node}`
-  throw new CommandFailure(EXIT.notFound, `${what} is known in ${where}`, {
+  if (node === 'all')
+    throw new CommandFailure(EXIT.notFound, `no node is known in ${where}`, {
+      remedy: 'is an agent running anywhere, with this store?',
+    })
+  throw new CommandFailure(EXIT.notFound, `nothing of node ${node} is known in ${where}`, {
     remedy: 'is its agent running, with this store? martlet status --all-nodes lists all',
   })
 }
