@@ -60,7 +60,10 @@ function run(
   })
 }
 
-/** Reads the closing lines of ava: `12 tests passed`, `1 test failed`, `2 tests skipped`. */
+/**
+ * Reads what ava prints: a line for each test that passed, and closing lines, which are silent on those
+ * that passed where one failed: `1 test failed`, `2 tests skipped`.
+ */
 function count(output: string): Count {
   const number = (word: string): number =>
     [
@@ -74,7 +77,7 @@ function count(output: string): Count {
       .map(match => Number(match[1]))
       .reduce((sum, value) => sum + value, 0)
   return {
-    passed: number('passed'),
+    passed: [...output.matchAll(/^\s+✔ /gm)].length,
     failed: number('failed'),
     skipped: number('skipped'),
     leftOut: [...output.matchAll(/^\s+- (?:\[skip\]:? )?(.*)$/gm)].map(match => match[1]!),
