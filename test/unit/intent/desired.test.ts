@@ -390,20 +390,23 @@ test('two nodes with one address are both named, and no session is made', t => {
   t.true(reasons(found).some(text => /nodes\/b spec\.bgp\.ipv4Address .*a's address/.test(text)))
 })
 
-test('pod CIDRs are of the configuration, else of the status, else of the affinities', t => {
-  const affinity = (state?: string): object => ({ node: 'a', cidr: '10.9.0.0/26', state })
-  const originated = (podCidrs: string[], status?: string[], state?: string): readonly string[] =>
+test('pod CIDRs are of the configuration, else of the affinities, else of the status', t => {
+  const asked = (podCidrs: string[], status?: string[], states: string[] = [], more = {}) =>
     desired(
       snapshot({
         nodes: [node('a', '10.0.0.1', status)],
-        blockAffinities: [affinity(state) as never],
+        blockAffinities: states.map((state, at) => ({ node: 'a', cidr: `10.9.${at}.0/26`, state })),
       }),
-      facts('a', { podCidrs: podCidrs.map(prefix) }),
-    ).speaker?.originated ?? []
-  t.deepEqual(originated(['10.7.0.0/24'], ['10.8.0.0/24']), ['10.7.0.0/24'])
-  t.deepEqual(originated([], ['10.8.0.0/24', 'fd08::/64']), ['10.8.0.0/24', 'fd08::/64'])
-  t.deepEqual(originated([], undefined), ['10.9.0.0/26'])
-  t.deepEqual(originated([], undefined, 'pending'), [])
+      facts('a', { podCidrs: podCidrs.map(prefix), ...more }),
+    ).speaker?.originated as readonly string[] | undefined
+  t.deepEqual(asked(['10.7.0.0/24'], ['10.8.0.0/24'], ['confirmed']), ['10.7.0.0/24'])
+  t.deepEqual(asked([], ['10.8.0.0/24'], ['confirmed', '']), ['10.9.0.0/26', '10.9.1.0/26'])
+  t.deepEqual(asked([], ['10.8.0.0/24', 'fd08::/64']), ['10.8.0.0/24', 'fd08::/64'])
+  t.deepEqual(asked([], undefined, ['pending', 'pendingDeletion', 'confirmed']), ['10.9.2.0/26'])
+  t.deepEqual(asked([], ['10.8.0.0/24'], ['pending']), [], 'IPAM knows the node')
+  const usePodCidr = { usePodCidr: true }
+  t.deepEqual(asked([], ['10.8.0.0/24'], ['confirmed'], usePodCidr), ['10.8.0.0/24'])
+  t.deepEqual(asked([], undefined, ['confirmed'], usePodCidr), [], 'addresses are not of IPAM')
 })
 
 test('own pod CIDRs are blackholes, everybody’s are watched', t => {

@@ -37,11 +37,11 @@ export interface PodCidrs {
 /**
  * Finds this node's pod CIDRs and everybody's.
  *
- * A node has those of its own configuration, else of its Node's status, else its confirmed block
- * affinities. The configuration of another node is known by what it published, and counts while it
- * has a Node object: who is no member of the cluster claims nothing. Of two nodes whose pod CIDRs
- * overlap, the one whose name is lower keeps its own, so that all nodes decide alike without asking
- * each other.
+ * A node has those of its own configuration; else, where IPAM has a block affinity of it, the
+ * confirmed ones, as in Calico; else those of its Node's status. The configuration of another node
+ * is known by what it published, and counts while it has a Node object: who is no member of the
+ * cluster claims nothing. Of two nodes whose pod CIDRs overlap, the one whose name is lower keeps
+ * its own, so that all nodes decide alike without asking each other.
  *
  * O(claims · lengths that this node's prefixes have).
  */
@@ -87,20 +87,21 @@ function claimsOf(snapshot: Snapshot, facts: NodeFacts): Claim[] {
       for (const prefix of podCidrs)
         claims.push(claimOf(node, prefix, podCidrsKey(node), 'podCIDRs'))
   const settled = new Set(claims.map(claim => claim.node))
+  // Calico's USE_POD_CIDR: whatever affinities there are, pods do not have their addresses of IPAM
+  const affinities = facts.usePodCidr ? [] : snapshot.blockAffinities
+  for (const affinity of affinities) {
+    const prefix = parsePrefix(affinity.cidr)
+    if (settled.has(affinity.node) || prefix === undefined || !isConfirmed(affinity)) continue
+    claims.push(claimOf(affinity.node, prefix, affinityKey(affinity.node, prefix), ''))
+  }
+  const assigned = new Set(affinities.map(({ node }) => node))
   for (const { metadata, status } of snapshot.nodes) {
-    const cidrs = status?.podCIDRs ?? []
-    if (settled.has(metadata.name) || cidrs.length === 0) continue
-    settled.add(metadata.name)
-    for (const cidr of cidrs) {
+    if (settled.has(metadata.name) || assigned.has(metadata.name)) continue
+    for (const cidr of status?.podCIDRs ?? []) {
       const prefix = parsePrefix(cidr)
       if (prefix === undefined) continue
       claims.push(claimOf(metadata.name, prefix, keyOf('Node', metadata.name), 'status.podCIDRs'))
     }
-  }
-  for (const affinity of snapshot.blockAffinities) {
-    const prefix = parsePrefix(affinity.cidr)
-    if (settled.has(affinity.node) || prefix === undefined || !isConfirmed(affinity)) continue
-    claims.push(claimOf(affinity.node, prefix, affinityKey(affinity.node, prefix), ''))
   }
   return claims
 }
