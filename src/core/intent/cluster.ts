@@ -14,6 +14,7 @@ import {
   type Asn,
   type Family,
   type Prefix,
+  parseAddress,
   parseNetwork,
   parseQuad,
   toAsn,
@@ -56,6 +57,8 @@ export interface ClusterNode {
   readonly labels: Labels
   /** a route reflector's cluster id, a 32-bit number */
   readonly clusterId?: number
+  /** families in which its packets go to other such nodes by WireGuard */
+  readonly wireguard: readonly Family[]
 }
 
 /** Reads what the resources say of the cluster. O(nodes + configurations). */
@@ -100,7 +103,7 @@ function listenPort(
 }
 
 function nodeOf(
-  { metadata: { name, labels = {} }, spec: { bgp } }: NodeResource,
+  { metadata: { name, labels = {} }, spec: { bgp, wireguard } }: NodeResource,
   asNumber: Asn,
   port: number | undefined,
 ): ClusterNode | undefined {
@@ -121,6 +124,10 @@ function nodeOf(
     listenPortGiven: port !== undefined,
     labels,
     ...(clusterId === undefined ? {} : { clusterId }),
+    wireguard: [
+      ...(parseAddress(wireguard?.interfaceIPv4Address ?? '') ? (['ipv4'] as const) : []),
+      ...(parseAddress(wireguard?.interfaceIPv6Address ?? '') ? (['ipv6'] as const) : []),
+    ],
   }
 }
 

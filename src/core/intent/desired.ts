@@ -1,3 +1,4 @@
+import type { DataplaneIntent } from '../dataplane/index.ts'
 import { compareAddresses, FAMILIES, parseQuad } from '../net/index.ts'
 import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import { type Cluster, type ClusterNode, clusterOf, keyOf } from './cluster.ts'
@@ -9,6 +10,7 @@ import { peersOf } from './peers/peers.ts'
 import { NO_SECRETS, type Secrets } from './peers/secrets.ts'
 import { policiesOf, type SessionPolicies } from './policies/policies.ts'
 import { nodeRoutesOf } from './routes/routes.ts'
+import { workloadsOf } from './routes/workloads.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
@@ -35,16 +37,23 @@ export function desired(
   const policies = policiesOf(snapshot, {
     facts,
     own,
+    nodes: cluster.nodes,
     blocks: cidrs.own,
     services: services.routes,
   })
   const { originated, pools, communities } = policies
-  const problems = [snapshot, cidrs, services, policies].flatMap(part => part.problems)
+  const workloads = workloadsOf(snapshot, facts)
+  const inKernel = (neighbours: readonly Neighbour[]): DataplaneIntent => ({
+    routes: nodeRoutesOf({ originated, workloads: workloads.routes, neighbours }),
+    ...(workloads.links.length > 0 && { workloads: workloads.links }),
+    ...watched,
+  })
+  const problems = [snapshot, cidrs, services, policies, workloads].flatMap(part => part.problems)
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {
       listen: [],
-      dataplane: { routes: nodeRoutesOf({ originated }), ...watched },
+      dataplane: inKernel([]),
       sessions: [],
       originated,
       pools,
@@ -72,7 +81,7 @@ export function desired(
   return {
     speaker,
     listen: listenOf(cluster, own),
-    dataplane: { routes: nodeRoutesOf({ originated, neighbours }), ...watched },
+    dataplane: inKernel(neighbours),
     sessions: neighbours,
     originated,
     pools,

@@ -154,8 +154,15 @@ test('6 and 7: ranges of services leave; those of others only from a reflector',
   }
   const store = snapshot({ nodes, ipPools: [pool('10.244.0.0/16')] })
   const exportsOf = (name: string): Policy => {
-    const own = clusterOf(store).nodes.get(name)
-    const { sessions } = policiesOf(store, { facts: facts(name), own, blocks: [], services })
+    const { nodes: all } = clusterOf(store)
+    const own = all.get(name)
+    const { sessions } = policiesOf(store, {
+      facts: facts(name),
+      own,
+      nodes: all,
+      blocks: [],
+      services,
+    })
     const [neighbour] = wanted().sessions
     const policy = sessions.applied(neighbour!).config.export
     return typeof policy === 'string' ? ACCEPT_ALL : policy
@@ -349,10 +356,39 @@ test('a pool with CrossSubnet needs no tunnel where the next hop is in our subne
   t.false(installs(found, via('10.0.1.3')))
 })
 
+const wireguard = (name: string, last: number, families: readonly ('IPv4' | 'IPv6')[]) => {
+  const plain = node(name, { ipv4Address: `10.0.0.${last}/24`, ipv6Address: `fd00::${last}/64` })
+  const addresses = {
+    ...(families.includes('IPv4') && { interfaceIPv4Address: `192.168.9.${last}` }),
+    ...(families.includes('IPv6') && { interfaceIPv6Address: `fd99::${last}` }),
+  }
+  return { ...plain, spec: { ...plain.spec, wireguard: addresses } }
+}
+
+test('WireGuard: routes to nodes that have it are Felix’s, where this node has it, by family', t => {
+  const both = ['IPv4', 'IPv6'] as const
+  const others = [wireguard('b', 2, both), wireguard('c', 3, ['IPv6']), wireguard('d', 4, [])]
+  const reached = (own: readonly ('IPv4' | 'IPv6')[]): string[] => {
+    const found = wanted({ store: { nodes: [wireguard('a', 1, own), ...others] } })
+    const via = (prefix: string, nextHop: string): AskedRoute => ({
+      prefix,
+      attributes: { nextHop: nextHop as never },
+    })
+    return [2, 3, 4].flatMap(last => [
+      ...(installs(found, via('10.244.2.0/26', `10.0.0.${last}`)) ? [`v4 ${last}`] : []),
+      ...(installs(found, via('fd44::/64', `fd00::${last}`)) ? [`v6 ${last}`] : []),
+    ])
+  }
+  t.deepEqual(reached([]), ['v4 2', 'v6 2', 'v4 3', 'v6 3', 'v4 4', 'v6 4'])
+  t.deepEqual(reached(['IPv4']), ['v6 2', 'v4 3', 'v6 3', 'v4 4', 'v6 4'])
+  t.deepEqual(reached(both), ['v4 3', 'v4 4', 'v6 4'])
+})
+
 test('ranges of services never reach the kernel', t => {
   const { kernel: policy } = policiesOf(snapshot({}), {
     facts: facts('a'),
     own: undefined,
+    nodes: new Map(),
     blocks: [],
     services: { ...NO_SERVICES, rejected: [prefix('10.96.0.0/12')] },
   })

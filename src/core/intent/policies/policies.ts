@@ -1,5 +1,12 @@
 import type { BgpFilterResource } from '../../calico/index.ts'
-import { type Family, inPrefixOrder, maxLength, type Prefix, prefixParts } from '../../net/index.ts'
+import {
+  type Family,
+  hostPrefix,
+  inPrefixOrder,
+  maxLength,
+  type Prefix,
+  prefixParts,
+} from '../../net/index.ts'
 import { ACCEPT_ALL, ORIGINATED_ONLY, type Policy, type Term } from '../../policy/index.ts'
 import type { PeerConfig, PeerRange } from '../../speaker/index.ts'
 import type { ClusterNode } from '../cluster.ts'
@@ -27,6 +34,8 @@ export interface PolicyFacts {
   readonly facts: NodeFacts
   /** undefined: the node does not speak BGP */
   readonly own: ClusterNode | undefined
+  /** all that do, by name */
+  readonly nodes: ReadonlyMap<string, ClusterNode>
   /** its pod CIDRs, sorted */
   readonly blocks: readonly Prefix[]
   readonly services: ServiceRoutes
@@ -52,7 +61,7 @@ export interface Policies {
 /** Reads them. O(configurations + pools + blocks) */
 export function policiesOf(
   snapshot: Snapshot,
-  { facts, own, blocks, services }: PolicyFacts,
+  { facts, own, nodes, blocks, services }: PolicyFacts,
 ): Policies {
   const configurations = new Map(
     snapshot.bgpConfigurations.map(({ metadata: { name }, spec }) => [name, { name, spec }]),
@@ -68,8 +77,19 @@ export function policiesOf(
     pools.length === 0
       ? undefined
       : exportTerms({ pools, communities, blocks, services, reflected, normal, transit })
-  const borrowed = calico && borrowedBy(facts.node, snapshot.blocks, blocks)
-  const kernel = kernelPolicy(pools, services.rejected, own?.subnets ?? {})
+  const borrowed = calico && [
+    ...borrowedBy(facts.node, snapshot.blocks, blocks),
+    ...workloadPrefixes(snapshot, facts).filter(
+      address =>
+        !blocks.some(block => contains(block, address)) &&
+        pools.some(({ cidr }) => contains(cidr, address)),
+    ),
+  ]
+  const kernel = kernelPolicy(pools, {
+    services: services.rejected,
+    subnets: own?.subnets ?? {},
+    encrypted: own === undefined ? [] : encryptedFor(own, nodes),
+  })
   return {
     pools: pools.map(({ crossSubnet: _, ...pool }) => pool),
     communities,
@@ -79,6 +99,19 @@ export function policiesOf(
     sessions: new SessionPolicies(snapshot.bgpFilters, communityTerms(communities), calico),
     problems: [...problems, ...unnamed],
   }
+}
+
+/**
+ * The addresses of nodes that this one sends packets to by WireGuard: those that have it, where
+ * this one has it too, family by family.
+ */
+function encryptedFor(own: ClusterNode, nodes: ReadonlyMap<string, ClusterNode>): Prefix[] {
+  const others = [...nodes.values()].filter(({ name }) => name !== own.name)
+  return own.wireguard.flatMap(family =>
+    others.flatMap(({ wireguard, addresses: { [family]: address } }) =>
+      address !== undefined && wireguard.includes(family) ? hostPrefix(address) : [],
+    ),
+  )
 }
 
 /** A block of one address leads to its workload, if there is one: nothing is dropped. */

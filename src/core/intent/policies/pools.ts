@@ -57,22 +57,30 @@ export function poolsOf(
 const isEncapsulated = (mode: EncapsulationMode | undefined): mode is EncapsulationMode =>
   mode === 'Always' || mode === 'CrossSubnet'
 
+/** What decides about routes to the kernel, beside the pools. */
+export interface KernelFacts {
+  /** ranges of services: what drops, or balances, their packets is not BGP's */
+  readonly services: readonly Prefix[]
+  /** of this node */
+  readonly subnets: Readonly<Partial<Record<Family, Prefix>>>
+  /** addresses of nodes to which packets go by WireGuard, whose routes are Felix's */
+  readonly encrypted: readonly Prefix[]
+}
+
 /**
  * Which best routes are the kernel's: Calico's filter between BIRD and the kernel, in its order.
  * Undefined: all of them. A route of a pool with tunnels goes there where it needs none; the others
  * wait for the tunnels.
- *
- * @param services  ranges of services: what drops, or balances, their packets is not BGP's
- * @param subnets   of this node
  */
 export function kernelPolicy(
   pools: readonly Pool[],
-  services: readonly Prefix[],
-  subnets: Readonly<Partial<Record<Family, Prefix>>>,
+  { services, subnets, encrypted }: KernelFacts,
 ): Policy | undefined {
   const terms: Term[] = []
   if (services.length > 0)
     terms.push({ match: { prefixes: services.map(inside) }, actions: [], verdict: 'reject' })
+  if (encrypted.length > 0)
+    terms.push({ match: { nextHops: encrypted }, actions: [], verdict: 'reject' })
   for (const { cidr, kernel, crossSubnet } of pools) {
     if (kernel === 'accept') continue
     const match = { prefixes: [inside(cidr)] }
