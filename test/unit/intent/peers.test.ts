@@ -395,6 +395,21 @@ test('a localASNumber that makes a session external makes its peer no client', t
   t.true(sessions('r1', other)[0]?.routeReflectorClient)
 })
 
+const keepalives = test.macro({
+  exec(t, keepaliveTime: string | undefined, expected: number | null, told: number) {
+    const spec = { node: 'w1', peerIP: '10.0.0.9', asNumber: 65000, keepaliveTime }
+    const plan = planned('w1', { bgpPeers: [peer('p', spec)] })
+    t.is(plan.sessions[0]?.keepaliveSeconds, expected)
+    t.deepEqual(problems(plan), Array(told).fill('p spec.keepaliveTime'))
+  },
+  title: (_, time, expected) => `keepaliveTime ${time} is ${expected} s`,
+})
+test(keepalives, undefined, null, 0)
+test(keepalives, '0s', null, 0)
+test(keepalives, '10s', 10, 0)
+test(keepalives, '1m0.6s', 61, 0)
+test(keepalives, '200ms', 1, 1)
+
 // --- secrets -----------------------------------------------------------------------------------
 
 test('a session whose password is missing is planned and not made, nor another to that address', t => {
@@ -451,6 +466,20 @@ test('localWorkloadSelector: passive sessions with workloads of this node that m
       [name, passive, sourceAddress, peerAs, localAs].join(' '),
     ),
     ['Local_Workload_192_168_1_1 true  64999 65002', 'Local_Workload_fd01__1 true  64999 65002'],
+  )
+})
+
+test('localWorkloadSelector: of each family the first address counts, as in Calico', t => {
+  const many = workload('vm', 'w1', { color: 'red' }, [
+    '192.168.1.1/32',
+    '192.168.1.9/32',
+    'fd01::1/128',
+    'fd01::9/128',
+  ])
+  const found = planned('w1', { workloadEndpoints: [many], bgpPeers: [ofVms()] })
+  t.deepEqual(
+    found.sessions.map(({ name }) => name),
+    ['Local_Workload_192_168_1_1', 'Local_Workload_fd01__1'],
   )
 })
 

@@ -216,7 +216,10 @@ function peerAt(
   }
 }
 
-/** The workloads of this node that `localWorkloadSelector` selects, at each of their addresses. */
+/**
+ * The workloads of this node that `localWorkloadSelector` selects, at the first address that they
+ * have of each family.
+ */
 function workloadsOf(resource: BgpPeerResource, context: Context): Asked[] {
   const { spec } = resource
   const { own, cluster } = context
@@ -226,8 +229,10 @@ function workloadsOf(resource: BgpPeerResource, context: Context): Asked[] {
   if (selected === undefined) return []
   return context.workloads
     .filter(({ metadata }) => selected.matches(labelsOf(metadata)))
-    .flatMap(workload => workload.spec.ipNetworks ?? [])
-    .flatMap(text => parseNetwork(text)?.address ?? [])
+    .flatMap(({ spec: { ipNetworks = [] } }) => {
+      const addresses = ipNetworks.flatMap(text => parseNetwork(text)?.address ?? [])
+      return FAMILIES.flatMap(family => addresses.find(each => familyOf(each) === family) ?? [])
+    })
     .filter(address => isUnicast(address) && own.addresses[familyOf(address)] !== undefined)
     .map(address => ({
       resource,

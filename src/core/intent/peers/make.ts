@@ -97,14 +97,17 @@ function configOf(asked: Asked, context: Context): PeerConfig {
   }
 }
 
-/** Calico's `keepaliveTime`; zero is not given. RFC 4271 §4.4: no more than one a second. */
+/**
+ * Calico's `keepaliveTime` in whole seconds, as Calico rounds it; zero is not given. RFC 4271 §4.4:
+ * no more than one a second.
+ */
 function keepaliveOf(resource: BgpPeerResource, context: Context): Pick<PeerConfig, 'keepalive'> {
   const { keepaliveTime } = resource.spec
   const asked = parseDuration(keepaliveTime ?? '') ?? 0
   if (asked === 0) return {}
   if (asked < KEEPALIVE_LEAST)
     problem(context, resource, 'keepaliveTime', `${keepaliveTime} is too short; 1s is used`)
-  return { keepalive: millis(Math.max(asked, KEEPALIVE_LEAST)) }
+  return { keepalive: millis(Math.max(Math.round(asked / 1000) * 1000, KEEPALIVE_LEAST)) }
 }
 
 /** RFC 4271 §4.4 */
