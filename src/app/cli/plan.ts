@@ -6,6 +6,7 @@ import {
   NO_SERVICE_OBJECTS,
   type NodeFacts,
   type Plan,
+  type PlannedProgram,
   type PlannedSession,
   planOf,
   type Secrets,
@@ -176,6 +177,9 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
       'communities',
       pairs(found.communities.map(({ prefix, communities }) => [prefix, communities.join(' ')])),
     ),
+    section('told to peers', programLines(found.exports, found)),
+    section('taken from peers', programLines(found.imports, found)),
+    section('into the kernel', found.kernel),
     section(
       count(found.problems.length, 'problem'),
       found.problems.map(({ object, field, reason }) =>
@@ -188,6 +192,23 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
 
 const section = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : [title, ...lines.map(line => `  ${line}`)].join('\n')
+
+/** Most names of sessions in a line; a mesh has many that are all alike. */
+const NAMES_SHOWN = 4
+
+/** Each program below the sessions that have it. */
+function programLines(
+  programs: readonly PlannedProgram[],
+  { sessions, ranges }: Pick<Plan, 'sessions' | 'ranges'>,
+): string[] {
+  const all = sessions.length + ranges.length
+  return programs.flatMap(({ sessions: names, rules }) => {
+    const more = names.length - NAMES_SHOWN
+    const some = more > 1 ? [...names.slice(0, NAMES_SHOWN), `and ${more} more`] : names
+    const whose = names.length === all && all > 1 ? `all ${all} of them` : some.join(', ')
+    return [whose, ...rules.map(rule => `  ${rule}`)]
+  })
+}
 
 /** Lines of two columns. */
 function pairs(rows: readonly (readonly [string, string])[]): string[] {

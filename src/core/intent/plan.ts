@@ -8,8 +8,10 @@ import {
   formatQuad,
   type Prefix,
 } from '../net/index.ts'
-import type { SpeakerConfig } from '../speaker/index.ts'
+import { ACCEPT_ALL, canonicalText, ORIGINATED_ONLY, type Policy } from '../policy/index.ts'
+import type { PeerConfig, SpeakerConfig } from '../speaker/index.ts'
 import type { Neighbour } from './peers/neighbour.ts'
+import { rulesOf } from './policies/text.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
 
 /**
@@ -39,7 +41,24 @@ export interface Plan {
   readonly pools: readonly PlannedPool[]
   /** in the order in which they are applied */
   readonly communities: readonly PrefixCommunities[]
+  /** what peers are told; in order of the first name of each */
+  readonly exports: readonly PlannedProgram[]
+  /** what is taken from peers; in order of the first name of each */
+  readonly imports: readonly PlannedProgram[]
+  /** which of the best routes are the kernel's: sentences, as in a program */
+  readonly kernel: readonly string[]
   readonly problems: readonly Problem[]
+}
+
+/**
+ * What is done to the routes of some sessions. Sentences for people, in order: the first that
+ * accepts or rejects a route counts. Their words may change.
+ */
+export interface PlannedProgram {
+  /** names of sessions, then of ranges: all that have this program; each in order */
+  readonly sessions: readonly string[]
+  /** `in 10.244.0.0/16: accept`; the last says what becomes of all else */
+  readonly rules: readonly string[]
 }
 
 /** Where peers are to connect to; `0.0.0.0` and `::` are any address of the node. */
@@ -147,8 +166,40 @@ export function planOf(
     originated: desired.originated,
     pools: desired.pools,
     communities: desired.communities,
+    exports: programsOf(desired, ({ export: policy }) => policyOf(policy)),
+    imports: programsOf(desired, ({ importRules }) => importRules?.policy ?? ACCEPT_ALL),
+    kernel: speaker === undefined ? [] : rulesOf(speaker.fibPolicy ?? ACCEPT_ALL),
     problems: desired.problems,
   }
+}
+
+/** What a session and a range have alike. */
+type Session = Pick<PeerConfig, 'export' | 'importRules'>
+
+function policyOf(policy: PeerConfig['export']): Policy {
+  if (typeof policy !== 'string') return policy
+  return policy === 'all' ? ACCEPT_ALL : ORIGINATED_ONLY
+}
+
+/** Sessions that have the same policy, which is said once. */
+function programsOf(
+  { sessions, speaker }: Desired,
+  policyFor: (session: Session) => Policy,
+): PlannedProgram[] {
+  const programs = new Map<string, { readonly policy: Policy; readonly sessions: string[] }>()
+  const add = (name: string, session: Session): void => {
+    const policy = policyFor(session)
+    const text = canonicalText(policy)
+    const known = programs.get(text) ?? { policy, sessions: [] }
+    known.sessions.push(name)
+    programs.set(text, known)
+  }
+  for (const { config } of sessions) add(config.name, config)
+  for (const { name, template } of speaker?.ranges ?? []) add(name, template)
+  return [...programs.values()].map(({ policy, sessions }) => ({
+    sessions,
+    rules: rulesOf(policy),
+  }))
 }
 
 function plannedSession(

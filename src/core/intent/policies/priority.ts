@@ -15,6 +15,9 @@ const NORMAL_DEFAULT = 1024
 /** The LOCAL_PREF of routes with a metric. */
 export const localPrefOf = (metric: number): number => WHOLE - metric
 
+/** The metric, which BGPFilter calls priority, of routes with a LOCAL_PREF. */
+export const priorityOf = (localPref: number): number => WHOLE - localPref
+
 /** The metric of routes of no special kind. */
 export function normalMetrics(global: BgpConfigurationSpec): Readonly<Record<Family, number>> {
   const { ipv4NormalRoutePriority, ipv6NormalRoutePriority } = global
