@@ -4,13 +4,17 @@ import {
   Dataplane,
   type DataplaneConfig,
   type DataplaneEvent,
-  type DataplaneNote,
   type DataplaneSnapshot,
+  type KernelEvent,
+  type KernelRouteSnapshot,
 } from '../core/dataplane/index.ts'
 import type { NextHopAnswer } from '../core/fib/index.ts'
+import type { Prefix } from '../core/net/index.ts'
 import { Loop, now } from '../shell/clock/index.ts'
 import { type Log, SILENT } from '../shell/log/index.ts'
 import { NetlinkKernel } from '../shell/netlink/index.ts'
+import { hazardsHere, Witnesses } from '../shell/process/index.ts'
+import { logNote } from './dataplane/notes.ts'
 
 /**
  * The kernel half, wired to the kernel: the engine, its loop and netlink. Its links are elsewhere.
@@ -30,6 +34,8 @@ export interface RunningDataplane {
   /** Hands it what the speaker or the controller says. */
   deliver(event: DataplaneEvent): void
   snapshot(): DataplaneSnapshot
+  /** What is known of the routes to exactly these prefixes. */
+  lookUp(prefixes: readonly Prefix[]): readonly KernelRouteSnapshot[]
   /** Resolves when the kernel's table is known. */
   readonly adopted: Promise<void>
   /** Whether what an earlier speaker wanted is still forwarded; not known before `adopted`. */
@@ -49,16 +55,32 @@ export function makeDataplane(
   const log = wiring.log ?? SILENT
   const chance = wiring.chance ?? new Prng(randomInt(2 ** 32))
   const adopted = Promise.withResolvers<void>()
+  const witnesses = new Witnesses()
+  const who = (port: number): string | undefined => witnesses.who(port)
+  const hazards = new Map(hazardsHere().map(text => [text, text]))
+  for (const hazard of hazards.values()) log.warn('HAZARD', hazard)
+  const sharedBy = (port: number): string =>
+    `${who(port) ?? 'another program'} writes routes of protocol ${config.protocol} to table ` +
+    `${config.table}, which makes them ours: give one of the two another number (kernel.protocol)`
   const kernel = new NetlinkKernel({
     config,
-    deliver: event => loop.deliver(event),
+    deliver: event => {
+      const by = actorOf(event, config.protocol)
+      // at once: who deletes a route may not live long
+      if (by !== 0) witnesses.see(by)
+      loop.deliver(event)
+    },
     note: note => {
       if (note.code === 'KERNEL_ADOPTED') adopted.resolve()
-      logNote(log, note)
+      if (note.code === 'PROTOCOL_SHARED') hazards.set(note.code, sharedBy(note.by))
+      logNote(log, note, who)
     },
   })
   const { tell } = wiring
-  const engine = new Dataplane(config, kernel, { chance, ...(tell && { tell }) })
+  const engine = new Dataplane(config, kernel, {
+    ...{ chance, who, hazards: () => [...hazards.values()] },
+    ...(tell && { tell }),
+  })
   const loop = new Loop<DataplaneEvent>(engine)
   if (kernel.waitsBy === 'poll')
     log.warn('NETLINK_POLLED', 'this runtime cannot wait for netlink: it is looked at every 5 ms')
@@ -66,6 +88,7 @@ export function makeDataplane(
   return {
     deliver: event => loop.deliver(event),
     snapshot: () => engine.snapshot(now()),
+    lookUp: prefixes => engine.lookUp(prefixes),
     adopted: adopted.promise,
     preserved: () => engine.preserved,
     async close() {
@@ -75,61 +98,9 @@ export function makeDataplane(
   }
 }
 
-/** Writes what the core reports as a line. */
-function logNote(log: Log, note: DataplaneNote): void {
-  switch (note.code) {
-    case 'KERNEL_ADOPTED': {
-      const { routes, took } = note
-      log.info(note.code, 'the kernel was read; what is wanted of it is kept', {
-        routes,
-        tookMs: Math.round(took),
-      })
-      return
-    }
-    case 'KERNEL_DUMP_FAILED':
-      log.warn(note.code, `the kernel was not read: ${note.why}`, { retryMs: note.retry })
-      return
-    case 'NOTIFICATIONS_LOST':
-      log.warn(note.code, 'the kernel said more than was read in time; all is read again')
-      return
-    case 'ROUTE_REFUSED':
-      log.warn(note.code, `the kernel refused a route: ${note.error}`, { prefix: note.prefix })
-      return
-    case 'NEXT_HOP_REFUSED':
-      log.warn(note.code, `the kernel refuses routes ${note.hops}: ${note.error}`)
-      return
-    case 'NEXT_HOP_BACK':
-      log.info(note.code, `the kernel takes routes ${note.hops} again`)
-      return
-    case 'NEXT_HOP_ID_TAKEN':
-      log.warn(note.code, 'a nexthop object of somebody else has an id of ours; it is left alone', {
-        id: note.id,
-      })
-      return
-    case 'ROUTE_REPAIRED':
-      log.warn(note.code, 'somebody took out a route of ours; it is back', { prefix: note.prefix })
-      return
-    case 'ROUTE_CONTESTED': {
-      const { prefix, times, pause } = note
-      log.error(note.code, 'somebody takes out a route of ours again and again', {
-        prefix,
-        times,
-        pauseMs: pause,
-      })
-      return
-    }
-    case 'ROUTES_FULL':
-      log.error(note.code, 'routesMax routes are in the kernel; no more are added', {
-        limit: note.limit,
-      })
-      return
-    case 'SWEEP':
-      log.info(note.code, `routes that nobody wants go: ${note.why}`, { routes: note.routes })
-      return
-    case 'SPEAKER_MISTAKE':
-      log.error(note.code, `the speaker said what cannot be: ${note.why}`)
-      return
-    default:
-      note satisfies never
-  }
+/** The netlink port of who has just changed a route that may be ours; 0: nobody has. */
+function actorOf(event: KernelEvent, protocol: number): number {
+  if (event.type !== 'Route' || event.route.dump !== 0) return 0
+  const { by, replaced, protocol: whose } = event.route
+  return whose === protocol || replaced ? by : 0
 }

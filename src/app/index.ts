@@ -80,7 +80,7 @@ export async function runSpeaker(
 export async function runDataplane(configPath: string | undefined): Promise<void> {
   const supervisor = parent()
   const settings = await settingsFrom(supervisor, configPath)
-  const { startDataplane } = await import('./dataplane-process.ts')
+  const { startDataplane } = await import('./dataplane/process.ts')
   await live({
     name: 'dataplane',
     level: settings.logLevel,

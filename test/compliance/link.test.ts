@@ -9,7 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import type { DataplaneSnapshot, RouteEvent } from '../../src/core/dataplane/index.ts'
+import type {
+  DataplaneSnapshot,
+  KernelRouteSnapshot,
+  RouteEvent,
+} from '../../src/core/dataplane/index.ts'
 import type { Epoch, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import { address, prefix, prefixParts } from '../../src/core/net/index.ts'
 import type { SpeakerSnapshot } from '../../src/core/speaker/index.ts'
@@ -31,6 +35,7 @@ import {
   dataplaneIntent,
   dataplaneSnapshot,
   fibCalls,
+  kernelRoute,
   nextHopAnswers,
   speakerCommand,
   speakerSnapshot,
@@ -154,9 +159,12 @@ test('a peer is asked to say all again, or it is said why not', async t => {
   t.is(await link.refresh('b'), 'there is no such peer')
 })
 
-test('every intent and every snapshot cross the link of the dataplane unchanged', async t => {
+test('intents, snapshots and lookups cross the link of the dataplane unchanged', async t => {
   const path = runDirectory(t).dataplane
   const intents: unknown[] = []
+  const asked: unknown[] = []
+  const some = fc.array(kernelRoute, { maxLength: 4 })
+  let answers: readonly KernelRouteSnapshot[] = []
   let snapshot: DataplaneSnapshot | undefined
   let version = 0
   const listener = await serveDataplane({
@@ -164,16 +172,24 @@ test('every intent and every snapshot cross the link of the dataplane unchanged'
     log: SILENT,
     intend: intent => intents.push(intent),
     snapshot: () => snapshot!,
+    lookup: prefixes => {
+      asked.push(prefixes)
+      return answers
+    },
   })
   const link = new DataplaneLink({ path, log: SILENT, up() {}, down() {} })
   await until(() => link.isUp, 'the link is up')
   await fc.assert(
-    fc.asyncProperty(dataplaneIntent, dataplaneSnapshot, async (intent, next) => {
+    fc.asyncProperty(dataplaneIntent, dataplaneSnapshot, some, async (intent, next, found) => {
       snapshot = { ...next, version: ++version }
       link.intend(intent)
       t.deepEqual(await link.snapshot(), snapshot)
       t.deepEqual(intents.at(-1), intent)
       t.is(await link.snapshot(), await link.snapshot())
+      answers = found
+      const prefixes = found.map(route => route.prefix)
+      t.deepEqual(await link.lookup(prefixes), found)
+      t.deepEqual(asked.at(-1), prefixes)
     }),
     { numRuns: 100 },
   )
@@ -211,7 +227,7 @@ function told(events: readonly RouteEvent[]): string[] {
       case 'InSync':
         return [`${event.type} ${event.epoch}`]
       case 'Group':
-        return [`Group ${event.id} ${JSON.stringify(event.hops)}`]
+        return [`Group ${event.id} ${JSON.stringify(event.hops)} ${event.metric}`]
       case 'DropGroup':
         return [`DropGroup ${event.id}`]
       case 'Routes':
@@ -448,13 +464,13 @@ test('a partial message of a speaker that dies changes nothing', async t => {
   t.deepEqual(told(events), ['InSync 5'])
 })
 
-test('a next hop keeps its interface and its weight', async t => {
+test('a next hop keeps its interface and its weight, a group its metric', async t => {
   const { events, link } = await routesLink(t)
   const hops = [
     { address: address('10.0.0.1'), weight: 1 },
     { address: address('fe80::1'), interface: 'eth0', weight: 255 },
   ]
-  link.group(4 as GroupId, hops)
+  link.group(4 as GroupId, hops, 2_147_483_547)
   await until(() => events.some(event => event.type === 'Group'), 'the group arrived')
-  t.deepEqual(events.at(-1), { type: 'Group', id: 4 as GroupId, hops })
+  t.deepEqual(events.at(-1), { type: 'Group', id: 4 as GroupId, hops, metric: 2_147_483_547 })
 })

@@ -7,8 +7,12 @@ import { type Millis, millis } from '../../src/core/base/index.ts'
 import type {
   DataplaneIntent,
   DataplaneSnapshot,
+  Intervention,
+  KernelRouteSnapshot,
   NodeRoute,
   NodeRouteOut,
+  Tunnel,
+  TunnelEnd,
 } from '../../src/core/dataplane/index.ts'
 import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import {
@@ -450,12 +454,33 @@ const nodeRouteOut: Arbitrary<NodeRouteOut> = fc.oneof(
   ),
 )
 
+const mac = fc
+  .uint8Array({ minLength: 6, maxLength: 6 })
+  .map(octets => [...octets].map(octet => octet.toString(16).padStart(2, '0')).join(':'))
+
+const tunnel = record<Tunnel>(
+  {
+    kind: fc.constantFrom('vxlan', 'ipip'),
+    name: text,
+    local: address,
+    address,
+    mtu: small,
+    vxlan: record<NonNullable<Tunnel['vxlan']>>({ mac, vni: small, port }),
+    ends: few(record<TunnelEnd>({ address, mac, node: address })),
+  },
+  ['mtu', 'vxlan'],
+)
+
 /** What a controller may want in the kernel. */
-export const dataplaneIntent = record<DataplaneIntent>({
-  routes: few(record<NodeRoute>({ prefix, metric: word32, out: nodeRouteOut }, ['metric'])),
-  watched: few(prefix),
-  watchedMax: small,
-})
+export const dataplaneIntent = record<DataplaneIntent>(
+  {
+    routes: few(record<NodeRoute>({ prefix, metric: word32, out: nodeRouteOut }, ['metric'])),
+    watched: few(prefix),
+    watchedMax: small,
+    tunnels: few(tunnel),
+  },
+  ['tunnels'],
+)
 
 const intervention = record<Intervention>(
   {
@@ -495,23 +520,22 @@ export const dataplaneSnapshot = record<DataplaneSnapshot>(
     installed: small,
     pending: small,
     failed: small,
+    rejected: small,
+    foreign: small,
+    held: small,
     stale: small,
     repaired: count,
+    yielded: count,
+    alerted: count,
     failures: count,
     lastSync: time,
     lastFailure: record({ prefix, error: text, at: time }),
-    routes: few(
-      record<DataplaneSnapshot['routes'][number]>(
-        {
-          prefix,
-          state: fc.constantFrom('installed', 'pending', 'failed', 'stale'),
-          error: text,
-        },
-        ['error'],
-      ),
-    ),
+    lastIntervention: intervention,
+    alerts: few(intervention),
+    hazards: few(text),
+    routes: few(kernelRoute),
   },
-  ['lastSync', 'lastFailure'],
+  ['lastSync', 'lastFailure', 'lastIntervention'],
 )
 
 const nextHop = record<FibNextHop>(
@@ -529,10 +553,10 @@ const groupId = word32.map(value => value as GroupId)
 export type FibCall = (writer: FibWriter) => string
 
 const groupCall: Arbitrary<FibCall> = fc
-  .tuple(groupId, fc.array(nextHop, { minLength: 1, maxLength: 4 }))
-  .map(([id, hops]) => writer => {
-    writer.group(id, hops)
-    return `Group ${id} ${JSON.stringify(hops.map(inOrder))}`
+  .tuple(groupId, fc.array(nextHop, { minLength: 1, maxLength: 4 }), word32)
+  .map(([id, hops, metric]) => writer => {
+    writer.group(id, hops, metric)
+    return `Group ${id} ${JSON.stringify(hops.map(inOrder))} ${metric}`
   })
 
 const inOrder = (hop: FibNextHop): FibNextHop => ({

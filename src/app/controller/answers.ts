@@ -1,7 +1,10 @@
+import type { KernelRouteSnapshot } from '../../core/dataplane/index.ts'
 import {
   agentDocument,
-  isBlackhole,
+  type KernelPlace,
   kernelDocument,
+  kernelPlace,
+  nodeRouteDocument,
   pathDocument,
   type RouteDocument,
   routeDocument,
@@ -10,17 +13,13 @@ import {
   type StatusFacts,
   sessionDocuments,
 } from '../../core/intent/index.ts'
-import { parseAddress, parsePrefix } from '../../core/net/index.ts'
-import type { RouteSnapshot } from '../../core/speaker/index.ts'
+import { hostPrefix, parseAddress, parsePrefix } from '../../core/net/index.ts'
 import { type AgentAnswers, ApiError } from '../../shell/api/index.ts'
 import type { DataplaneLink, SpeakerLink } from '../../shell/link/index.ts'
 
 /**
  * What operators are answered: the documents of the last round, and live answers about one prefix.
  */
-
-/** Why the kernel's side of a route is not known while the dataplane answers. */
-const NOT_FOLLOWED = 'outside the cluster’s pools, whose routes alone are followed: see ip route'
 
 /** What answers are made of. */
 export interface Knowledge {
@@ -68,38 +67,30 @@ async function refresh({ facts, speaker }: Knowledge, asked: string): Promise<re
 }
 
 async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]> {
-  const target = parseAddress(asked) ?? parsePrefix(asked)
-  if (target === undefined)
+  const target = parseAddress(asked)
+  const exact = target === undefined ? parsePrefix(asked) : hostPrefix(target)
+  if (exact === undefined)
     throw new ApiError('API_INVALID', `"${asked}" is neither an address nor a prefix`)
-  const [routes, dataplane] = await Promise.all([
-    agent.speaker.lookup(target),
-    // without an answer the kernel's side of it is unknown, and said to be
-    agent.dataplane.snapshot().catch(() => undefined),
-  ])
-  const { dataplane: _, ...facts } = agent.facts
-  return routes.flatMap(route => documentOf(route, { ...facts, ...(dataplane && { dataplane }) }))
+  const { node, desired } = agent.facts
+  const routes = await agent.speaker.lookup(target ?? exact)
+  const prefixes = [...new Set([...routes.map(({ prefix }) => prefix), exact])]
+  // without an answer the kernel's side of it is unknown, and said to be
+  const found = await agent.dataplane.lookup(prefixes).catch(() => undefined)
+  const kernel = new Map(found?.map(route => [route.prefix, route]))
+  const documents = routes.flatMap(route => {
+    const known = kernel.get(route.prefix)
+    const place = known === undefined ? absent(found) : kernelPlace(known, desired)
+    const document = routeDocument(route, { node, ...place })
+    return document === undefined ? [] : [{ ...document, paths: route.paths.map(pathDocument) }]
+  })
+  const own = kernel.get(exact)
+  if (own === undefined || routes.some(({ prefix }) => prefix === exact)) return documents
+  // what nobody wants any more has no path
+  return own.owner === 'node' ? [...documents, nodeRouteDocument(node, own, desired)] : documents
 }
 
-function documentOf(route: RouteSnapshot, facts: StatusFacts): RouteDocument[] {
-  const document = routeDocument(route, { node: facts.node, ...kernelOf(route, facts) })
-  return document === undefined ? [] : [{ ...document, paths: route.paths.map(pathDocument) }]
-}
-
-/**
- * Where the route stands in the kernel, as far as the dataplane lists it: routes of the cluster's
- * pools.
- */
-function kernelOf(
-  route: RouteSnapshot,
-  { dataplane, desired }: StatusFacts,
-): Pick<RouteDocument, 'kernel' | 'kernelError'> {
-  if (dataplane === undefined)
-    return { kernel: 'unknown', kernelError: 'the dataplane does not answer' }
-  const isLocal = route.paths.some(path => path.best && path.from === 'local')
-  if (isLocal && isBlackhole(desired?.dataplane.routes ?? [], route.prefix))
-    return { kernel: 'blackhole' }
-  const known = dataplane.routes.find(({ prefix }) => prefix === route.prefix)
-  if (known === undefined && isLocal) return { kernel: 'absent' }
-  if (known === undefined) return { kernel: 'unknown', kernelError: NOT_FOLLOWED }
-  return { kernel: known.state, ...(known.error !== undefined && { kernelError: known.error }) }
-}
+/** Of a prefix of which the dataplane knows nothing. */
+const absent = (found: readonly KernelRouteSnapshot[] | undefined): KernelPlace =>
+  found === undefined
+    ? { kernel: 'unknown', kernelError: 'the dataplane does not answer' }
+    : { kernel: 'absent' }

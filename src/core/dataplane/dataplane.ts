@@ -1,19 +1,20 @@
 import { type Engine, type Millis, millis, NEVER, type Prng } from '../base/index.ts'
 import type { NextHopAnswer } from '../fib/index.ts'
+import type { Prefix } from '../net/index.ts'
 import type { RouteTarget } from '../rtnl/index.ts'
 import type { DataplaneEvent, KernelEvent, KernelOutput } from './ports.ts'
 import { Dumps } from './reading/dumps.ts'
 import { Observer } from './reading/observer.ts'
 import { Tracker } from './reading/tracker.ts'
 import { type Blame, Reconciler } from './reconciler.ts'
-import { listCounts, listRoutes, SnapshotCache } from './snapshot.ts'
+import { findRoute, Snapshots, type Sources } from './snapshot.ts'
 import { Counted, NONE } from './table/counted.ts'
 import { Groups } from './table/groups.ts'
 import { Links } from './table/links.ts'
 import { Objects } from './table/objects.ts'
 import {
   IN_FLIGHT,
-  LEFTOVER,
+  NO_PLACE,
   PENDING,
   prefixId,
   RouteTable,
@@ -23,7 +24,8 @@ import {
 } from './table/route-table.ts'
 import { Walk } from './table/walk.ts'
 import { Ways } from './table/ways.ts'
-import type { DataplaneConfig, DataplaneSnapshot } from './types.ts'
+import { Tunnels } from './tunnels/tunnels.ts'
+import type { DataplaneConfig, DataplaneSnapshot, KernelRouteSnapshot } from './types.ts'
 import { Wants } from './wants.ts'
 import type { SweepRule } from './writing/sweep.ts'
 
@@ -39,6 +41,10 @@ export interface DataplaneOptions {
   readonly chance: Prng
   /** Takes what the speaker is to hear of the next hops that it tracks; may not call back. */
   readonly tell?: (answers: readonly NextHopAnswer[]) => void
+  /** Names the process that has or had a netlink port, where it was found. */
+  readonly who?: (port: number) => string | undefined
+  /** What may harm our routes, in sentences. */
+  readonly hazards?: () => readonly string[]
 }
 
 /**
@@ -69,16 +75,18 @@ export class Dataplane implements Engine<DataplaneEvent> {
   readonly #output: KernelOutput
   readonly #shared: Shared
   readonly #tables: readonly [RouteTable, RouteTable]
-  readonly #links = new Links()
+  readonly #links: Links
   readonly #objects: Objects
   readonly #sweep: SweepRule = { speaker: false, intent: false }
   readonly #wants: Wants
   readonly #reconciler: Reconciler
   readonly #observer: Observer
   readonly #tracker: Tracker
+  readonly #tunnels: Tunnels
   readonly #dumps: Dumps
   readonly #walk: Walk
-  readonly #snapshots = new SnapshotCache()
+  readonly #snapshots: Snapshots
+  readonly #sources: Sources
   /** why nobody wants what is swept in this walk, and how many routes that was */
   #sweeping: { readonly why: string; routes: number } | undefined
   /**
@@ -92,12 +100,13 @@ export class Dataplane implements Engine<DataplaneEvent> {
   constructor(config: DataplaneConfig, output: KernelOutput, options: DataplaneOptions) {
     const { chance } = options
     const sweep = this.#sweep
+    const links = new Links(config.allow?.interfaces)
     const targets = new Counted<RouteTarget>()
     const ways = new Ways()
     const taken = (id: number): void => output.note({ code: 'NEXT_HOP_ID_TAKEN', id })
     const objects = new Objects(config.protocol, () => shared.dump, taken)
     const shared: Shared = {
-      groups: new Groups(this.#links, ways, targets, objects),
+      groups: new Groups({ links, ways, targets, objects, metric: config.metric }),
       targets,
       counts: new Uint32Array(STATES.length),
       generation: 1,
@@ -109,11 +118,13 @@ export class Dataplane implements Engine<DataplaneEvent> {
     const tables = [new RouteTable('ipv4', shared), new RouteTable('ipv6', shared)] as const
     const revisit = (): void => this.#walk.ask()
     const doubt = (now: Millis): void => this.#dumps.doubt(now)
-    const startSweep = (why: string, now: Millis): void => this.#startSweep(why, now)
-    const { metric, routesMax } = config
+    const startSweep = (why: string): void => this.#startSweep(why)
+    const { routesMax, audit = [], allow } = config
     const reconciler = new Reconciler({
-      ...{ shared, tables, output, objects, chance, metric, routesMax, sweep, doubt, revisit },
+      ...{ shared, tables, output, objects, chance, routesMax, sweep, doubt, revisit },
+      ...{ audit, allow },
     })
+    this.#links = links
     this.#config = config
     this.#output = output
     this.#shared = shared
@@ -122,9 +133,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#walk = new Walk(tables)
     this.#dumps = new Dumps(output, shared, chance, config.resync)
     this.#reconciler = reconciler
-    this.#observer = new Observer({ config, shared, tables, reconciler, sweep, doubt })
+    this.#observer = new Observer({ config, shared, tables, reconciler, output, doubt })
     this.#tracker = new Tracker({
-      ...{ output, ways, links: this.#links, protocol: config.protocol },
+      ...{ output, ways, links, protocol: config.protocol },
       tell: options.tell ?? (() => {}),
       askDump: now => this.#dumps.ask(now),
       moved: now => {
@@ -132,8 +143,19 @@ export class Dataplane implements Engine<DataplaneEvent> {
         revisit()
       },
     })
+    this.#tunnels = new Tunnels({
+      ...{ output, chance, resync: config.resync },
+      changed: () => void shared.version++,
+    })
     this.#wants = new Wants({
       ...{ config, shared, tables, reconciler, output, sweep, revisit, startSweep },
+    })
+    this.#sources = { tables, shared, links, objects, allowed: reconciler.allowed }
+    this.#snapshots = new Snapshots({
+      ...this.#sources,
+      ...{ config, reconciler, wants: this.#wants, dumps: this.#dumps },
+      who: options.who ?? (() => undefined),
+      hazards: options.hazards ?? (() => []),
     })
   }
 
@@ -146,6 +168,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Intent':
         this.#wants.intend(event.intent)
         this.#tracker.intend(event.intent.routes)
+        this.#tunnels.intend(event.intent.tunnels, now)
         return
       case 'Track':
         this.#tracker.track(event.hop)
@@ -161,6 +184,10 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Found':
       case 'Lost':
       case 'Written':
+      case 'Neighbour':
+      case 'Inspected':
+      case 'Configured':
+        this.#tunnels.hear(event, now)
         this.#hear(event, now)
         return
       default:
@@ -172,6 +199,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
 
   work(budget: number, now: Millis): boolean {
     if (now >= this.#nextDump) this.#startDump(now)
+    this.#tunnels.work(now)
     // nothing is decided before the kernel's table is known
     if (this.#dumps.completed === 0) return false
     this.#tracker.work(now)
@@ -184,14 +212,15 @@ export class Dataplane implements Engine<DataplaneEvent> {
   }
 
   deadline(): Millis {
-    return millis(Math.min(this.#nextDump, this.#reconciler.next, this.#wants.staleAt))
+    const { next } = this.#tunnels
+    return millis(Math.min(this.#nextDump, this.#reconciler.next, this.#wants.staleAt, next))
   }
 
   /**
    * True when all that can be done is done: nothing waits, nothing is in flight, no walk is going.
    */
   get idle(): boolean {
-    const asking = this.#tracker.waits || this.#tracker.busy
+    const asking = this.#tracker.waits || this.#tracker.busy || this.#tunnels.busy
     return this.#dumps.completed > 0 && this.#reconciler.idle && !this.#walk.going && !asking
   }
 
@@ -205,32 +234,16 @@ export class Dataplane implements Engine<DataplaneEvent> {
 
   /** What it is and holds at `now`. O(rows) when something changed since the last one. */
   snapshot(now: Millis): DataplaneSnapshot {
-    return this.#snapshots.at(this.#shared.version, now, () => {
-      const { table, protocol, metric } = this.#config
-      const { repaired, failures } = this.#reconciler
-      const lastFailure = failures.last
-      const { lastSync } = this.#dumps
-      return {
-        version: this.#shared.version,
-        at: now,
-        table,
-        protocol,
-        metric,
-        speaker: this.#wants.speaker,
-        inSync: this.#wants.inSync,
-        ...listCounts(this.#shared),
-        repaired,
-        failures: failures.total,
-        ...(lastSync !== undefined && { lastSync }),
-        ...(lastFailure !== undefined && { lastFailure }),
-        routes: listRoutes(this.#tables, this.#shared, this.#wants.watchedMax),
-      }
-    })
+    return this.#snapshots.at(now)
+  }
+
+  /** What is known of the routes to exactly these prefixes; of some nothing. O(prefixes). */
+  lookUp(prefixes: readonly Prefix[]): readonly KernelRouteSnapshot[] {
+    return prefixes.flatMap(prefix => findRoute(this.#sources, prefix) ?? [])
   }
 
   /**
-   * How much it remembers: when nothing is wanted and nothing is there, one group and one target
-   * (blackhole).
+   * How much it remembers: nothing when nothing is wanted and nothing is there.
    */
   held(): {
     readonly prefixes: number
@@ -282,6 +295,10 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Written':
         this.#reconciler.written(event.batch, event.refusals, now)
         this.#tracker.written()
+        return
+      case 'Neighbour':
+      case 'Inspected':
+      case 'Configured':
         return
       default:
         event satisfies never
@@ -337,12 +354,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#wants.waitForSpeaker(now)
   }
 
-  #startSweep(why: string, now: Millis): void {
+  #startSweep(why: string): void {
     this.#sweeping = { why, routes: this.#sweeping?.routes ?? 0 }
     this.#walk.ask()
-    if (!this.#observer.straysLeft) return
-    this.#observer.straysLeft = false
-    this.#dumps.ask(now)
   }
 
   /** What is about every row: see `Walk`. */
@@ -356,15 +370,15 @@ export class Dataplane implements Engine<DataplaneEvent> {
     if (table.foreign[row]! < completed) table.foreign[row] = 0
     if ((flags & IN_FLIGHT) === 0 && table.seen[row] !== NONE && table.heard[row]! < completed) {
       // the dump did not name it: it has gone without a word
-      table.setSeen(row, NONE)
-      this.#reconciler.lost(table, id, this.#blame, now)
+      table.setSeen(row, NONE, NO_PLACE)
+      this.#reconciler.lost(table, id, this.#blame, { what: 'removed', by: 0 }, now)
     }
     if (this.#sweep.speaker && wants.unrepeated(table, row)) table.setWanted(row, NONE)
     this.#reconciler.forgive(table, row)
     table.recount(row)
     const standing = table.standing(row)
-    if (standing === PENDING) this.#reconciler.touch(table, row)
-    else if (standing !== LEFTOVER) table.settle(id)
+    if (standing === PENDING || table.other[row] !== NO_PLACE) this.#reconciler.touch(table, row)
+    else if (!this.#reconciler.isLeft(table, row)) table.settle(id)
     else if (this.#reconciler.maySweep(table, id)) {
       if (this.#sweeping !== undefined) this.#sweeping.routes++
       this.#reconciler.touch(table, row)

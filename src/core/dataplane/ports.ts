@@ -1,6 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
 import type {
+  DeviceChange,
   Found,
   LinkMessage,
   NextHopObject,
@@ -8,7 +9,8 @@ import type {
   RouteTarget,
   RouteVerb,
 } from '../rtnl/index.ts'
-import type { DataplaneIntent, RouteEvent } from './types.ts'
+import type { DevicesSeen } from './tunnels/types.ts'
+import type { DataplaneIntent, Intervention, RouteEvent } from './types.ts'
 
 /**
  * The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite.
@@ -56,6 +58,13 @@ export interface KernelOutput {
   dump(dump: number): void
   /** Asks where packets to some addresses would go. A `Found` for each follows, in order. */
   lookUp(addresses: readonly Address[]): void
+  /** Reads all links, addresses and neighbours. `Inspected` with this number follows. */
+  inspect(number: number): void
+  /**
+   * Changes links, addresses and neighbours, in order; a refusal does not stop the others.
+   * `Configured` with this number follows. We are told of these changes as of those of others.
+   */
+  configure(number: number, changes: readonly DeviceChange[]): void
   note(note: DataplaneNote): void
 }
 
@@ -97,7 +106,27 @@ export type KernelEvent =
       readonly message: ObjectMessage
     }
   /** an address came or went: what could not be reached may be now */
-  | { readonly type: 'Address'; readonly present: boolean }
+  | {
+      readonly type: 'Address'
+      readonly present: boolean
+      readonly link: number
+      readonly address: Address
+    }
+  /** an entry of a link's tables that somebody wrote, or that is gone */
+  | { readonly type: 'Neighbour'; readonly link: number }
+  /** nothing was seen: `why` */
+  | {
+      readonly type: 'Inspected'
+      readonly number: number
+      readonly seen?: DevicesSeen
+      readonly why?: string
+    }
+  | {
+      readonly type: 'Configured'
+      readonly number: number
+      /** by their place among the changes */
+      readonly refusals: readonly Refusal[]
+    }
   /**
    * `complete` is false when the table changed so much meanwhile that it was not one state, or it
    * failed
@@ -146,13 +175,29 @@ export type DataplaneNote =
   | { readonly code: 'NEXT_HOP_BACK'; readonly hops: string }
   /** somebody else has an id of the range of our nexthop objects; it is not used */
   | { readonly code: 'NEXT_HOP_ID_TAKEN'; readonly id: number }
-  | { readonly code: 'ROUTE_REPAIRED'; readonly prefix: Prefix }
+  /** `by` is a netlink port, as of routes */
+  | {
+      readonly code: 'ROUTE_REPAIRED'
+      readonly prefix: Prefix
+      readonly what: Intervention['what']
+      readonly by: number
+    }
+  /** another hand changed a route, and by rule it stays so */
+  | ({ readonly code: 'ROUTE_LEFT' } & Intervention)
+  /** the node's configuration does not allow what is wanted */
+  | { readonly code: 'ROUTE_NOT_ALLOWED'; readonly prefix: Prefix; readonly why: string }
+  /** somebody else writes routes that look like ours */
+  | { readonly code: 'PROTOCOL_SHARED'; readonly prefix: Prefix; readonly by: number }
   | {
       readonly code: 'ROUTE_CONTESTED'
       readonly prefix: Prefix
+      readonly by: number
       readonly times: number
       readonly pause: Millis
     }
   | { readonly code: 'ROUTES_FULL'; readonly limit: number }
+  /** the kernel does not make the link of a tunnel what it should be */
+  | { readonly code: 'TUNNEL_REFUSED'; readonly name: string; readonly error: string }
+  | { readonly code: 'TUNNEL_BACK'; readonly name: string }
   | { readonly code: 'SWEEP'; readonly why: string; readonly routes: number }
   | { readonly code: 'SPEAKER_MISTAKE'; readonly why: string }

@@ -1,32 +1,36 @@
 import { type Millis, millis, type Prng } from '../base/index.ts'
 import { maxLength, type PrefixId } from '../net/index.ts'
-import { EEXIST, ENOBUFS, ENODEV, ENOENT, ESRCH, isShared, type RouteVerb } from '../rtnl/index.ts'
+import { EEXIST, ENODEV, isShared, type RouteVerb } from '../rtnl/index.ts'
 import type { KernelOutput, ObjectChange, Refusal } from './ports.ts'
+import { Audit, type Loss } from './reading/audit.ts'
 import { NONE } from './table/counted.ts'
 import type { Objects } from './table/objects.ts'
 import {
   DIRTY,
-  DOUBT,
   DYING,
   IN_FLIGHT,
   LEFTOVER,
   LOST,
+  NO_PLACE,
+  NOT_ALLOWED,
   OVER_LIMIT,
   PENDING,
   prefixId,
   type RouteTable,
   type Shared,
+  WORDS_OF_OURS,
+  YIELDED,
 } from './table/route-table.ts'
 import { LengthQueue, RowQueue } from './table/row-queue.ts'
-import { Batch, codeOf, type Sent, type Stray } from './writing/batch.ts'
+import type { Allowance, AuditRule } from './types.ts'
+import { Allowed } from './writing/allowed.ts'
+import { Answers } from './writing/answers.ts'
+import { Batch, codeOf } from './writing/batch.ts'
 import { Failures } from './writing/failures.ts'
 import { Holds } from './writing/holds.ts'
 import { maySweep, type SweepRule } from './writing/sweep.ts'
 
 /** Makes the kernel's routes what is wanted: the difference, in batches, and what refusals mean. */
-
-/** Routes of ours with another metric that wait to be deleted; the next dump finds those beyond. */
-const STRAYS_MAX = 4_096
 
 /** What the reconciler is told when it is made. */
 export interface ReconcilerOptions {
@@ -35,9 +39,10 @@ export interface ReconcilerOptions {
   readonly output: KernelOutput
   readonly objects: Objects
   readonly chance: Prng
-  readonly metric: number
   readonly routesMax: number
   readonly sweep: SweepRule
+  readonly audit: readonly AuditRule[]
+  readonly allow: Allowance | undefined
   /** Something does not fit what is known: a dump should tell. */
   readonly doubt: (now: Millis) => void
   /** Rows that were refused may be tried again: look at all of them. */
@@ -50,7 +55,8 @@ export interface ReconcilerOptions {
  */
 export type Blame = 'kernel' | 'stranger' | 'contender'
 
-type Plan = 'nothing' | RouteVerb
+/** `clear`: what of ours is in another place is deleted. */
+type Plan = 'nothing' | 'clear' | RouteVerb
 
 /**
  * The difference between wanted and seen, level-triggered: a row is marked, and decided when its
@@ -62,26 +68,35 @@ type Plan = 'nothing' | RouteVerb
  *
  * Replacing is one step in the kernel. Deletions go after all that is to be written, more specific
  * ones first, so that no packet meets a gap between two states; nexthop objects before the routes
- * that name them, and out again only when none does. One batch is in flight; its rows
+ * that name them, and out again only when none does. A route that gets another metric is added there
+ * before it is deleted where it was. One batch is in flight; its rows
  * are not planned again until its results are in. Never sorts: the kernel is slow on sorted input.
  */
 export class Reconciler {
   readonly holds: Holds
-  /** routes that somebody took out and that were put back */
-  repaired = 0
   readonly failures: Failures
+  readonly audit: Audit
+  readonly allowed: Allowed
+  readonly #answers: Answers
   readonly #options: ReconcilerOptions
   readonly #dirty = new RowQueue()
   readonly #dying = new LengthQueue()
-  readonly #strays: Stray[] = []
   readonly #batch: Batch
   #full = false
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
-    this.failures = new Failures(options.shared, options.output, options.chance)
-    this.holds = new Holds(options.shared.groups, options.output, options.chance)
-    this.#batch = new Batch(options.shared, options.output, options.metric)
+    const { shared, tables, output, objects, chance, doubt, revisit } = options
+    this.failures = new Failures(shared, output, chance)
+    this.holds = new Holds(shared.groups, output, chance)
+    this.audit = new Audit(options.audit, output)
+    this.allowed = new Allowed(options.allow, shared.groups, output)
+    this.#batch = new Batch(shared, output)
+    this.#answers = new Answers({
+      ...{ shared, tables, output, objects, doubt, revisit },
+      ...{ holds: this.holds, failures: this.failures, audit: this.audit },
+      again: (table, row) => this.#again(table, row),
+    })
   }
 
   /** When something that failed is to be tried again. */
@@ -103,7 +118,7 @@ export class Reconciler {
 
   get #waiting(): number {
     const { objects } = this.#options
-    return this.#dirty.size + this.#dying.size + this.#strays.length + objects.waiting
+    return this.#dirty.size + this.#dying.size + objects.waiting
   }
 
   /** Something about the row has changed: it is decided when its turn comes. O(1). */
@@ -114,31 +129,35 @@ export class Reconciler {
     this.#dirty.push(codeOf(table, row))
   }
 
-  /** Our route has gone, or is another's now. */
-  lost(table: RouteTable, row: PrefixId, blame: Blame, now: Millis): void {
+  /** Routes that somebody took out and that were put back. */
+  get repaired(): number {
+    return this.#answers.repaired
+  }
+
+  /** Our route has gone, or is another's now. O(rules of the audit). */
+  lost(table: RouteTable, row: PrefixId, blame: Blame, loss: Loss, now: Millis): void {
     if (table.wantOf(row) !== NONE) {
-      if (blame !== 'kernel') table.flags[row]! |= LOST
       // a loss is news: what failed before it may work now
       table.errno[row] = 0
-      if (blame === 'contender') {
-        const { times, pause } = table.fights.lost(row, now)
-        if (pause > 0)
-          this.#options.output.note({
-            code: 'ROUTE_CONTESTED',
-            prefix: table.prefixes.text(row),
-            times,
-            pause,
-          })
-      }
+      if (blame !== 'kernel') this.#suffer(table, row, blame, loss, now)
     }
     this.touch(table, row)
   }
 
-  /** Takes a stray to delete. False when there are too many now: the next dump finds it again. */
-  stray(stray: Stray): boolean {
-    if (this.#strays.length >= STRAYS_MAX) return false
-    this.#strays.push(stray)
-    return true
+  /** Somebody did it: the audit's rules say whether it is put right, the fights how soon. */
+  #suffer(table: RouteTable, row: PrefixId, blame: Blame, loss: Loss, now: Millis): void {
+    this.#options.shared.version++
+    if (!this.audit.lost(table, row, loss, now)) {
+      table.errno[row] = YIELDED
+      return
+    }
+    table.flags[row]! |= LOST
+    if (blame !== 'contender') return
+    const { times, pause } = table.fights.lost(row, now)
+    if (pause === 0) return
+    const prefix = table.prefixes.text(row)
+    const { by } = loss
+    this.#options.output.note({ code: 'ROUTE_CONTESTED', prefix, by, times, pause })
   }
 
   /** What was due at `now` is tried again. O(groups that fail + fights). */
@@ -173,6 +192,8 @@ export class Reconciler {
     if (isShared(errno) && !held) table.errno[row] = 0
     else if (errno === EEXIST && table.foreign[row] === 0) table.errno[row] = 0
     else if (errno === OVER_LIMIT && !this.#isFull()) table.errno[row] = 0
+    else if (errno === NOT_ALLOWED && !this.allowed.forbids(table, row, want)) table.errno[row] = 0
+    else if (errno >= WORDS_OF_OURS) return
     else if (this.retrying && !isShared(errno) && errno !== EEXIST) table.errno[row] = 0
   }
 
@@ -206,7 +227,7 @@ export class Reconciler {
       if (object !== undefined && refused !== undefined) this.#refused(object, refused, now)
       const sent = batch.sent(at)
       if (sent === undefined) continue
-      this.#answered(sent, refused, now)
+      this.#answers.take(sent, refused, now)
       batch.forget(sent)
     }
     batch.clear()
@@ -238,7 +259,7 @@ export class Reconciler {
       const row = prefixId(dirty >>> 1)
       table.flags[row]! &= ~DIRTY
       const plan = this.#plan(table, row, now)
-      if (plan !== 'delete') this.#emit(table, row, plan)
+      if (plan !== 'delete' && plan !== 'clear') this.#emit(table, row, plan)
       else if ((table.flags[row]! & DYING) === 0) {
         table.flags[row]! |= DYING
         this.#dying.push(table.prefixes.length(row), dirty)
@@ -250,12 +271,7 @@ export class Reconciler {
 
   #nextDeletion(now: Millis): boolean {
     const code = this.#dying.shift()
-    if (code < 0) {
-      const stray = this.#strays.pop()
-      if (stray === undefined) return false
-      this.#batch.addStray(stray)
-      return true
-    }
+    if (code < 0) return false
     const table = this.#tableOf(code)
     const row = prefixId(code >>> 1)
     table.flags[row]! &= ~DYING
@@ -269,11 +285,16 @@ export class Reconciler {
     const { groups } = this.#options.shared
     const want = table.wantOf(row)
     const have = table.seen[row]!
-    if (want === NONE) return have !== NONE && this.maySweep(table, row) ? 'delete' : 'nothing'
-    if (have !== NONE && groups.covers(want, have)) {
+    if (want === NONE) return this.#remove(table, row)
+    if (this.allowed.forbids(table, row, want)) {
+      this.allowed.refuse(table, row)
+      return this.#remove(table, row)
+    }
+    if (table.isAsWanted(row)) {
+      if (table.errno[row] === YIELDED) this.audit.settled(codeOf(table, row))
       table.errno[row] = 0
       table.flags[row]! &= ~LOST
-      return 'nothing'
+      return table.other[row] === NO_PLACE ? 'nothing' : 'clear'
     }
     // a stranger has this place: it is not replaced, and what we have beside it is left as it is
     if (table.foreign[row] !== 0) table.errno[row] = EEXIST
@@ -286,12 +307,31 @@ export class Reconciler {
       this.holds.refused(want, codeOf(table, row), { errno: ENODEV }, now)
       return 'nothing'
     }
-    return have === NONE ? 'add' : 'replace'
+    const { metric } = groups.get(want)
+    if (table.other[row] === metric) return 'replace'
+    if (have === NONE) return 'add'
+    if (table.metric[row] === metric) return 'replace'
+    return table.other[row] === NO_PLACE ? 'add' : 'clear'
+  }
+
+  /** What is in the kernel is not to be there. */
+  #remove(table: RouteTable, row: PrefixId): Plan {
+    if (!this.maySweep(table, row)) return 'nothing'
+    if (table.seen[row] !== NONE) return 'delete'
+    return table.other[row] === NO_PLACE ? 'nothing' : 'clear'
+  }
+
+  /** True when ours is in the kernel and is not to be: nobody wants it, or it is not allowed. */
+  isLeft(table: RouteTable, row: number): boolean {
+    if (table.standing(row) === LEFTOVER) return true
+    return table.errno[row] === NOT_ALLOWED && table.seen[row] !== NONE
   }
 
   /** True when our route in the kernel, which nobody wants, may be deleted. */
   maySweep(table: RouteTable, row: PrefixId): boolean {
     const { shared, sweep } = this.#options
+    // where another one of ours leads is not known
+    if (table.seen[row] === NONE) return sweep.speaker && sweep.intent
     const host = table.prefixes.length(row) === maxLength(table.family)
     const target = shared.targets.get(table.seen[row]!)
     return maySweep({ target, host, told: table.told[row]! }, sweep)
@@ -311,34 +351,15 @@ export class Reconciler {
       table.settle(row)
       return
     }
-    if (plan !== 'delete') this.#options.shared.groups.prepare(table.wantOf(row), this.#batch)
-    this.#batch.add(table, row, plan)
-  }
-
-  #answered(sent: Sent, refusal: Refusal | undefined, now: Millis): void {
-    const table = this.#tableOf(sent.code)
-    const row = prefixId(sent.code >>> 1)
-    const doubted = (table.flags[row]! & DOUBT) !== 0
-    table.flags[row]! &= ~(IN_FLIGHT | DOUBT)
-    const object = this.#whyNot(sent.target)
-    if (refusal === undefined) this.#done(table, row, sent)
-    if (object !== undefined) {
-      // whether or not the kernel took the route: it leads elsewhere than it should
-      table.errno[row] = object.errno
-      this.holds.refused(sent.want, sent.code, object, now)
-      this.failures.count(table, row, object, now)
-    } else if (refusal === undefined) {
-      if (sent.verb !== 'delete' && this.holds.taken(sent.want)) this.#options.revisit()
-    } else if (sent.verb !== 'add' && (refusal.errno === ESRCH || refusal.errno === ENOENT))
-      this.#absent(table, row, sent.verb, now)
-    else if (sent.verb !== 'delete' && isShared(refusal.errno)) {
-      table.errno[row] = refusal.errno
-      this.holds.refused(sent.want, sent.code, refusal, now)
-      this.failures.count(table, row, refusal, now)
-    } else this.#failed(table, row, refusal, now)
-    if (sent.want !== NONE) this.holds.undecided(sent.want)
-    if (doubted) this.#options.doubt(now)
-    this.#again(table, row)
+    const batch = this.#batch
+    const { groups } = this.#options.shared
+    if (plan === 'clear') batch.add(table, row, 'delete', table.other[row]!)
+    else if (plan === 'delete') batch.add(table, row, plan, table.metric[row]!)
+    else {
+      const want = table.wantOf(row)
+      groups.prepare(want, batch)
+      batch.add(table, row, plan, groups.get(want).metric)
+    }
   }
 
   /**
@@ -346,49 +367,9 @@ export class Reconciler {
    */
   #again(table: RouteTable, row: PrefixId): void {
     table.recount(row)
-    const standing = table.standing(row)
-    if (standing === PENDING || (standing === LEFTOVER && this.maySweep(table, row)))
-      this.touch(table, row)
+    const mustGo = this.isLeft(table, row) && this.maySweep(table, row)
+    const moves = table.standing(row) === PENDING || table.other[row] !== NO_PLACE
+    if (moves || mustGo) this.touch(table, row)
     else table.settle(row)
-  }
-
-  #done(table: RouteTable, row: PrefixId, sent: Sent): void {
-    table.setSeen(row, sent.target)
-    table.heard[row] = this.#options.shared.dump
-    if (sent.verb === 'delete') return
-    table.errno[row] = 0
-    if ((table.flags[row]! & LOST) !== 0) {
-      table.flags[row]! &= ~LOST
-      this.repaired++
-      this.#options.shared.version++
-      this.#options.output.note({ code: 'ROUTE_REPAIRED', prefix: table.prefixes.text(row) })
-    }
-  }
-
-  /** What was to be deleted or replaced is not there: that is what we wanted to know. */
-  #absent(table: RouteTable, row: PrefixId, verb: RouteVerb, now: Millis): void {
-    const { groups } = this.#options.shared
-    // but that of an object's says nothing of a route of ours that leads elsewhere
-    if (verb === 'delete' && groups.isObject(table.seen[row]!)) this.#options.doubt(now)
-    table.setSeen(row, NONE)
-  }
-
-  /** Why the kernel refused the object that a target is. */
-  #whyNot(target: number): Omit<Refusal, 'at'> | undefined {
-    const { shared, objects } = this.#options
-    return target === NONE ? undefined : objects.errorOf(shared.targets.get(target).id)
-  }
-
-  #failed(table: RouteTable, row: PrefixId, refusal: Refusal, now: Millis): void {
-    table.errno[row] = Math.min(refusal.errno, OVER_LIMIT - 1)
-    this.failures.count(table, row, refusal, now)
-    if (refusal.errno === EEXIST) {
-      table.foreign[row] = this.#options.shared.dump
-      this.#options.doubt(now)
-      return
-    }
-    // answers were lost: what the kernel did is not known
-    if (refusal.errno === ENOBUFS) this.#options.doubt(now)
-    this.failures.retry(now)
   }
 }

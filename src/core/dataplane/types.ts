@@ -1,6 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup, NextHopName } from '../fib/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
+import type { Tunnel } from './tunnels/types.ts'
 
 /**
  * What goes into the kernel half and what comes out of it: its configuration, events, effects,
@@ -22,15 +23,66 @@ export interface DataplaneConfig {
   readonly stale: Millis
   /** between two full dumps, before jitter */
   readonly resync: Millis
+  /** what is done where another hand changes a route of ours; absent: all is put back */
+  readonly audit?: readonly AuditRule[]
+  /** absent: any route to anywhere */
+  readonly allow?: Allowance
+}
+
+/** Beyond what it may install nothing, whoever asks. */
+export interface Allowance {
+  /** routes to these and to what is inside them; absent: to anywhere */
+  readonly prefixes?: readonly Prefix[]
+  /** routes through links of these names; absent: through any */
+  readonly interfaces?: readonly string[]
+}
+
+/**
+ * What is done about a change by another hand: `restore` puts the route back, `yield` leaves it,
+ * `alert` leaves it and makes it a problem of the node.
+ */
+export type AuditAction = 'restore' | 'yield' | 'alert'
+
+/** What is done about routes to a prefix and inside it; of several rules the longest decides. */
+export interface AuditRule {
+  readonly prefix: Prefix
+  readonly action: AuditAction
+}
+
+/** What another hand did to a route of ours. */
+export interface Intervention {
+  readonly prefix: Prefix
+  readonly what: 'removed' | 'changed'
+  readonly action: AuditAction
+  /** netlink port of who did it; 0: nobody knows */
+  readonly by: number
+  /** the process that has this port, or had it, where it was found */
+  readonly who?: string
+  readonly at: Millis
 }
 
 /** What the controller wants, beside the speaker's routes. */
 export interface DataplaneIntent {
   /** of the node itself: its blackholes, workloads, tunnels; by prefix, one of each */
   readonly routes: readonly NodeRoute[]
+  /** in order of name; absent: workloads are somebody else's */
+  readonly workloads?: readonly WorkloadLink[]
   /** prefixes whose routes a snapshot lists, sorted */
   readonly watched: readonly Prefix[]
   readonly watchedMax: number
+  /** in order of name; absent: the node has no say in tunnels, and all are left as they are */
+  readonly tunnels?: readonly Tunnel[]
+}
+
+/**
+ * The node's end of a link to a workload. It answers for every address that the workload asks for
+ * (proxy ARP and NDP), forwards what comes from there, and heeds no router's advertisements.
+ */
+export interface WorkloadLink {
+  /** waited for where it is not there */
+  readonly interface: string
+  /** IPv4 addresses of the workload whose link address is known: nobody asks for it */
+  readonly neighbours: readonly { readonly address: Address; readonly mac: string }[]
 }
 
 /** A route that the node itself wants, whatever is learned. */
@@ -67,7 +119,13 @@ export type RouteEvent =
   | { readonly type: 'SpeakerUp' }
   | { readonly type: 'SpeakerDown' }
   | { readonly type: 'Begin'; readonly epoch: Epoch }
-  | { readonly type: 'Group'; readonly id: GroupId; readonly hops: NextHopGroup }
+  | {
+      readonly type: 'Group'
+      readonly id: GroupId
+      readonly hops: NextHopGroup
+      /** of its routes; `NO_METRIC`: the configuration's */
+      readonly metric: number
+    }
   | { readonly type: 'DropGroup'; readonly id: GroupId }
   | {
       readonly type: 'Routes'
@@ -81,8 +139,29 @@ export type RouteEvent =
   | { readonly type: 'Untrack'; readonly hop: NextHopName }
   | { readonly type: 'InSync'; readonly epoch: Epoch }
 
-/** Where a route of ours stands. */
-export type KernelState = 'installed' | 'pending' | 'failed' | 'stale'
+/**
+ * Where a route of ours stands.
+ *
+ *   installed  in the kernel as wanted
+ *   pending    on its way there
+ *   rejected   the kernel refused it, or this node's configuration does
+ *   foreign    somebody else has this destination and metric, or is left to have his way with it
+ *   held       its next hop cannot be reached now
+ *   stale      in the kernel, and nobody has wanted it of late
+ */
+export type KernelState = 'installed' | 'pending' | 'rejected' | 'foreign' | 'held' | 'stale'
+
+/** One route, as a snapshot lists it and as a question is answered. */
+export interface KernelRouteSnapshot {
+  readonly prefix: Prefix
+  readonly state: KernelState
+  /** why it is not in the kernel as wanted */
+  readonly error?: string
+  /** who wants it, or wanted it last; absent: nobody has in this life */
+  readonly owner?: 'speaker' | 'node'
+  /** where ours in the kernel leads; only in answers, absent where there is none */
+  readonly leads?: string
+}
 
 /** What the dataplane is and holds, as asked for. */
 export interface DataplaneSnapshot {
@@ -97,19 +176,27 @@ export interface DataplaneSnapshot {
   readonly wanted: number
   readonly installed: number
   readonly pending: number
+  /** wanted, and not to be had now: rejected, foreign and held */
   readonly failed: number
+  readonly rejected: number
+  readonly foreign: number
+  readonly held: number
   /** ours in the kernel that nobody wants yet or any more */
   readonly stale: number
   /** routes of ours that somebody else removed or changed, put back */
   readonly repaired: number
+  /** those that were left as somebody else made them, by rule: ever */
+  readonly yielded: number
+  readonly alerted: number
   /** requests that the kernel refused, ever */
   readonly failures: number
   /** of the last full dump that was applied; absent before the first */
   readonly lastSync?: Millis
   readonly lastFailure?: { readonly prefix: Prefix; readonly error: string; readonly at: Millis }
-  readonly routes: readonly {
-    readonly prefix: Prefix
-    readonly state: KernelState
-    readonly error?: string
-  }[]
+  readonly lastIntervention?: Intervention
+  /** changes by others that stand, and that the configuration wants to be told of; some of them */
+  readonly alerts: readonly Intervention[]
+  /** what may harm our routes, and what to do about it: sentences */
+  readonly hazards: readonly string[]
+  readonly routes: readonly KernelRouteSnapshot[]
 }

@@ -1,5 +1,5 @@
 import { after, type Millis, NEVER } from '../base/index.ts'
-import type { Epoch, GroupId, NextHopGroup } from '../fib/index.ts'
+import { type Epoch, type GroupId, type NextHopGroup, NO_METRIC } from '../fib/index.ts'
 import { type Family, maxLength, NO_PREFIX, type Prefix, prefixParts } from '../net/index.ts'
 import type { KernelOutput } from './ports.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -27,7 +27,7 @@ export interface WantsOptions {
   /** All rows are to be looked at. */
   readonly revisit: () => void
   /** From here on, what nobody wants may go; `why` is for people. */
-  readonly startSweep: (why: string, now: Millis) => void
+  readonly startSweep: (why: string) => void
 }
 
 /**
@@ -53,6 +53,8 @@ export class Wants {
   watchedMax = 0
   readonly #o: WantsOptions
   readonly #names = new Map<GroupId, number>()
+  /** groups that have a name in this epoch */
+  readonly #named = new Set<number>()
   #epoch: Epoch | undefined
   /** groups that the node itself wants */
   #own: ReadonlyMap<Prefix, number> = new Map()
@@ -80,11 +82,10 @@ export class Wants {
         this.heardSpeaker = true
         return
       case 'Group':
-        this.#name(event.id, event.hops)
+        this.#name(event.id, event.hops, event.metric)
         return
       case 'DropGroup':
-        this.#o.shared.groups.drop(this.#names.get(event.id) ?? NONE)
-        this.#names.delete(event.id)
+        this.#unname(event.id)
         return
       case 'Routes':
         this.#routes(event.family, event.nlri, event.groups)
@@ -93,7 +94,7 @@ export class Wants {
         this.#routes(event.family, event.nlri, undefined)
         return
       case 'InSync':
-        this.#complete(event.epoch, now)
+        this.#complete(event.epoch)
         return
       default:
         event satisfies never
@@ -103,7 +104,9 @@ export class Wants {
   /** Takes what the node itself wants, whole. O(routes + watched). */
   intend(intent: DataplaneIntent): void {
     const { groups } = this.#o.shared
-    const own = new Map(intent.routes.map(({ prefix, out }) => [prefix, groups.takeOwn(out)]))
+    const own = new Map(
+      intent.routes.map(({ prefix, out, metric }) => [prefix, groups.takeOwn(out, metric)]),
+    )
     for (const prefix of this.#own.keys()) if (!own.has(prefix)) this.#setOwn(prefix, NONE)
     for (const [prefix, group] of own)
       if (this.#own.get(prefix) !== group) this.#setOwn(prefix, group)
@@ -127,7 +130,7 @@ export class Wants {
   tick(now: Millis): void {
     if (now < this.staleAt) return
     this.staleAt = NEVER
-    this.#mayForget('the speaker has been away for too long', now)
+    this.#mayForget('the speaker has been away for too long')
   }
 
   /** True when the speaker wanted the row's route once, and has not said so in this epoch. */
@@ -145,18 +148,34 @@ export class Wants {
     shared.version++
     for (const group of this.#names.values()) shared.groups.drop(group)
     this.#names.clear()
+    this.#named.clear()
     this.#o.revisit()
   }
 
-  #name(id: GroupId, hops: NextHopGroup): void {
+  /** A name that is said again moves its routes; at another metric they are said again too. */
+  #name(id: GroupId, hops: NextHopGroup, metric: number): void {
     if (this.#epoch === undefined || hops.length === 0) {
       this.#mistake(hops.length === 0 ? `group ${id} has no next hop` : 'a group before Begin')
       return
     }
     const { groups } = this.#o.shared
-    const group = groups.take(hops)
-    groups.drop(this.#names.get(id) ?? NONE)
+    const known = this.#names.get(id)
+    const wanted = metric === NO_METRIC ? this.#o.config.metric : metric
+    if (known !== undefined && groups.get(known).metric === wanted) {
+      groups.move(known, hops)
+      return
+    }
+    this.#unname(id)
+    const group = groups.take(hops, metric, taken => this.#named.has(taken))
     this.#names.set(id, group)
+    this.#named.add(group)
+  }
+
+  #unname(id: GroupId): void {
+    const group = this.#names.get(id) ?? NONE
+    this.#names.delete(id)
+    this.#named.delete(group)
+    this.#o.shared.groups.drop(group)
   }
 
   /**
@@ -222,19 +241,19 @@ export class Wants {
     return row
   }
 
-  #complete(epoch: Epoch, now: Millis): void {
+  #complete(epoch: Epoch): void {
     if (epoch !== this.#epoch) {
       this.#mistake(`InSync of epoch ${epoch}, which is not the current one`)
       return
     }
     this.inSync = true
-    this.#mayForget('the speaker has said all that it wants', now)
+    this.#mayForget('the speaker has said all that it wants')
   }
 
-  #mayForget(why: string, now: Millis): void {
+  #mayForget(why: string): void {
     this.#o.sweep.speaker = true
     this.#o.shared.version++
-    this.#o.startSweep(why, now)
+    this.#o.startSweep(why)
   }
 
   #setOwn(prefix: Prefix, group: number): void {

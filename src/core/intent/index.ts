@@ -70,9 +70,12 @@ export { sessionDocument } from './state/session-status.ts'
 export {
   agentDocument,
   documentText,
+  type KernelPlace,
   kernelDocument,
+  kernelPlace,
   lastDocument,
   lastKey,
+  nodeRouteDocument,
   nodeStateRoot,
   pathDocument,
   routeDocument,

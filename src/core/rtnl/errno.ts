@@ -52,15 +52,14 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 /** The error's name with a gloss; the number where it is not one that routes meet. */
 export const errnoText = (errno: number): string => NAMES.get(errno) ?? `errno ${errno}`
 
+/** True for a refusal that says that there is no way to a next hop now. */
+export const isUnreachable = (errno: number): boolean =>
+  errno === ENETUNREACH || errno === EHOSTUNREACH || errno === ENETDOWN || errno === ENODEV
+
 /**
  * True for a refusal that all routes through the same next hops would meet, and that mends itself
  * for all of them: by a link that comes up, an address that is given, a privilege. EINVAL is among
  * them: IPv6 answers so for a gateway that is one of the node's own addresses.
  */
 export const isShared = (errno: number): boolean =>
-  errno === ENETUNREACH ||
-  errno === EHOSTUNREACH ||
-  errno === ENETDOWN ||
-  errno === ENODEV ||
-  errno === EINVAL ||
-  errno === EPERM
+  isUnreachable(errno) || errno === EINVAL || errno === EPERM

@@ -31,6 +31,7 @@ export {
   ESRCH,
   errnoText,
   isShared,
+  isUnreachable,
 } from './errno.ts'
 export {
   type AddressMessage,
@@ -71,6 +72,8 @@ export {
   NLM_F_REPLACE,
   NLMSG_DONE,
   NLMSG_ERROR,
+  NUD_FAILED,
+  NUD_PERMANENT,
   RTM_DELADDR,
   RTM_DELLINK,
   RTM_DELNEIGH,

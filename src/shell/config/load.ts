@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { invariant, NEVER, seconds } from '../../core/base/index.ts'
 import { asNumberOf } from '../../core/calico/index.ts'
+import type { DataplaneConfig } from '../../core/dataplane/index.ts'
 import type { NodeFacts, Problem, RangeFacts } from '../../core/intent/index.ts'
 import {
   comparePrefixes,
@@ -153,9 +154,26 @@ function inside(
       routesMax: kernel.routesMax,
       stale: kernel.staleSeconds === 0 ? NEVER : seconds(kernel.staleSeconds),
       resync: seconds(kernel.resyncSeconds),
+      ...(kernel.audit.length > 0 && {
+        audit: kernel.audit.map(rule => ({ ...rule, prefix: prefix(rule.prefix) })),
+      }),
+      ...allowanceOf(kernel.allow),
     },
     log: written.log,
     state: written.state,
+  }
+}
+
+function allowanceOf(
+  allow: WrittenConfiguration['kernel']['allow'],
+): Pick<DataplaneConfig, 'allow'> {
+  if (allow === undefined) return {}
+  const { prefixes, interfaces } = allow
+  return {
+    allow: {
+      ...(prefixes !== undefined && { prefixes: prefixes.map(prefix) }),
+      ...(interfaces !== undefined && { interfaces }),
+    },
   }
 }
 
@@ -240,7 +258,7 @@ function factsOf(
     podCidrs: [...new Set(written.podCIDRs)].map(prefix).toSorted(comparePrefixes),
     transit: written.transit,
     ...(written.calico.felix === 'beside' && { felixBeside: true }),
-    ...(environment.USE_POD_CIDR === 'true' && { usePodCidr: true }),
+    ...(/^(1|t|true)$/i.test(environment.USE_POD_CIDR ?? '') && { usePodCidr: true }),
     ...(kubernetesNode !== undefined && { kubernetesNode }),
     ...(clusterIps !== undefined && { clusterIps }),
     ...(routerId === undefined ? {} : { routerId }),

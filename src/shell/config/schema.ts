@@ -145,6 +145,35 @@ const kernel = z.strictObject({
     .default(300)
     .describe('how long routes stay after the BGP half has gone; 0: for good'),
   resyncSeconds: whole(1, 86400).default(90).describe('between two comparisons with the kernel'),
+  audit: z
+    .array(
+      z.strictObject({
+        prefix: cidr.describe('routes to it and to what is inside it; the longest prefix counts'),
+        action: z
+          .enum(['restore', 'yield', 'alert'])
+          .describe('put back; leave as it is; leave as it is, as a problem of this node'),
+      }),
+    )
+    .max(256)
+    .default([])
+    .describe('where another hand changes a route of ours; by default all is put back'),
+  allow: z
+    .strictObject({
+      prefixes: z
+        .array(cidr)
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('routes to these and to what is inside them; by default to anywhere'),
+      interfaces: z
+        .array(z.string().regex(/^[^\s/*]{1,15}\*?$/, 'is not the name of a link'))
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('routes through these links, `cali*` for all that begin so; by default any'),
+    })
+    .optional()
+    .describe('what the kernel half may install, whoever asks for more'),
 })
 
 /** Where the sockets are when nobody says. */

@@ -1,12 +1,20 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { DataplaneIntent, DataplaneSnapshot } from '../../core/dataplane/index.ts'
+import type {
+  DataplaneIntent,
+  DataplaneSnapshot,
+  KernelRouteSnapshot,
+} from '../../core/dataplane/index.ts'
+import type { Prefix } from '../../core/net/index.ts'
 import type { Log } from '../log/index.ts'
 import {
   fromDataplaneSnapshot,
   fromIntent,
+  fromKernelRoutes,
   toDataplaneSnapshot,
   toIntent,
+  toKernelRoutes,
 } from './convert/dataplane.ts'
+import { prefix } from './convert/words.ts'
 import { DataplaneReplySchema, DataplaneRequestSchema } from './generated/link_pb.ts'
 import { RequestLink } from './request-link.ts'
 import { Channel, LINK_VERSION } from './transport/channel.ts'
@@ -75,6 +83,14 @@ export class DataplaneLink {
     return snapshot
   }
 
+  /** What is known of the routes to exactly these prefixes. Rejects with `LinkError`. */
+  async lookup(prefixes: readonly Prefix[]): Promise<readonly KernelRouteSnapshot[]> {
+    const value = { prefixes: [...prefixes] }
+    const { body } = await this.#link.ask(request({ case: 'lookup', value }))
+    if (body.case !== 'lookup') throw new LinkError('LINK_MESSAGE', 'not the reply to a lookup')
+    return fromKernelRoutes(body.value.routes)
+  }
+
   /** Ends the link; the dataplane goes on as it was told. */
   close(): void {
     this.#link.close()
@@ -87,6 +103,7 @@ export interface DataplaneServerOptions {
   readonly log: Log
   intend(intent: DataplaneIntent): void
   snapshot(): DataplaneSnapshot
+  lookup(prefixes: readonly Prefix[]): readonly KernelRouteSnapshot[]
 }
 
 /** The dataplane's end: listens until closed. Rejects when it cannot. */
@@ -110,6 +127,10 @@ export function serveDataplane(options: DataplaneServerOptions): Promise<Listene
             return options.intend(fromIntent(body.value))
           case 'snapshot':
             return channel.send(reply(snapshotReply(options.snapshot(), body.value.version)))
+          case 'lookup': {
+            const routes = toKernelRoutes(options.lookup(body.value.prefixes.map(prefix)))
+            return channel.send(reply({ case: 'lookup', value: { routes } }))
+          }
           case 'hello':
           case undefined:
             return

@@ -11,6 +11,7 @@ export {
 } from './capabilities.ts'
 export { Child, type ChildOptions } from './child.ts'
 export { GrantedPorts, type GrantedPortsOptions } from './granted-ports.ts'
+export { hazardsHere } from './hazards.ts'
 export {
   type ChildName,
   type Identities,
@@ -26,3 +27,4 @@ export {
   type SocketDirectory,
 } from './run-directory.ts'
 export { type Parent, parent, type Question, question, SUPERVISED } from './supervised.ts'
+export { Witnesses } from './witnesses.ts'

@@ -6,7 +6,11 @@ import test, { type ExecutionContext } from 'ava'
 import { answersOf } from '../../../src/app/controller/answers.ts'
 import { Controller } from '../../../src/app/controller.ts'
 import { millis } from '../../../src/core/base/index.ts'
-import type { DataplaneIntent, DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
+import type {
+  DataplaneIntent,
+  DataplaneSnapshot,
+  KernelRouteSnapshot,
+} from '../../../src/core/dataplane/index.ts'
 import {
   type Entry,
   type LeasedKeys,
@@ -137,9 +141,16 @@ const DATAPLANE: DataplaneSnapshot = {
   installed: 0,
   pending: 0,
   failed: 0,
+  rejected: 0,
+  foreign: 0,
+  held: 0,
   stale: 0,
   repaired: 0,
+  yielded: 0,
+  alerted: 0,
   failures: 0,
+  alerts: [],
+  hazards: [],
   routes: [],
 }
 
@@ -169,6 +180,7 @@ class Stage {
   speaker: SpeakerSnapshot = SPEAKER
   readonly allowed: (readonly number[])[] = []
   found: readonly RouteSnapshot[] = []
+  inKernel: readonly KernelRouteSnapshot[] = []
   #speakerListener: Listener | undefined
   #dataplaneListener: Listener | undefined
 
@@ -215,6 +227,7 @@ class Stage {
       log: SILENT,
       intend: intent => this.intents.push(intent),
       snapshot: () => DATAPLANE,
+      lookup: () => this.inKernel,
     })
     await until(() => this.controller.dataplane.isUp, 'the dataplane is linked')
   }
@@ -401,7 +414,7 @@ test('the supervisor is told at which port the speaker is to listen, when that c
   t.deepEqual(stage.allowed, [[179], [180]])
 })
 
-test('of a route whose side in the kernel is not known it is told why', async t => {
+test('of one route the kernel half is asked, wherever its prefix lies', async t => {
   const stage = new Stage(t)
   await stage.speakerUp()
   const best = { from: 'Mesh_192_0_2_2', best: true, multipath: false, communities: [] }
@@ -410,11 +423,30 @@ test('of a route whose side in the kernel is not known it is told why', async t 
   const answers = answersOf(stage.controller)
   const asked = async (): Promise<string> => {
     const [route] = await answers.routes('203.0.113.0/24')
-    return `${route?.kernel}: ${route?.kernelError}`
+    return `${route?.kernel}: ${route?.kernelError ?? route?.kernelLeads}`
   }
   t.is(await asked(), 'unknown: the dataplane does not answer')
   await stage.dataplaneUp()
-  t.regex(await asked(), /^unknown: outside the cluster’s pools/)
+  t.is(await asked(), 'absent: undefined')
+  const held = { prefix: prefix('203.0.113.0/24'), owner: 'speaker' } as const
+  stage.inKernel = [{ ...held, state: 'held', error: 'ENETDOWN' }]
+  t.is(await asked(), 'held: ENETDOWN')
+  stage.inKernel = [{ ...held, state: 'installed', leads: 'via 192.0.2.2 dev a' }]
+  t.is(await asked(), 'installed: via 192.0.2.2 dev a')
+})
+
+test('a route that the node has for itself is answered, whatever BGP knows', async t => {
+  const stage = new Stage(t)
+  await stage.speakerUp()
+  await stage.dataplaneUp()
+  const pod = { prefix: prefix('10.200.0.7/32'), state: 'installed', owner: 'node' } as const
+  stage.inKernel = [{ ...pod, leads: 'dev cali7' }]
+  const answers = answersOf(stage.controller)
+  const [route, ...others] = await answers.routes('10.200.0.7')
+  t.like(route, { from: 'node', kernel: 'installed', kernelLeads: 'dev cali7' })
+  t.deepEqual(others, [])
+  stage.inKernel = [{ ...pod, owner: 'speaker', state: 'stale' }]
+  t.deepEqual(await answers.routes('10.200.0.7'), [])
 })
 
 test('a password that the store holds makes its session, and changes with it', async t => {

@@ -6,6 +6,7 @@ import {
   agentOf,
   kernelDocument,
   MemoryStore,
+  NO_ROUTES,
   routeDocument,
   run,
   sessionDocument,
@@ -113,18 +114,28 @@ test('each thing that is wrong is a sentence, and status ends with code 1', asyn
   ])
 })
 
-test('routes that the kernel refuses are told with the last one’s reason', async t => {
+test('routes that are not in the kernel are told with the reasons, and with the last one’s error', async t => {
   const agent = agentOf({
     agent: agentDocument(),
     kernel: kernelDocument({
-      routes: { wanted: 3, installed: 1, pending: 0, failed: 2, stale: 0 },
+      routes: { ...NO_ROUTES, wanted: 4, installed: 1, failed: 3, foreign: 2, held: 1 },
       lastFailure: { prefix: '10.9.0.0/24', error: 'EEXIST', at: '2026-11-20T10:15:00.000Z' },
     }),
   })
   const { code, printed } = await run(['status'], { agent })
   t.is(code, 1)
-  t.regex(printed, /1 of 3 installed, 2 failed;/)
-  t.regex(printed, /1 problem\n {2}the kernel refuses 2 routes, last 10\.9\.0\.0\/24: EEXIST/)
+  t.regex(printed, /1 of 4 installed, 2 foreign, 1 held;/)
+  const held = '1 route without a next hop, last 10.9.0.0/24: EEXIST'
+  t.true(printed.includes(`1 problem\n  somebody else has the place of 2 routes, ${held}`), printed)
+})
+
+test('an agent of an earlier version says how many routes fail, and not why', async t => {
+  const { wanted, installed, pending, stale } = { ...NO_ROUTES, wanted: 3, installed: 1 }
+  const routes = { wanted, installed, pending, failed: 2, stale }
+  const kernel = { ...kernelDocument(), routes: routes as typeof NO_ROUTES }
+  const agent = agentOf({ agent: agentDocument(), kernel })
+  const { printed } = await run(['status'], { agent })
+  t.regex(printed, /1 problem\n {2}the kernel refuses 2 routes/)
 })
 
 test('sessions of a dead node are not none, but unknown, and it is said', async t => {
@@ -283,7 +294,7 @@ test('routes are in the order of their numbers, and say where the kernel stands'
   const agent = agentOf({
     agent: agentDocument(),
     routes: [
-      routeDocument({ prefix: '10.200.10.0/24', kernel: 'failed', kernelError: 'EEXIST' }),
+      routeDocument({ prefix: '10.200.10.0/24', kernel: 'foreign', kernelError: 'EEXIST' }),
       routeDocument({ prefix: '10.200.9.0/24', nextHops: ['10.0.0.1', '10.0.0.2'] }),
       routeDocument({ prefix: '10.200.0.0/24', from: 'local', nextHops: [], kernel: 'blackhole' }),
     ],
@@ -294,7 +305,7 @@ test('routes are in the order of their numbers, and say where the kernel stands'
     `PREFIX           NEXT HOPS            FROM                KERNEL
 10.200.0.0/24    -                    local               blackhole
 10.200.9.0/24    10.0.0.1, 10.0.0.2   Global_10_240_0_1   installed
-10.200.10.0/24   10.240.0.21          Global_10_240_0_1   failed: EEXIST`,
+10.200.10.0/24   10.240.0.21          Global_10_240_0_1   foreign: EEXIST`,
   )
 })
 

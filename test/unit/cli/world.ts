@@ -248,6 +248,12 @@ export const routeDocument = (changes: Partial<RouteDocument> = {}): RouteDocume
   ...changes,
 })
 
+/** Of a kernel half that holds nothing. */
+export const NO_ROUTES: KernelDocument['routes'] = {
+  ...{ wanted: 0, installed: 0, pending: 0, failed: 0, stale: 0 },
+  ...{ rejected: 0, foreign: 0, held: 0 },
+}
+
 /** A kernel half without a worry, with what a test wants otherwise. */
 export const kernelDocument = (changes: Partial<KernelDocument> = {}): KernelDocument => ({
   node: 'worker-0',
@@ -256,8 +262,10 @@ export const kernelDocument = (changes: Partial<KernelDocument> = {}): KernelDoc
   table: 254,
   protocol: 77,
   metric: 1024,
-  routes: { wanted: 3, installed: 3, pending: 0, failed: 0, stale: 0 },
+  routes: { ...NO_ROUTES, wanted: 3, installed: 3 },
   repaired: 0,
+  yielded: 0,
+  alerted: 0,
   failures: 0,
   lastSync: '2026-11-20T10:15:30.000Z',
   ...changes,

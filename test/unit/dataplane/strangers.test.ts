@@ -51,8 +51,9 @@ test('a stranger in our place is left alone, and we come when it goes', t => {
   t.deepEqual(world.snapshot().routes, [
     {
       prefix: '10.200.1.0/24',
-      state: 'failed',
+      state: 'foreign',
       error: 'EEXIST (another route has this destination and metric)',
+      owner: 'speaker',
     },
   ])
   world.hand('delete', '10.200.1.0/24', '10.8.0.2')

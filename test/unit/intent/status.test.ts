@@ -2,7 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { millis } from '../../../src/core/base/index.ts'
-import type { DataplaneSnapshot } from '../../../src/core/dataplane/index.ts'
+import type { DataplaneSnapshot, KernelState } from '../../../src/core/dataplane/index.ts'
 import {
   agentDocument,
   desired,
@@ -186,14 +186,21 @@ const dataplane: DataplaneSnapshot = {
   installed: 3,
   pending: 1,
   failed: 1,
+  rejected: 0,
+  foreign: 0,
+  held: 1,
   stale: 0,
   repaired: 2,
+  yielded: 0,
+  alerted: 0,
+  alerts: [],
+  hazards: [],
   failures: 7,
   lastSync: millis(1_000_500),
   lastFailure: { prefix: prefix('10.0.2.0/24'), error: 'ENETUNREACH', at: millis(1_000_600) },
   routes: [
     { prefix: prefix('10.0.1.0/24'), state: 'installed' },
-    { prefix: prefix('10.0.2.0/24'), state: 'failed', error: 'ENETUNREACH' },
+    { prefix: prefix('10.0.2.0/24'), state: 'held', error: 'ENETUNREACH' },
   ],
 }
 
@@ -404,12 +411,12 @@ test('a route says its next hops in use, and where it stands in the kernel', t =
   t.is(find('10.0.1.0-24').kernel, 'installed')
   t.is(find('10.0.1.0-24').from, 'Mesh_10_240_0_21')
   t.is(find('10.0.1.0-24').pathsTotal, 3)
-  t.is(find('10.0.2.0-24').kernel, 'failed')
+  t.is(find('10.0.2.0-24').kernel, 'held')
   t.is(find('10.0.2.0-24').kernelError, 'ENETUNREACH')
   t.is(find('10.0.3.0-24').kernel, 'absent')
 })
 
-test('an own pod CIDR is a blackhole, and nothing is known without the kernel half', t => {
+test('an own pod CIDR is a blackhole once it is one, and nothing is known without the kernel half', t => {
   const local = {
     prefix: prefix('10.200.0.0/24'),
     paths: [{ ...path, from: 'local', asPath: '' }],
@@ -418,10 +425,56 @@ test('an own pod CIDR is a blackhole, and nothing is known without the kernel ha
     const documents = stateDocuments(status({ speaker: speaker([local]), ...more }))
     return (documents.get(routeKey('worker-0', local.prefix)) as RouteDocument | undefined)?.kernel
   }
-  t.is(kernelOf({}), 'blackhole')
+  const held = (state: KernelState): Partial<StatusFacts> => ({
+    dataplane: { ...dataplane, routes: [{ prefix: local.prefix, state, owner: 'node' }] },
+  })
+  t.is(kernelOf(held('installed')), 'blackhole')
+  t.is(kernelOf(held('foreign')), 'foreign')
+  t.is(kernelOf({}), 'absent')
   const { dataplane: _, ...without } = status({ speaker: speaker([local]) })
   const document = stateDocuments(without).get(routeKey('worker-0', local.prefix))
   t.is((document as RouteDocument).kernel, 'unknown')
+})
+
+test('a route that the node wants for itself is listed, and one that nobody wants is not', t => {
+  const routes = [
+    { prefix: prefix('10.200.0.7/32'), state: 'installed', owner: 'node' },
+    { prefix: prefix('10.200.0.8/32'), state: 'stale', owner: 'speaker' },
+  ] as const
+  const documents = stateDocuments(status({ dataplane: { ...dataplane, routes } }))
+  const document = documents.get(`${ROOT}routes/ipv4/10.200.0.7-32`) as RouteDocument
+  t.like(document, { from: 'node', kernel: 'installed', pathsTotal: 1 })
+  t.false(documents.has(`${ROOT}routes/ipv4/10.200.0.8-32`))
+})
+
+test('what is beyond the kernel half’s list is unknown, not absent', t => {
+  const routes = Array.from({ length: ROUTES_STATUS_MAX }, (_, at) => ({
+    prefix: prefix(`20.${at >> 8}.${at & 255}.0/24`),
+    state: 'installed' as const,
+    owner: 'speaker' as const,
+  }))
+  const [document] = routeDocuments(status({ dataplane: { ...dataplane, routes } }))
+  t.is(document?.kernel, 'unknown')
+  t.regex(document?.kernelError ?? '', /martlet routes PREFIX/)
+})
+
+test('hazards and changes that were left alone are problems of the node', t => {
+  const alert = { what: 'removed', action: 'alert', by: 7, at: millis(1_000_700) } as const
+  const alerts = [
+    { ...alert, prefix: prefix('10.0.1.0/24'), who: 'ip (pid 7)' },
+    { ...alert, prefix: prefix('10.0.2.0/24') },
+  ]
+  const { problems } = agentDocument(
+    status({ dataplane: { ...dataplane, hazards: ['beware'], alerts } }),
+  )
+  t.deepEqual(
+    problems.map(({ object, field, reason }) => `${object} ${field} ${reason}`),
+    [
+      'kernel  beware',
+      'kernel 10.0.1.0/24 ip (pid 7) removed this route, and kernel.audit leaves it so',
+      'kernel 10.0.2.0/24 somebody removed this route, and kernel.audit leaves it so',
+    ],
+  )
 })
 
 test('beyond the limit routes are counted, not listed', t => {

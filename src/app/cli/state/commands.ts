@@ -117,7 +117,10 @@ function routesCommand(surroundings: Surroundings): Command {
       ['All routes to pods', 'martlet routes'],
       ['Why is this one the best?', 'martlet routes 10.200.1.0/24'],
       ['Which route does this address take, on every node?', 'martlet routes 10.200.1.7 -A'],
-      ['What the kernel refuses', 'martlet routes -o json | jq \'map(select(.kernel=="failed"))\''],
+      [
+        'What the kernel refuses',
+        'martlet routes -o json | jq \'map(select(.kernel=="rejected"))\'',
+      ],
     ],
   }).argument('[prefix]', 'a prefix or an address')
   return withState(command).action((prefix: string | undefined, options: Options) =>

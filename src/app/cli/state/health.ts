@@ -1,5 +1,5 @@
-import type { SessionDocument } from '../../../core/intent/index.ts'
-import type { Mood } from '../output.ts'
+import type { KernelDocument, SessionDocument } from '../../../core/intent/index.ts'
+import { count, type Mood } from '../output.ts'
 import type { NodeState } from './source.ts'
 
 /**
@@ -47,10 +47,22 @@ function kernelTroubles({ agent, kernel }: NodeState): string[] {
   if (kernel.routes.failed > 0) {
     const example = kernel.lastFailure
     const last = example === undefined ? '' : `, last ${example.prefix}: ${example.error}`
-    found.push(`the kernel refuses ${kernel.routes.failed} routes${last}`)
+    found.push(`${failuresOf(kernel.routes)}${last}`)
   }
   return found
 }
+
+/** An agent of an earlier version does not tell them apart. */
+function failuresOf({ failed, rejected = failed, foreign = 0, held = 0 }: FailedRoutes): string {
+  const kinds = [
+    ...(rejected > 0 ? [`the kernel refuses ${count(rejected, 'route')}`] : []),
+    ...(foreign > 0 ? [`somebody else has the place of ${count(foreign, 'route')}`] : []),
+    ...(held > 0 ? [`${count(held, 'route')} without a next hop`] : []),
+  ]
+  return kinds.join(', ')
+}
+
+type FailedRoutes = Pick<KernelDocument['routes'], 'failed'> & Partial<KernelDocument['routes']>
 
 const silence = ({ last }: NodeState): string =>
   last === undefined ? 'no agent has ever run here' : `no agent is alive; last heard ${last.at}`
@@ -94,5 +106,5 @@ export function peerType(name: string): string {
 /** What the kernel says of a route. */
 export function kernelMood(state: string): Mood {
   if (state === 'installed' || state === 'blackhole') return 'good'
-  return state === 'failed' ? 'bad' : 'busy'
+  return state === 'rejected' || state === 'foreign' || state === 'held' ? 'bad' : 'busy'
 }

@@ -54,6 +54,7 @@ export function describeRoute(terminal: Terminal, route: RouteDocument): string 
   const paths = route.paths ?? [route.best]
   const heading = facts([
     ['Kernel', paint(terminal, kernelMood(route.kernel), kernel(route))],
+    ['Leads', route.kernelLeads],
     ['Next hops', nextHops(route)],
     ['Paths', pathsFact(route)],
   ])

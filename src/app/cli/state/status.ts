@@ -79,7 +79,7 @@ function routesFact({ summary, last, agent }: NodeState): string | undefined {
 function kernelFact({ kernel }: NodeState, now: Date): string | undefined {
   if (kernel === undefined) return undefined
   const { routes } = kernel
-  const rest = (['pending', 'failed', 'stale'] as const)
+  const rest = (['pending', 'rejected', 'foreign', 'held', 'stale'] as const)
     .filter(word => routes[word] > 0)
     .map(word => `, ${routes[word]} ${word}`)
     .join('')

@@ -1,5 +1,5 @@
 import type { Millis } from '../../base/index.ts'
-import type { FibNextHop, NextHopGroup } from '../../fib/index.ts'
+import { type FibNextHop, type NextHopGroup, NO_METRIC } from '../../fib/index.ts'
 import type { Address } from '../../net/index.ts'
 import { BLACKHOLE, type RouteTarget, type TargetHop, unicastTarget } from '../../rtnl/index.ts'
 import type { NodeRouteOut } from '../types.ts'
@@ -39,14 +39,18 @@ export interface GroupHop extends Omit<FibNextHop, 'address'> {
 /** Where many prefixes go. */
 export interface Group {
   readonly kind: 'unicast' | 'blackhole'
-  readonly hops: readonly GroupHop[]
+  /** of its routes */
+  readonly metric: number
+  hops: readonly GroupHop[]
   /** of packets of this node's own */
   readonly source: Address | undefined
   /** for people */
-  readonly text: string
+  text: string
   hold: Hold | undefined
   /** what it is in the kernel's terms, as of `version`; 0: a link is missing */
   resolved: number
+  /** the configuration does not allow any of its links, as of `version` */
+  forbidden: boolean
   version: number
   /** the kernel's object that stands for it, as of `version` */
   object: GroupObject | undefined
@@ -54,11 +58,21 @@ export interface Group {
   match: number
 }
 
-/** The id of the group that drops packets; it is always there. */
-export const BLACKHOLE_GROUP = 1
+/** What groups are resolved by. */
+export interface GroupsOptions {
+  readonly links: Links
+  readonly ways: Ways
+  /** the kernel's targets, shared with what is seen, so that equal ones have one id */
+  readonly targets: Counted<RouteTarget>
+  readonly objects: Objects
+  /** of routes of which nobody says another */
+  readonly metric: number
+}
 
 /**
- * Groups by id and by what they say: a new epoch that says the same again uses the same group.
+ * Groups by id and by what they say: a new epoch that says the same again uses the same group. One
+ * that the speaker has named may be told to lead elsewhere, with all its routes; so no two names
+ * share one, nor does the node with the speaker.
  *
  * Some hundred plain objects; `held` names those that the kernel refuses.
  */
@@ -70,42 +84,66 @@ export class Groups {
   readonly #ways: Ways
   readonly #targets: Counted<RouteTarget>
   readonly #objects: Objects
+  readonly #metric: number
+  /** groups that were told to lead elsewhere, and of how many `refresh` knows */
+  #moves = 0
+  #seen = 0
+  #twins = 0
 
-  /**
-   * @param targets  the kernel's targets, shared with what is seen, so that equal ones have one id
-   */
-  constructor(links: Links, ways: Ways, targets: Counted<RouteTarget>, objects: Objects) {
+  constructor({ links, ways, targets, objects, metric }: GroupsOptions) {
     this.#links = links
     this.#ways = ways
     this.#targets = targets
     this.#objects = objects
-    const make = (): Group => makeGroup('blackhole', [], 'blackhole')
-    const id = this.#groups.take('blackhole', make)
-    this.#groups.get(id).resolved = targets.take(BLACKHOLE.key, () => BLACKHOLE)
+    this.#metric = metric
   }
 
-  /** How many there are, the blackhole included. */
+  /** How many there are. */
   get size(): number {
     return this.#groups.size
   }
 
-  /** The id of the group through `hops` (at least one); used once more. */
-  take(hops: NextHopGroup): number {
+  /**
+   * The id of the group through `hops` (at least one) at `metric`, used once more: one that no other
+   * name has, as far as `isNamed` says.
+   */
+  take(hops: NextHopGroup, metric: number, isNamed: (id: number) => boolean): number {
     const canonical = canonicalHops(hops)
-    const key = canonical.map(hopText).join(', ')
-    return this.#groups.take(key, () => makeGroup('unicast', canonical, key))
+    const text = textOf(canonical)
+    const priority = metric === NO_METRIC ? this.#metric : metric
+    const make = (): Group => makeGroup('unicast', priority, canonical, text)
+    const id = this.#groups.take(keyOf(priority, text), make)
+    if (!isNamed(id)) return id
+    this.#groups.drop(id)
+    return this.#groups.take(this.#twinOf(keyOf(priority, text)), make)
+  }
+
+  /** All routes of a group go through `hops` from now on. */
+  move(id: number, hops: NextHopGroup): void {
+    const group = this.#groups.get(id)
+    const canonical = canonicalHops(hops)
+    const text = textOf(canonical)
+    if (text === group.text) return
+    group.hops = canonical
+    group.text = text
+    const key = keyOf(group.metric, text)
+    this.#groups.rename(id, this.#groups.has(key) ? this.#twinOf(key) : key)
+    this.release(id)
+    this.#moves++
   }
 
   /** The id of the group of a route that the node itself wants; used once more. */
-  takeOwn(out: NodeRouteOut): number {
-    if (out.kind === 'blackhole') {
-      this.#groups.keep(BLACKHOLE_GROUP)
-      return BLACKHOLE_GROUP
-    }
-    const hop = ownHop(out)
+  takeOwn(out: NodeRouteOut, metric: number = this.#metric): number {
     const source = out.kind === 'device' ? out.source : undefined
-    const key = `${hopText(hop)}${source === undefined ? '' : ` src ${source}`}`
-    return this.#groups.take(key, () => makeGroup('unicast', [hop], key, source))
+    const hops = out.kind === 'blackhole' ? [] : [ownHop(out)]
+    const text = out.kind === 'blackhole' ? out.kind : textOf(hops)
+    const key = `own ${metric} ${text}${source === undefined ? '' : ` src ${source}`}`
+    const kind = out.kind === 'blackhole' ? 'blackhole' : 'unicast'
+    const id = this.#groups.take(key, () => makeGroup(kind, metric, hops, text, source))
+    const group = this.#groups.get(id)
+    if (kind === 'blackhole' && group.resolved === NONE)
+      group.resolved = this.#targets.take(BLACKHOLE.key, () => BLACKHOLE)
+    return id
   }
 
   keep(id: number): void {
@@ -132,7 +170,7 @@ export class Groups {
     const group = this.#groups.get(id)
     const version = this.#version
     if (group.kind === 'blackhole' || group.version === version) return group.resolved
-    const way = this.#resolve(group)
+    const way = this.#permitted(group, this.#resolve(group))
     // what is on a link by decree is the node's own, one group a tunnel: nothing fails over
     const decreed = group.hops.some(({ onlink }) => onlink)
     group.object = way && !decreed ? this.#objects.of(id, way) : undefined
@@ -144,6 +182,13 @@ export class Groups {
     group.version = version
     group.match = group.resolved
     return group.resolved
+  }
+
+  /** True when group `id` leads through links alone that the configuration does not allow. */
+  isForbidden(id: number): boolean {
+    if (!this.#links.guarded) return false
+    this.resolve(id)
+    return this.#groups.get(id).forbidden
   }
 
   /** True when a route that leads to `target` is what group `id` wants. O(1) mostly. */
@@ -163,14 +208,17 @@ export class Groups {
 
   /**
    * Finds what every group that is an object is now: what has changed waits to be written. True
-   * when something has: routes of other groups that share an object may have to leave it.
+   * when something has: routes of other groups that share an object may have to leave it, and those
+   * of a group without one lead elsewhere now.
    */
   refresh(): boolean {
     if (this.#refreshed === this.#version) return false
     const before = this.#objects.version
     for (const id of this.#objects.owners()) this.resolve(id)
+    const moved = this.#moves !== this.#seen
+    this.#seen = this.#moves
     this.#refreshed = this.#version
-    return this.#objects.version !== before
+    return moved || this.#objects.version !== before
   }
 
   /** Sees to it that what a route of group `id` leads to is in the kernel before the route. */
@@ -196,7 +244,12 @@ export class Groups {
 
   /** These only grow: no two states of them have one sum. */
   get #version(): number {
-    return this.#links.version + this.#ways.version + this.#objects.version
+    return this.#links.version + this.#ways.version + this.#objects.version + this.#moves
+  }
+
+  /** A key for another group that says what the one with `key` does. */
+  #twinOf(key: string): string {
+    return `${key} again ${++this.#twins}`
   }
 
   /** Routes through one object that lead where those of another do may stay. */
@@ -223,6 +276,17 @@ export class Groups {
       else hops.push(...way)
     }
     return unicastTarget(distinct(hops), group.source)
+  }
+
+  /** Without the hops through links that are not allowed, or that nobody knows. */
+  #permitted(group: Group, way: RouteTarget | undefined): RouteTarget | undefined {
+    group.forbidden = false
+    if (way === undefined || !this.#links.guarded) return way
+    const hops = way.hops.filter(({ link }) => this.#links.allows(link))
+    if (hops.length === way.hops.length) return way
+    if (hops.length > 0) return unicastTarget(hops)
+    group.forbidden = way.hops.some(({ link }) => link !== 0)
+    return undefined
   }
 
   #isDead({ address, interface: link }: GroupHop): boolean {
@@ -294,14 +358,19 @@ function hopText({ address, interface: link, weight, onlink = false }: GroupHop)
   return [...via, ...dev, ...more].join(' ')
 }
 
+const textOf = (hops: readonly GroupHop[]): string => hops.map(hopText).join(', ')
+
+const keyOf = (metric: number, text: string): string => `${metric} ${text}`
+
 function makeGroup(
   kind: Group['kind'],
+  metric: number,
   hops: readonly GroupHop[],
   text: string,
   source?: Address,
 ): Group {
   return {
-    ...{ kind, hops, source, text, hold: undefined },
-    ...{ resolved: NONE, version: -1, object: undefined, match: NONE },
+    ...{ kind, metric, hops, source, text, hold: undefined },
+    ...{ resolved: NONE, forbidden: false, version: -1, object: undefined, match: NONE },
   }
 }

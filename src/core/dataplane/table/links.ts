@@ -13,7 +13,25 @@ export type LinkChange = 'same' | 'better' | 'worse'
 export class Links {
   readonly #byIndex = new Map<number, LinkMessage & { readonly dump: number }>()
   readonly #byName = new Map<string, number>()
+  readonly #allowed: readonly string[] | undefined
   #version = 0
+
+  /** @param allowed  names of links that routes may lead through, `cali*` for all that begin so */
+  constructor(allowed?: readonly string[]) {
+    this.#allowed = allowed
+  }
+
+  /** Routes may lead through some links alone. */
+  get guarded(): boolean {
+    return this.#allowed !== undefined
+  }
+
+  /** True when routes may lead through the link with `index`. O(names that are allowed). */
+  allows(index: number): boolean {
+    if (this.#allowed === undefined) return true
+    const name = this.nameOf(index)
+    return name !== undefined && this.#allowed.some(allowed => matches(allowed, name))
+  }
 
   /** Changes whenever a name may mean another index, or a link goes down or up. */
   get version(): number {
@@ -77,3 +95,6 @@ export class Links {
     return 'worse'
   }
 }
+
+const matches = (pattern: string, name: string): boolean =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern

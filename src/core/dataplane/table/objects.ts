@@ -133,6 +133,11 @@ export class Objects {
     return this.#hopIds.has(id) || this.#groups.has(id)
   }
 
+  /** Where routes that name object `id` go, as far as is known. */
+  hopsOf(id: number): readonly TargetHop[] {
+    return this.#groups.get(id)?.hops ?? []
+  }
+
   /** True when routes that name object `id` go where those of `object` do. */
   isSame(id: number, object: GroupObject): boolean {
     const other = this.#groups.get(id)

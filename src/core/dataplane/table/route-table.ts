@@ -1,5 +1,5 @@
 import { type Family, NO_PREFIX, type PrefixId, PrefixTable } from '../../net/index.ts'
-import type { RouteTarget } from '../../rtnl/index.ts'
+import { EEXIST, isUnreachable, type RouteTarget } from '../../rtnl/index.ts'
 import { BY_NODE } from '../writing/sweep.ts'
 import { type Counted, NONE } from './counted.ts'
 import { Fights } from './fights.ts'
@@ -8,10 +8,13 @@ import type { Groups } from './groups.ts'
 /** Wanted and seen routes of one family, side by side, and how each stands. */
 
 /** What a row stands as; the number of each is kept. */
-export const STATES = ['absent', 'installed', 'pending', 'failed', 'stale', 'leftover'] as const
+export const STATES = [
+  ...(['absent', 'installed', 'pending', 'rejected', 'foreign', 'held'] as const),
+  ...(['stale', 'leftover'] as const),
+]
 
 /** How a row stands: an index into `STATES`. */
-export type Standing = 0 | 1 | 2 | 3 | 4 | 5
+export type Standing = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7
 
 /** Nobody wants it and it is not there. */
 export const ABSENT = 0
@@ -20,11 +23,15 @@ export const INSTALLED = 1
 /** Wanted, and not in the kernel as wanted yet. */
 export const PENDING = 2
 /** Wanted, and refused: `errno` says why. */
-export const FAILED = 3
+export const REJECTED = 3
+/** Wanted, and somebody else has its place, or is left to have his way with it. */
+export const FOREIGN = 4
+/** Wanted, and waits for its next hop, which cannot be reached now. */
+export const HELD = 5
 /** Wanted by a speaker that has gone or has not said it again, and in the kernel. */
-export const STALE = 4
+export const STALE = 6
 /** Ours in the kernel, and nobody wants it. */
-export const LEFTOVER = 5
+export const LEFTOVER = 7
 
 /** Bits of a row's `flags`: it waits to be decided. */
 export const DIRTY = 1 << 0
@@ -43,7 +50,16 @@ export const WATCHED = 1 << 6
 /** The row is in use: its columns mean something. */
 export const LIVE = 1 << 7
 
-/** `errno` of a row that waits because `routesMax` routes are in the kernel. */
+/** No metric: there is no route of ours. */
+export const NO_PLACE = 0xffffffff
+
+/** In `errno`, beside the kernel's numbers, from here on: words of our own. */
+export const WORDS_OF_OURS = 253
+/** The node's configuration does not allow it. */
+export const NOT_ALLOWED = 253
+/** Another hand has removed or changed the route, and is left to it. */
+export const YIELDED = 254
+/** It waits because `routesMax` routes are in the kernel. */
 export const OVER_LIMIT = 255
 
 /** What both families share. */
@@ -69,6 +85,8 @@ export interface Shared {
  *
  *   row   wanted    id of the group that the speaker wants, NONE        4 bytes
  *         seen      id of the target that our route in the kernel has   4
+ *         metric    of our route in the kernel, where there is one      4
+ *         other     of another one of ours, which is to go; NO_PLACE    4
  *         told      generation in which the speaker said it, or BY_NODE 4
  *         heard     dump in which the kernel was last heard of it       4
  *         foreign   the same of a stranger's route in its place, or 0   4
@@ -76,7 +94,10 @@ export interface Shared {
  *         errno     why the kernel refused it, 0                        1
  *         standing  how it stands                                       1
  *
- * 23 bytes a prefix beside the `PrefixTable`. The columns are this room's; rows are freed by
+ * A route's place in the kernel is its prefix and its metric. What gets another metric is added at
+ * the new place, and leaves the old one afterwards.
+ *
+ * 31 bytes a prefix beside the `PrefixTable`. The columns are this room's; rows are freed by
  * `settle` when nothing is known of them any more. Limit: `rowsMax` of the reconciler
  * (docs/LIMITS.md).
  */
@@ -86,6 +107,8 @@ export class RouteTable {
   readonly fights = new Fights()
   wanted = new Uint32Array(0)
   seen = new Uint32Array(0)
+  metric = new Uint32Array(0)
+  other = new Uint32Array(0)
   told = new Uint32Array(0)
   heard = new Uint32Array(0)
   foreign = new Uint32Array(0)
@@ -117,6 +140,22 @@ export class RouteTable {
     return (this.flags[row]! & OWN) === 0 ? this.wanted[row]! : (this.#own.get(row) ?? NONE)
   }
 
+  /** The metric that our route is to have, or has where nobody wants one; `NO_PLACE`: neither. */
+  placeOf(row: number): number {
+    const want = this.wantOf(row)
+    if (want !== NONE) return this.#shared.groups.get(want).metric
+    return this.seen[row] === NONE ? NO_PLACE : this.metric[row]!
+  }
+
+  /** True when our route in the kernel is what is wanted. O(1) mostly. */
+  isAsWanted(row: number): boolean {
+    const { groups } = this.#shared
+    const want = this.wantOf(row)
+    const have = this.seen[row]!
+    if (want === NONE || have === NONE) return false
+    return this.metric[row] === groups.get(want).metric && groups.covers(want, have)
+  }
+
   /** How the row stood when it was last counted. */
   standing(row: number): Standing {
     return STANDINGS[this.#standing[row]!]!
@@ -125,6 +164,7 @@ export class RouteTable {
   /** Takes what the node itself wants: the group `NONE` for nothing. Keeps a use of it. */
   setOwn(row: number, group: number): void {
     const { groups } = this.#shared
+    const place = this.placeOf(row)
     groups.keep(group)
     groups.drop(this.#own.get(row) ?? NONE)
     if (group === NONE) this.#own.delete(row)
@@ -132,7 +172,7 @@ export class RouteTable {
     if (group === NONE) this.flags[row]! &= ~OWN
     else this.flags[row]! |= OWN
     if (this.wanted[row] === NONE) this.told[row] = BY_NODE
-    this.errno[row] = 0
+    this.#replace(row, place)
   }
 
   /** Takes what the speaker wants: the group `NONE` for nothing. Keeps a use of it. */
@@ -140,17 +180,19 @@ export class RouteTable {
     const last = this.wanted[row]!
     if (last === group) return
     const shared = this.#shared
+    const place = this.placeOf(row)
     shared.groups.keep(group)
     shared.groups.drop(last)
     this.wanted[row] = group
     if (last === NONE) shared.wanted++
     if (group === NONE) shared.wanted--
-    this.errno[row] = 0
+    this.#replace(row, place)
   }
 
   /** Takes what is in the kernel: the target `NONE` for nothing of ours. Keeps a use of it. */
-  setSeen(row: number, target: number): void {
+  setSeen(row: number, target: number, metric: number): void {
     const last = this.seen[row]!
+    this.metric[row] = metric
     if (last === target) return
     const shared = this.#shared
     shared.targets.keep(target)
@@ -177,6 +219,7 @@ export class RouteTable {
     const busy = DIRTY | DYING | IN_FLIGHT | OWN
     if (this.wanted[row] !== NONE || this.seen[row] !== NONE || (this.flags[row]! & busy) !== 0)
       return
+    if (this.other[row] !== NO_PLACE) return
     this.recount(row)
     this.flags[row] = 0
     this.fights.forget(row)
@@ -184,19 +227,26 @@ export class RouteTable {
   }
 
   #stands(row: number): Standing {
-    const want = this.wantOf(row)
-    const have = this.seen[row]!
-    if (want === NONE) return have === NONE ? ABSENT : LEFTOVER
-    if (have === NONE || !this.#shared.groups.covers(want, have))
-      return this.errno[row] === 0 ? PENDING : FAILED
+    const isThere = this.seen[row] !== NONE || this.other[row] !== NO_PLACE
+    if (this.wantOf(row) === NONE) return isThere ? LEFTOVER : ABSENT
+    const errno = this.errno[row]!
+    if (errno === NOT_ALLOWED || !this.isAsWanted(row)) return failing(errno)
     const repeated = (this.flags[row]! & OWN) !== 0 || this.told[row] === this.#shared.generation
     return repeated ? INSTALLED : STALE
+  }
+
+  /** What is wanted has changed: what was known of another place says nothing of this one. */
+  #replace(row: number, last: number): void {
+    this.errno[row] = 0
+    if (this.placeOf(row) !== last) this.foreign[row] = 0
   }
 
   #clear(row: number): void {
     this.flags[row] = LIVE
     this.wanted[row] = NONE
     this.seen[row] = NONE
+    this.metric[row] = NO_PLACE
+    this.other[row] = NO_PLACE
     this.told[row] = 0
     this.heard[row] = 0
     this.foreign[row] = 0
@@ -208,6 +258,8 @@ export class RouteTable {
     const rows = this.prefixes.capacity
     this.wanted = widen(this.wanted, rows)
     this.seen = widen(this.seen, rows)
+    this.metric = widen(this.metric, rows)
+    this.other = widen(this.other, rows)
     this.told = widen(this.told, rows)
     this.heard = widen(this.heard, rows)
     this.foreign = widen(this.foreign, rows)
@@ -220,7 +272,14 @@ export class RouteTable {
 /** A number that a queue or a walk gave, as the row that it is. */
 export const prefixId = (row: number): PrefixId => row as PrefixId
 
-const STANDINGS: readonly Standing[] = [0, 1, 2, 3, 4, 5]
+const STANDINGS: readonly Standing[] = [0, 1, 2, 3, 4, 5, 6, 7]
+
+/** How a row stands that is wanted and not in the kernel as wanted, by its `errno`. */
+function failing(errno: number): Standing {
+  if (errno === 0) return PENDING
+  if (errno === EEXIST || errno === YIELDED) return FOREIGN
+  return isUnreachable(errno) ? HELD : REJECTED
+}
 
 function widen(column: Uint32Array, rows: number): Uint32Array<ArrayBuffer> {
   const wide = new Uint32Array(rows)

@@ -1,18 +1,18 @@
 import { type Family, type Prefix, prefixParts } from '../../net/index.ts'
 import { prefixId, type RouteTable } from './route-table.ts'
 
-/** Which rows a snapshot lists: those inside the watched prefixes. */
+/** Which rows are inside prefixes that somebody names: those that a snapshot lists, and others. */
 
-interface Watched {
+/** A prefix, taken apart once. */
+export interface Extent {
   readonly family: Family
   readonly bytes: Uint8Array
   readonly length: number
 }
 
-/** The watched prefixes, taken apart once: tens of them, asked for each new row. */
+/** The prefixes, taken apart once: tens of them, asked for each new row. */
 export class Watch {
-  readonly #watched: readonly Watched[]
-  readonly #scratch = new Uint8Array(16)
+  readonly #watched: readonly Extent[]
 
   constructor(prefixes: readonly Prefix[]) {
     this.#watched = prefixes.map(prefixParts)
@@ -20,16 +20,18 @@ export class Watch {
 
   /** True when the prefix of `row` is inside a watched one. O(watched). */
   contains(table: RouteTable, row: number): boolean {
-    const id = prefixId(row)
-    const length = table.prefixes.length(id)
-    table.prefixes.write(id, this.#scratch, 0)
-    return this.#watched.some(
-      watched =>
-        watched.family === table.family &&
-        watched.length <= length &&
-        equalBits(watched.bytes, this.#scratch, watched.length),
-    )
+    return this.#watched.some(extent => isWithin(table, row, extent))
   }
+}
+
+const SCRATCH = new Uint8Array(16)
+
+/** True when the prefix of `row` is `extent` or inside it. O(1). */
+export function isWithin(table: RouteTable, row: number, extent: Extent): boolean {
+  const id = prefixId(row)
+  if (extent.family !== table.family || extent.length > table.prefixes.length(id)) return false
+  table.prefixes.write(id, SCRATCH, 0)
+  return equalBits(extent.bytes, SCRATCH, extent.length)
 }
 
 function equalBits(left: Uint8Array, right: Uint8Array, length: number): boolean {

@@ -15,23 +15,14 @@ export const BATCH_MAX = 1_000
 /** Room beside the routes: the nexthop objects that one route needs are in its batch, before it. */
 const ROOM = 2 * BATCH_MAX
 
-/** In the place of a row: a route of ours that has none, or a nexthop object. */
-const STRAY = 0xffffffff
-const OBJECT = 0xfffffffe
-
-/** A route of ours at a metric that is not ours now: a dump found it, and it has no row. */
-export interface Stray {
-  readonly family: RouteTable['family']
-  /** the network's octets first */
-  readonly bytes: Uint8Array
-  readonly length: number
-  readonly metric: number
-}
+/** In the place of a row: a nexthop object. */
+const OBJECT = 0xffffffff
 
 /** What is known of one change when its answer comes. */
 export interface Sent {
   readonly code: number
   readonly verb: RouteVerb
+  readonly metric: number
   /** the group that was wanted, NONE in a deletion; in use until `forget` */
   readonly want: number
   /** the target that was written, NONE in a deletion; in use until `forget` */
@@ -44,6 +35,7 @@ export interface Sent {
  *   place   codes     row and family       4 bytes
  *           wants     group that was wanted  4
  *           targets   target that was sent   4
+ *           metrics   metric of the route    4
  *           verbs     what was asked         8
  *
  * Limit: `BATCH_MAX` changes (docs/LIMITS.md).
@@ -54,10 +46,10 @@ export class Batch {
   inFlight = false
   readonly #shared: Shared
   readonly #output: KernelOutput
-  readonly #metric: number
   readonly #codes = new Uint32Array(ROOM)
   readonly #wants = new Uint32Array(ROOM)
   readonly #targets = new Uint32Array(ROOM)
+  readonly #metrics = new Uint32Array(ROOM)
   readonly #verbs: RouteVerb[] = new Array<RouteVerb>(ROOM).fill('add')
   /** nexthop objects by their place */
   readonly #objects = new Map<number, ObjectChange>()
@@ -66,17 +58,16 @@ export class Batch {
   #number = 0
   #size = 0
 
-  constructor(shared: Shared, output: KernelOutput, metric: number) {
+  constructor(shared: Shared, output: KernelOutput) {
     this.#shared = shared
     this.#output = output
-    this.#metric = metric
     this.#change = {
       verb: 'add',
       family: 'ipv4',
       bytes: this.#scratch,
       offset: 0,
       length: 0,
-      metric,
+      metric: 0,
       target: BLACKHOLE,
     }
   }
@@ -99,8 +90,8 @@ export class Batch {
     return ROOM - this.#size
   }
 
-  /** Adds what is to be done about a row; it is in flight from here on. */
-  add(table: RouteTable, row: PrefixId, verb: RouteVerb): void {
+  /** Adds what is to be done about a row at one metric; it is in flight from here on. */
+  add(table: RouteTable, row: PrefixId, verb: RouteVerb, metric: number): void {
     const { groups, targets } = this.#shared
     const at = this.#size++
     const want = verb === 'delete' ? NONE : table.wantOf(row)
@@ -111,29 +102,20 @@ export class Batch {
     this.#verbs[at] = verb
     this.#wants[at] = want
     this.#targets[at] = target
+    this.#metrics[at] = metric
     table.flags[row]! |= IN_FLIGHT
     if (verb === 'add') this.adds++
     const change = this.#change
     change.verb = verb
     change.family = table.family
     change.length = table.prefixes.length(row)
-    change.metric = this.#metric
+    change.metric = metric
     change.bytes = this.#scratch
-    change.target = targets.get(verb === 'delete' ? table.seen[row]! : target)
+    const leads = verb === 'delete' ? table.seen[row]! : target
+    // where another one of ours leads is not known
+    const known = verb !== 'delete' || (leads !== NONE && metric === table.metric[row])
+    change.target = known ? targets.get(leads) : BLACKHOLE
     table.prefixes.write(row, this.#scratch, 0)
-    this.#output.change(change)
-  }
-
-  /** Adds the deletion of a route that has no row. */
-  addStray(stray: Stray): void {
-    this.#codes[this.#size++] = STRAY
-    const change = this.#change
-    change.verb = 'delete'
-    change.family = stray.family
-    change.length = stray.length
-    change.metric = stray.metric
-    change.bytes = stray.bytes
-    change.target = BLACKHOLE
     this.#output.change(change)
   }
 
@@ -155,13 +137,14 @@ export class Batch {
     return this.#codes[at] === OBJECT ? this.#objects.get(at) : undefined
   }
 
-  /** The route at place `at`; undefined for a stray: nobody waits for its answer. */
+  /** The route at place `at`; undefined for a nexthop object. */
   sent(at: number): Sent | undefined {
     const code = this.#codes[at]!
-    if (code === STRAY || code === OBJECT) return undefined
+    if (code === OBJECT) return undefined
     return {
       code,
       verb: this.#verbs[at]!,
+      metric: this.#metrics[at]!,
       want: this.#wants[at]!,
       target: this.#targets[at]!,
     }

@@ -1,3 +1,5 @@
+import type { KernelState } from '../../dataplane/index.ts'
+
 /**
  * What an operator reads: the objects under `/martlet/v1/` in the store, the answers of the agent's
  * API, and what the command line prints are these types, as JSON. Not the resources that an
@@ -289,14 +291,22 @@ export interface RouteDocument {
   readonly node: string
   readonly prefix: string
   readonly family: 'ipv4' | 'ipv6'
-  /** the session of the best path, or `local` */
+  /**
+   * the session of the best path; `local`: this node announces it; `node`: it is in the kernel for
+   * this node alone, a workload or a tunnel
+   */
   readonly from: string
   /** of all paths in use; empty for what this node originates */
   readonly nextHops: readonly string[]
-  /** `blackhole` is our own pod CIDR, `absent` a route that the kernel half does not know */
-  readonly kernel: 'installed' | 'pending' | 'failed' | 'stale' | 'blackhole' | 'absent' | 'unknown'
-  /** what the kernel answered, or why its side of it is not known */
+  /**
+   * `blackhole` is our own pod CIDR, `absent` a route that the kernel half does not know; `unknown`
+   * while that does not answer
+   */
+  readonly kernel: KernelState | 'blackhole' | 'absent' | 'unknown'
+  /** why it is not in the kernel as wanted, or not known */
   readonly kernelError?: string
+  /** where ours in the kernel leads; only in answers of the API that name one prefix */
+  readonly kernelLeads?: string
   /** in answers of the API that name one prefix it may be a path that is not used, the first one */
   readonly best: PathDocument
   /** how many paths there are, the best included */
@@ -362,16 +372,39 @@ export interface KernelDocument {
     readonly wanted: number
     readonly installed: number
     readonly pending: number
+    /** wanted, and not to be had now: the sum of the next three */
     readonly failed: number
+    /** the kernel refuses them, or this node's configuration does */
+    readonly rejected: number
+    /** somebody else has their destination and metric, or is left to have his way */
+    readonly foreign: number
+    /** their next hop cannot be reached now */
+    readonly held: number
     readonly stale: number
   }
   /** routes that somebody else removed or changed, put back */
   readonly repaired: number
+  /** those that were left so, by `kernel.audit` */
+  readonly yielded: number
+  readonly alerted: number
+  /** what another hand did to a route of ours last */
+  readonly lastIntervention?: InterventionDocument
   /** requests that the kernel refused, ever */
   readonly failures: number
   /** of the last full dump that was applied */
   readonly lastSync?: Instant
   readonly lastFailure?: { readonly prefix: string; readonly error: string; readonly at: Instant }
+}
+
+/** What another hand did to a route of ours. */
+export interface InterventionDocument {
+  readonly prefix: string
+  readonly what: 'removed' | 'changed'
+  /** what was done about it */
+  readonly action: 'restore' | 'yield' | 'alert'
+  /** the process, where it was found */
+  readonly who?: string
+  readonly at: Instant
 }
 
 /** What a node last said of itself; not leased, so that a dead node leaves it behind. */

@@ -1,7 +1,12 @@
 import type { Millis } from '../../base/index.ts'
 import { escapeName } from '../../calico/index.ts'
-import type { DataplaneSnapshot } from '../../dataplane/index.ts'
-import { formatQuad, prefixParts } from '../../net/index.ts'
+import type {
+  DataplaneSnapshot,
+  Intervention,
+  KernelRouteSnapshot,
+  NodeRoute,
+} from '../../dataplane/index.ts'
+import { formatQuad, type Prefix, prefixParts } from '../../net/index.ts'
 import type {
   AttributesSnapshot,
   PathSnapshot,
@@ -15,10 +20,12 @@ import {
   type AgentMode,
   type AttributesDocument,
   type Instant,
+  type InterventionDocument,
   type KernelDocument,
   type LastDocument,
   type ListenDocument,
   type PathDocument,
+  type ProblemDocument,
   ROUTES_STATUS_MAX,
   type RouteDocument,
   type RoutesSummaryDocument,
@@ -124,7 +131,30 @@ export function agentDocument(facts: StatusFacts): AgentDocument {
       total: sessions.length,
       established: sessions.filter(session => session.state === 'Established').length,
     },
-    problems: desired?.problems ?? [],
+    problems: [...(desired?.problems ?? []), ...kernelProblems(facts)],
+  }
+}
+
+/** What the kernel half wants an operator to know. */
+function kernelProblems({ dataplane }: StatusFacts): ProblemDocument[] {
+  if (dataplane === undefined) return []
+  const hazards = dataplane.hazards.map(reason => ({ object: 'kernel', field: '', reason }))
+  const alerts = dataplane.alerts.map(({ prefix, what, who = 'somebody' }) => ({
+    object: 'kernel',
+    field: prefix,
+    reason: `${who} ${what} this route, and kernel.audit leaves it so`,
+  }))
+  return [...hazards, ...alerts]
+}
+
+function interventionDocument(
+  { prefix, what, action, who, at }: Intervention,
+  epochOffset: number,
+): InterventionDocument {
+  return {
+    ...{ prefix, what, action },
+    ...(who !== undefined && { who }),
+    at: instant(at, epochOffset),
   }
 }
 
@@ -177,31 +207,79 @@ function hintOf(
   return `in the last minute the kernel dropped TCP segments ${kinds.join(', and others ')}`
 }
 
-/** The routes that have a document each: the first ROUTES_STATUS_MAX of the cluster's pools. */
+/**
+ * The routes that have a document each: the first ROUTES_STATUS_MAX of the cluster's pools, those
+ * that only the node itself wants after those of the BGP half.
+ */
 export function routeDocuments(facts: StatusFacts): RouteDocument[] {
-  const kernel = new Map(facts.dataplane?.routes.map(route => [route.prefix, route]))
-  const own = facts.desired?.dataplane.routes ?? []
-  const blackholes = new Set<string>(
-    own.flatMap(({ prefix, out }) => (out.kind === 'blackhole' ? [prefix] : [])),
-  )
+  const { node, dataplane, desired, speaker } = facts
+  const kernel = new Map(dataplane?.routes.map(route => [route.prefix, route]))
+  const cut = (dataplane?.routes.length ?? 0) >= ROUTES_STATUS_MAX
+  const standing = (prefix: Prefix): KernelPlace => {
+    const known = kernel.get(prefix)
+    if (dataplane === undefined) return { kernel: 'unknown' }
+    if (known !== undefined) return kernelPlace(known, desired)
+    return cut ? { kernel: 'unknown', kernelError: NOT_LISTED } : { kernel: 'absent' }
+  }
   const documents: RouteDocument[] = []
-  for (const route of facts.speaker?.routes.slice(0, ROUTES_STATUS_MAX) ?? []) {
-    const known = kernel.get(route.prefix)
-    const state = (): RouteDocument['kernel'] => {
-      if (facts.dataplane === undefined) return 'unknown'
-      if (route.paths[0]?.from === 'local' && blackholes.has(route.prefix)) return 'blackhole'
-      return known?.state ?? 'absent'
-    }
+  for (const route of speaker?.routes.slice(0, ROUTES_STATUS_MAX) ?? []) {
+    const place = standing(route.prefix)
+    kernel.delete(route.prefix)
     // it may be that the last path has just gone, or was refused
     if (!route.paths.some(path => path.best)) continue
-    const document = routeDocument(route, {
-      node: facts.node,
-      kernel: state(),
-      ...(known?.error === undefined ? {} : { kernelError: known.error }),
-    })
+    const document = routeDocument(route, { node, ...place })
     if (document !== undefined) documents.push(document)
   }
-  return documents
+  for (const route of kernel.values())
+    if (route.owner === 'node') documents.push(nodeRouteDocument(node, route, desired))
+  return documents.slice(0, ROUTES_STATUS_MAX)
+}
+
+const NOT_LISTED = 'more routes than are listed: martlet routes PREFIX asks for one'
+
+/** Where a route stands in the kernel, as documents say it. */
+export type KernelPlace = Pick<RouteDocument, 'kernel' | 'kernelError' | 'kernelLeads'>
+
+/** Where the kernel half says that a route stands. */
+export function kernelPlace(
+  { prefix, state, error, leads }: KernelRouteSnapshot,
+  desired: Desired | undefined,
+): KernelPlace {
+  const drops =
+    state === 'installed' &&
+    desired?.dataplane.routes.some(route => route.prefix === prefix && isBlackhole(route))
+  return {
+    kernel: drops ? 'blackhole' : state,
+    ...(error !== undefined && { kernelError: error }),
+    ...(leads !== undefined && { kernelLeads: leads }),
+  }
+}
+
+const isBlackhole = ({ out }: NodeRoute): boolean => out.kind === 'blackhole'
+
+/** A route that the node itself wants, and that the BGP half knows nothing of. */
+export function nodeRouteDocument(
+  node: string,
+  route: KernelRouteSnapshot,
+  desired: Desired | undefined,
+): RouteDocument {
+  const path = { best: true, multipath: false, asPath: '', origin: 'IGP', communities: [] }
+  return {
+    node,
+    prefix: route.prefix,
+    family: prefixParts(route.prefix).family,
+    from: 'node',
+    nextHops: gatewaysOf(route.prefix, desired),
+    ...kernelPlace(route, desired),
+    best: { from: 'node', ...path },
+    pathsTotal: 1,
+  }
+}
+
+function gatewaysOf(prefix: Prefix, desired: Desired | undefined): readonly string[] {
+  const out = desired?.dataplane.routes.find(route => route.prefix === prefix)?.out
+  if (out === undefined || out.kind === 'blackhole') return []
+  return [out.kind === 'via' ? out.gateway : `dev ${out.interface}`]
 }
 
 /**
@@ -210,7 +288,7 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
  */
 export function routeDocument(
   route: RouteSnapshot,
-  place: Pick<RouteDocument, 'node' | 'kernel' | 'kernelError'>,
+  place: KernelPlace & Pick<RouteDocument, 'node'>,
 ): RouteDocument | undefined {
   const best = route.paths.find(path => path.best) ?? route.paths[0]
   if (best === undefined) return undefined
@@ -223,6 +301,7 @@ export function routeDocument(
     nextHops: [...new Set(used.flatMap(path => path.nextHop ?? []))],
     kernel: place.kernel,
     ...(place.kernelError === undefined ? {} : { kernelError: place.kernelError }),
+    ...(place.kernelLeads === undefined ? {} : { kernelLeads: place.kernelLeads }),
     best: pathDocument(best),
     pathsTotal: route.paths.length,
   }
@@ -272,7 +351,7 @@ export function kernelDocument({
   epochOffset,
 }: StatusFacts): KernelDocument | undefined {
   if (dataplane === undefined) return undefined
-  const { lastSync, lastFailure } = dataplane
+  const { lastSync, lastFailure, lastIntervention } = dataplane
   return {
     node,
     speaker: dataplane.speaker,
@@ -285,9 +364,17 @@ export function kernelDocument({
       installed: dataplane.installed,
       pending: dataplane.pending,
       failed: dataplane.failed,
+      rejected: dataplane.rejected,
+      foreign: dataplane.foreign,
+      held: dataplane.held,
       stale: dataplane.stale,
     },
     repaired: dataplane.repaired,
+    yielded: dataplane.yielded,
+    alerted: dataplane.alerted,
+    ...(lastIntervention !== undefined && {
+      lastIntervention: interventionDocument(lastIntervention, epochOffset),
+    }),
     failures: dataplane.failures,
     ...(lastSync === undefined ? {} : { lastSync: instant(lastSync, epochOffset) }),
     ...(lastFailure === undefined

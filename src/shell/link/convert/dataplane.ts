@@ -19,6 +19,7 @@ import type {
   DataplaneSnapshot as SnapshotMessage,
 } from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
+import { fromTunnel, toTunnel } from './tunnels.ts'
 import { address, optional, prefix, same, time, word } from './words.ts'
 
 /** What the controller tells the dataplane, and what the dataplane is and holds. */
@@ -37,6 +38,7 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
     })),
     watched: [...intent.watched],
     watchedMax: intent.watchedMax,
+    ...optional('tunnels', intent.tunnels, tunnels => ({ tunnels: tunnels.map(toTunnel) })),
   }
 }
 
@@ -50,6 +52,7 @@ export function fromIntent(message: Intent): DataplaneIntent {
     })),
     watched: message.watched.map(prefix),
     watchedMax: message.watchedMax,
+    ...optional('tunnels', message.tunnels, ({ tunnels }) => tunnels.map(fromTunnel)),
   }
 }
 

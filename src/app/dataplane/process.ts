@@ -1,9 +1,14 @@
 import { setTimeout } from 'node:timers/promises'
-import type { DataplaneConfig } from '../core/dataplane/index.ts'
-import { type RoutesServer, serveDataplane, serveRoutes, socketPaths } from '../shell/link/index.ts'
-import type { Log } from '../shell/log/index.ts'
-import { makeDataplane } from './dataplane.ts'
-import type { Running } from './process.ts'
+import type { DataplaneConfig } from '../../core/dataplane/index.ts'
+import {
+  type RoutesServer,
+  serveDataplane,
+  serveRoutes,
+  socketPaths,
+} from '../../shell/link/index.ts'
+import type { Log } from '../../shell/log/index.ts'
+import { makeDataplane } from '../dataplane.ts'
+import type { Running } from '../process.ts'
 
 /** The dataplane's process: the kernel half behind its two sockets. */
 
@@ -29,6 +34,7 @@ export async function startDataplane(options: DataplaneProcessOptions): Promise<
     log,
     intend: intent => dataplane.deliver({ type: 'Intent', intent }),
     snapshot: () => dataplane.snapshot(),
+    lookup: prefixes => dataplane.lookUp(prefixes),
   })
   // a speaker is told at once whether its routes were kept: the kernel is read before
   await Promise.race([
