@@ -8,7 +8,7 @@ import type {
   RouteChange,
 } from '../core/dataplane/index.ts'
 import { type Address, formatPrefix, prefixParts } from '../core/net/index.ts'
-import { EINVAL, type Found, notFound } from '../core/rtnl/index.ts'
+import { type DeviceChange, EINVAL, type Found, notFound } from '../core/rtnl/index.ts'
 import type { SimulatedKernel, SimulatedRoute } from './kernel.ts'
 
 /**
@@ -112,6 +112,23 @@ export class SimulatedSocket implements KernelOutput {
     this.#options.later('answers', () => {
       for (const address of addresses)
         this.#now({ type: 'Found', address, found: this.#kernel.lookUp(address) })
+    })
+  }
+
+  inspect(number: number): void {
+    this.#options.later('answers', () =>
+      this.#now({ type: 'Inspected', number, seen: this.#kernel.devices.seen() }),
+    )
+  }
+
+  configure(number: number, changes: readonly DeviceChange[]): void {
+    this.#options.later('answers', () => {
+      const refusals: Refusal[] = []
+      for (const [at, change] of changes.entries()) {
+        const errno = this.#kernel.devices.change(change)
+        if (errno !== 0) refusals.push({ at, errno })
+      }
+      this.#later('answers', { type: 'Configured', number, refusals })
     })
   }
 

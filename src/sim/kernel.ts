@@ -25,6 +25,13 @@ import {
   type TargetHop,
   unicastTarget,
 } from '../core/rtnl/index.ts'
+import {
+  BY_KERNEL,
+  connectedBy,
+  MAIN,
+  SimulatedDevices,
+  type SimulatedLink,
+} from './kernel-devices.ts'
 import { type SimulatedObject, SimulatedObjects } from './kernel-objects.ts'
 import {
   foundIn,
@@ -62,17 +69,6 @@ export interface KernelFaults {
   refuse: (prefix: Prefix, verb: RouteVerb) => number
 }
 
-/** The main routing table, and who has its connected networks. */
-const MAIN = 254
-const BY_KERNEL = 2
-
-interface SimulatedLink {
-  readonly index: number
-  readonly name: string
-  up: boolean
-  readonly addresses: Map<Address, Prefix>
-}
-
 /** One network namespace. */
 export class SimulatedKernel {
   readonly faults: KernelFaults = {
@@ -90,6 +86,7 @@ export class SimulatedKernel {
     tell: (object, present, by) => this.#tellObject(object, present, by),
     gone: (id, by) => this.#flushObject(id, by),
   })
+  readonly devices = new SimulatedDevices(this)
   /** by family, table, prefix and metric: aliases in the kernel's order */
   readonly #routes = new Map<string, SimulatedRoute[]>()
   readonly #links = new Map<string, SimulatedLink>()
@@ -120,9 +117,9 @@ export class SimulatedKernel {
 
   // The world's hand.
 
-  /** Makes a link that is up, under an index that was never used. */
-  addLink(name: string): void {
-    const link = { index: this.#nextIndex++, name, up: true, addresses: new Map() }
+  /** Makes a link, under an index that was never used. */
+  addLink(name: string, up = true): void {
+    const link = { index: this.#nextIndex++, name, up, addresses: new Map() }
     this.#links.set(name, link)
     this.#tellLink(link, true)
   }
@@ -133,6 +130,17 @@ export class SimulatedKernel {
     this.setLink(name, false)
     this.#links.delete(name)
     this.#tellLink(link, false)
+    this.devices.gone(link.index)
+  }
+
+  /** Says of a link what is known: something that is no route's business has changed. */
+  touchLink(name: string): void {
+    this.#tellLink(this.#link(name), true)
+  }
+
+  /** Says that a link's neighbours are others now. */
+  tellNeighbour(link: number): void {
+    this.#tell({ type: 'Neighbour', link })
   }
 
   /**
@@ -147,6 +155,7 @@ export class SimulatedKernel {
       for (const address of link.addresses.keys())
         if (familyOf(address) === 'ipv6') this.#dropAddress(link, address)
       this.#flush(link)
+      this.devices.down(link.index)
     }
     this.#tellLink(link, true)
     if (up) this.#tellConnected(link, true)
@@ -158,7 +167,7 @@ export class SimulatedKernel {
   addAddress(name: string, address: Address, network: Prefix): void {
     const link = this.#link(name)
     link.addresses.set(address, network)
-    this.#tell({ type: 'Address', present: true })
+    this.#tell({ type: 'Address', present: true, link: link.index, address })
     if (link.up) this.#tellConnected(link, true)
   }
 
@@ -211,6 +220,13 @@ export class SimulatedKernel {
   /** The links as they are now. */
   *links(): Generator<{ index: number; name: string; up: boolean }> {
     yield* this.#links.values()
+  }
+
+  /** The addresses of links, with the lengths of their networks. */
+  *addresses(): Generator<{ index: number; address: Address; length: number }> {
+    for (const { index, addresses } of this.#links.values())
+      for (const [address, network] of addresses)
+        yield { index, address, length: prefixParts(network).length }
   }
 
   /** The networks of links that are up, where `table` is the main one. */
@@ -288,7 +304,7 @@ export class SimulatedKernel {
 
   #dropAddress(link: SimulatedLink, address: Address): void {
     link.addresses.delete(address)
-    this.#tell({ type: 'Address', present: false })
+    this.#tell({ type: 'Address', present: false, link: link.index, address })
   }
 
   /** The routes through an object that has gone: IPv4 ones without a word. */
@@ -372,15 +388,6 @@ export class SimulatedKernel {
       this.faults.loseNotifications--
       socket.lose()
     } else socket.tell(event)
-  }
-}
-
-/** The networks of a link, as routes. */
-function* connectedBy(link: SimulatedLink): Generator<SimulatedRoute> {
-  const target = unicastTarget([{ link: link.index, weight: 1, onlink: false }])
-  for (const prefix of link.addresses.values()) {
-    const metric = prefixParts(prefix).family === 'ipv4' ? 0 : 256
-    yield { table: MAIN, prefix, metric, protocol: BY_KERNEL, target }
   }
 }
 

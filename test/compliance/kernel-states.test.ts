@@ -326,6 +326,8 @@ class RealDataplane {
       commit: (batch: number) => kernel.commit(batch),
       dump: (dump: number) => kernel.dump(dump),
       lookUp: (addresses: readonly Address[]) => kernel.lookUp(addresses),
+      inspect: (number: number) => kernel.inspect(number),
+      configure: (...change: Parameters<typeof kernel.configure>) => kernel.configure(...change),
       note: (note: DataplaneNote) => {
         this.notes.push(note)
       },

@@ -30,6 +30,7 @@ export class Client {
   readonly answers: Extract<KernelEvent, { type: 'Written' }>[] = []
   readonly objects: Extract<KernelEvent, { type: 'Object' }>[] = []
   readonly found: Extract<KernelEvent, { type: 'Found' }>[] = []
+  readonly devices: Extract<KernelEvent, { type: 'Inspected' | 'Configured' }>[] = []
   /** sees each route while it is valid */
   onRoute: (route: Readonly<KernelRoute>) => void = () => {}
   losses = 0
@@ -119,6 +120,11 @@ export class Client {
         this.losses++
         return
       case 'Address':
+      case 'Neighbour':
+        return
+      case 'Inspected':
+      case 'Configured':
+        this.devices.push(event)
         return
       default:
         event satisfies never

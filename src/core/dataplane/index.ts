@@ -11,5 +11,6 @@ export type {
   Refusal,
   RouteChange,
 } from './ports.ts'
+export type * from './tunnels/types.ts'
 export type * from './types.ts'
 export { BATCH_MAX } from './writing/batch.ts'

@@ -112,6 +112,8 @@ export const IFLA_VXLAN_LOCAL6 = 17
 /** Attributes, states and flags of neighbours. */
 export const NDA_DST = 1
 export const NDA_LLADDR = 2
+/** nobody answers for it, or somebody has deleted it */
+export const NUD_FAILED = 0x20
 export const NUD_NOARP = 0x40
 /** somebody wrote it: it stays until somebody deletes it */
 export const NUD_PERMANENT = 0x80

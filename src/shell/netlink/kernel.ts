@@ -8,14 +8,17 @@ import type {
 } from '../../core/dataplane/index.ts'
 import type { Address } from '../../core/net/index.ts'
 import {
+  type DeviceChange,
   GROUP_IPV4_ADDRESS,
   GROUP_IPV4_ROUTE,
   GROUP_IPV6_ADDRESS,
   GROUP_IPV6_ROUTE,
   GROUP_LINK,
+  GROUP_NEIGHBOUR,
   GROUP_NEXTHOP,
   MessageReader,
 } from '../../core/rtnl/index.ts'
+import { Devices } from './devices.ts'
 import { Dumper } from './dumper.ts'
 import { type DatagramSource, listen } from './events.ts'
 import { Lookup } from './lookup.ts'
@@ -28,6 +31,7 @@ import { RouteWriter } from './writer.ts'
 // a sum: as a bit operation the last bit would be a sign
 const GROUPS =
   (GROUP_LINK | GROUP_IPV4_ADDRESS | GROUP_IPV4_ROUTE | GROUP_IPV6_ADDRESS | GROUP_IPV6_ROUTE) +
+  GROUP_NEIGHBOUR +
   GROUP_NEXTHOP
 
 /**
@@ -55,8 +59,9 @@ export interface NetlinkOptions {
 }
 
 /**
- * Four sockets: one writes routes, one dumps, one hears what others do, one asks for single
- * addresses. What the first does is not heard on the third: the kernel drops it there.
+ * Five sockets: one writes routes, one dumps, one hears what others do, one asks for single
+ * addresses, one is for links. What the first does is not heard on the third: the kernel drops it
+ * there.
  *
  * Must be made in the network namespace that it is about.
  */
@@ -66,6 +71,7 @@ export class NetlinkKernel implements KernelOutput {
   readonly #writerPort: number
   readonly #dumper: Dumper
   readonly #lookup: Lookup
+  readonly #devices: Devices
   readonly #reader: KernelReader
   readonly #messages = new MessageReader()
   #events: DatagramSource
@@ -89,6 +95,7 @@ export class NetlinkKernel implements KernelOutput {
     this.#lookup = new Lookup(openNetlink(0, ANSWER_OCTETS_MAX), (address, found) =>
       options.deliver({ type: 'Found', address, found }),
     )
+    this.#devices = new Devices(openNetlink(0, ANSWER_OCTETS_MAX))
   }
 
   /** How it waits for notifications, for the log. */
@@ -120,6 +127,16 @@ export class NetlinkKernel implements KernelOutput {
     this.#lookup.ask(addresses)
   }
 
+  inspect(number: number): void {
+    const result = this.#devices.inspect()
+    this.#soon({ type: 'Inspected', number, ...result })
+  }
+
+  configure(number: number, changes: readonly DeviceChange[]): void {
+    const refusals = this.#devices.configure(changes)
+    this.#soon({ type: 'Configured', number, refusals })
+  }
+
   note(note: DataplaneNote): void {
     this.#options.note(note)
   }
@@ -132,6 +149,14 @@ export class NetlinkKernel implements KernelOutput {
     this.#writer.close()
     this.#dumper.close()
     this.#lookup.close()
+    this.#devices.close()
+  }
+
+  /** Not from inside a method that the core calls. */
+  #soon(event: KernelEvent): void {
+    queueMicrotask(() => {
+      if (!this.#closed) this.#options.deliver(event)
+    })
   }
 
   #listen(): DatagramSource {

@@ -8,13 +8,16 @@ import {
   foundIn,
   type MessageReader,
   NLM_F_REPLACE,
+  neighbourLink,
   otherTarget,
   RTM_DELADDR,
   RTM_DELLINK,
+  RTM_DELNEIGH,
   RTM_DELNEXTHOP,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNEIGH,
   RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
   TargetReader,
@@ -85,9 +88,19 @@ export class KernelReader {
       case RTM_NEWADDR:
       case RTM_DELADDR: {
         const address = decodeAddress(from)
-        if (address !== undefined) this.#deliver({ type: 'Address', present: address.present })
+        if (address !== undefined)
+          this.#deliver({
+            type: 'Address',
+            present: address.present,
+            link: address.index,
+            address: address.address,
+          })
         return
       }
+      case RTM_NEWNEIGH:
+      case RTM_DELNEIGH:
+        this.#deliver({ type: 'Neighbour', link: neighbourLink(from) })
+        return
       default:
       // an answer to somebody, or a message of a later kernel: nothing that we asked for
     }

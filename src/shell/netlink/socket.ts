@@ -1,3 +1,4 @@
+import { NUD_FAILED, NUD_PERMANENT, RTM_NEWNEIGH } from '../../core/rtnl/index.ts'
 import { PosixError, PosixSocket } from '../posix/index.ts'
 
 /** Netlink sockets and their options. */
@@ -68,15 +69,21 @@ function tryOption(socket: PosixSocket, level: number, option: number, value: nu
 
 /**
  * Makes the kernel drop, before they take space in the socket's buffer, notifications of what the
- * socket with `port` did: nobody needs to be told of half a million changes of his own.
+ * socket with `port` did: nobody needs to be told of half a million changes of his own. And of
+ * neighbours all but what somebody wrote and what is gone: the kernel asks each of the others again
+ * every minute.
  *
- *   ld  [12]            nlmsg_pid of the first message, read as big-endian
- *   jeq #port, 0, 1
- *   ret #0              drop
- *   ret #-1             keep
+ *   0  ld  [12]            nlmsg_pid of the first message; numbers are read as big-endian
+ *   1  jeq #port, 7, 2
+ *   2  ldh [4]             nlmsg_type
+ *   3  jeq #NEWNEIGH, 4, 6
+ *   4  ldh [24]            ndm_state
+ *   5  jset #PERMANENT | FAILED, 6, 7
+ *   6  ret #-1             keep
+ *   7  ret #0              drop
  */
 export function ignoreChangesBy(socket: PosixSocket, port: number): void {
-  const code = new Uint8Array(32)
+  const code = new Uint8Array(64)
   const view = new DataView(code.buffer)
   const instruction = (at: number, op: number, yes: number, no: number, k: number): void => {
     view.setUint16(at * 8, op, true)
@@ -87,8 +94,12 @@ export function ignoreChangesBy(socket: PosixSocket, port: number): void {
   const swapped = new DataView(new ArrayBuffer(4))
   swapped.setUint32(0, port, true)
   instruction(0, 0x20, 0, 0, 12)
-  instruction(1, 0x15, 0, 1, swapped.getUint32(0, false))
-  instruction(2, 0x06, 0, 0, 0)
-  instruction(3, 0x06, 0, 0, 0xffffffff)
+  instruction(1, 0x15, 5, 0, swapped.getUint32(0, false))
+  instruction(2, 0x28, 0, 0, 4)
+  instruction(3, 0x15, 0, 2, RTM_NEWNEIGH << 8)
+  instruction(4, 0x28, 0, 0, 24)
+  instruction(5, 0x45, 0, 1, (NUD_PERMANENT | NUD_FAILED) << 8)
+  instruction(6, 0x06, 0, 0, 0xffffffff)
+  instruction(7, 0x06, 0, 0, 0)
   socket.attachFilter(SOL_SOCKET, SO_ATTACH_FILTER, code)
 }
