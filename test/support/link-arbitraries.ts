@@ -13,6 +13,7 @@ import type {
   NodeRouteOut,
   Tunnel,
   TunnelEnd,
+  WorkloadLink,
 } from '../../src/core/dataplane/index.ts'
 import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
 import {
@@ -478,8 +479,14 @@ export const dataplaneIntent = record<DataplaneIntent>(
     watched: few(prefix),
     watchedMax: small,
     tunnels: few(tunnel),
+    workloads: some(
+      record<WorkloadLink>({
+        interface: text,
+        neighbours: few(record<WorkloadLink['neighbours'][number]>({ address, mac })),
+      }),
+    ),
   },
-  ['tunnels'],
+  ['tunnels', 'workloads'],
 )
 
 const intervention = record<Intervention>(

@@ -1,5 +1,6 @@
 import type { BgpFilterResource } from '../../calico/index.ts'
 import {
+  contains,
   type Family,
   hostPrefix,
   inPrefixOrder,
@@ -13,6 +14,7 @@ import type { ClusterNode } from '../cluster.ts'
 import type { ServiceRoutes } from '../originated/services.ts'
 import type { Neighbour } from '../peers/neighbour.ts'
 import type { Originated, PlannedPool, PrefixCommunities } from '../plan.ts'
+import { workloadPrefixes } from '../routes/workloads.ts'
 import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 import { borrowedBy } from './borrowed.ts'
 import { communitiesOf, communityTerms } from './communities.ts'

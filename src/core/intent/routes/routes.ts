@@ -8,19 +8,22 @@ import type { Originated } from '../plan.ts'
 /** What they are made of. */
 export interface RouteSources {
   readonly originated: readonly Originated[]
+  /** to its workloads */
+  readonly workloads: readonly NodeRoute[]
   /** those with `reachableBy` */
-  readonly neighbours?: readonly Neighbour[]
+  readonly neighbours: readonly Neighbour[]
 }
 
 /**
- * In order of prefix, one of each: an own block that drops goes before a way to a peer, and of
- * these the first name's. O(routes).
+ * In order of prefix, one of each: a workload goes before an own block that drops, that before a
+ * way to a peer, and of these the first name's. O(routes log routes).
  */
-export function nodeRoutesOf({ originated, neighbours = [] }: RouteSources): NodeRoute[] {
+export function nodeRoutesOf({ originated, workloads, neighbours }: RouteSources): NodeRoute[] {
   const routes = new Map<Prefix, NodeRoute>()
   const add = (route: NodeRoute): void => {
     if (!routes.has(route.prefix)) routes.set(route.prefix, route)
   }
+  for (const route of workloads) add(route)
   for (const { prefix, blackhole } of originated)
     if (blackhole) add({ prefix, out: { kind: 'blackhole' } })
   for (const { config, reachableBy: gateway } of neighbours)

@@ -6,6 +6,7 @@ import type {
   KernelRouteSnapshot,
   KernelState,
   NodeRouteOut,
+  WorkloadLink,
 } from '../../../core/dataplane/index.ts'
 import type {
   DataplaneSnapshotSchema,
@@ -17,10 +18,11 @@ import type {
   NodeRoute as NodeRouteMessage,
   NodeRouteSchema,
   DataplaneSnapshot as SnapshotMessage,
+  WorkloadLink as WorkloadMessage,
 } from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
 import { fromTunnel, toTunnel } from './tunnels.ts'
-import { address, optional, prefix, same, time, word } from './words.ts'
+import { address, mac, optional, prefix, same, time, word } from './words.ts'
 
 /** What the controller tells the dataplane, and what the dataplane is and holds. */
 
@@ -39,6 +41,10 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
     watched: [...intent.watched],
     watchedMax: intent.watchedMax,
     ...optional('tunnels', intent.tunnels, tunnels => ({ tunnels: tunnels.map(toTunnel) })),
+    workloads: (intent.workloads ?? []).map(({ interface: link, neighbours }) => ({
+      interface: link,
+      neighbours: neighbours.map(neighbour => ({ ...neighbour })),
+    })),
   }
 }
 
@@ -53,8 +59,17 @@ export function fromIntent(message: Intent): DataplaneIntent {
     watched: message.watched.map(prefix),
     watchedMax: message.watchedMax,
     ...optional('tunnels', message.tunnels, ({ tunnels }) => tunnels.map(fromTunnel)),
+    ...(message.workloads.length > 0 && { workloads: message.workloads.map(fromWorkload) }),
   }
 }
+
+const fromWorkload = ({ interface: link, neighbours }: WorkloadMessage): WorkloadLink => ({
+  interface: link,
+  neighbours: neighbours.map(neighbour => ({
+    address: address(neighbour.address),
+    mac: mac(neighbour.mac),
+  })),
+})
 
 function toOut(out: NodeRouteOut): NonNullable<MessageInitShape<typeof NodeRouteSchema>['out']> {
   switch (out.kind) {

@@ -8,6 +8,7 @@ import {
   parsePrefix,
   toAsn,
 } from '../../../core/net/index.ts'
+import { parseMac } from '../../../core/rtnl/index.ts'
 import { LinkError } from '../transport/error.ts'
 
 /** Scalars of messages as the words of the core. What is none of them ends the connection. */
@@ -26,6 +27,13 @@ export const family = (text: string): Family => word(['ipv4', 'ipv6'], text)
 export function address(text: string): Address {
   const parsed = parseAddress(text)
   if (parsed === undefined) throw bad(text, 'an address')
+  return parsed
+}
+
+/** An address of a link, as this house writes it. */
+export function mac(text: string): string {
+  const parsed = parseMac(text)
+  if (parsed === undefined) throw bad(text, 'the address of a link')
   return parsed
 }
 
