@@ -224,13 +224,15 @@ export function checkFib({ speaker, fib }: Node): string[] {
     for (let at = 0; at < locRib.prefixes.rows; at++) {
       const group = (locRib.prefixes.has(at) ? locRib.group[at]! : NONE) as GroupId
       if (group === NONE) continue
-      const hops = speaker.tables.nextHops.hopsOf(group).map(({ address }) => address)
-      wanted.set(locRib.prefixes.text(at as PrefixId), hops.join(' '))
+      const { nextHops } = speaker.tables
+      const hops = nextHops.hopsOf(group).map(({ address }) => address)
+      const text = `${hops.join(' ')} at ${nextHops.metricOf(group)}`
+      wanted.set(locRib.prefixes.text(at as PrefixId), text)
     }
   }
-  for (const [prefix, hops] of wanted)
-    if (fib.hopsOf(prefix).join(' ') !== hops)
-      wrong.push(`${prefix} goes through ${fib.hopsOf(prefix).join(' ')}, should through ${hops}`)
+  for (const [prefix, way] of wanted)
+    if (fib.wayOf(prefix) !== way)
+      wrong.push(`${prefix} goes through ${fib.wayOf(prefix)}, should through ${way}`)
   for (const prefix of fib.routes.keys())
     if (!wanted.has(prefix)) wrong.push(`${prefix} is in the FIB, but is not wanted`)
   if (fib.epoch === undefined || fib.synced !== fib.epoch) return wrong

@@ -26,7 +26,7 @@ const BUDGET = 64
  * and of epochs before.
  */
 export class FibRecord implements FibWriter {
-  readonly groups = new Map<GroupId, NextHopGroup>()
+  readonly groups = new Map<GroupId, { readonly hops: NextHopGroup; readonly metric: number }>()
   readonly routes = new Map<Prefix, GroupId>()
   /** next hops that the speaker wants to hear of, `fe80::1%eth0` where they have a link */
   readonly tracked = new Map<string, NextHopName>()
@@ -51,9 +51,14 @@ export class FibRecord implements FibWriter {
     this.tracked.clear()
   }
 
-  group(id: GroupId, hops: NextHopGroup): void {
-    if (this.groups.has(id)) this.faults.push(`group ${id} is named twice`)
-    this.groups.set(id, hops)
+  group(id: GroupId, hops: NextHopGroup, metric: number): void {
+    const known = this.groups.get(id)
+    if (known !== undefined && known.metric !== metric)
+      this.faults.push(`group ${id} moves with another metric`)
+    this.groups.set(id, { hops, metric })
+    if (known === undefined) return
+    for (const [prefix, group] of this.routes)
+      if (group === id) this.kernel.set(prefix, this.hopsOf(prefix).join(' '))
   }
 
   dropGroup(id: GroupId): void {
@@ -92,12 +97,21 @@ export class FibRecord implements FibWriter {
       if (!this.routes.has(prefix)) this.kernel.delete(prefix)
   }
 
+  /** The next hops of a prefix and its metric, as one text. */
+  wayOf(prefix: Prefix): string {
+    const { metric } = this.groups.get(this.routes.get(prefix) ?? NOWHERE) ?? {}
+    return `${this.hopsOf(prefix).join(' ')} at ${metric}`
+  }
+
   /** The next hops of a prefix, as text. */
   hopsOf(prefix: Prefix): readonly string[] {
     const id = this.routes.get(prefix)
-    return id === undefined ? [] : (this.groups.get(id) ?? []).map(({ address }) => address)
+    return id === undefined ? [] : (this.groups.get(id)?.hops ?? []).map(({ address }) => address)
   }
 }
+
+/** No group has this name. */
+const NOWHERE = -1 as GroupId
 
 const nameOf = ({ address, interface: link }: NextHopName): string =>
   link === undefined ? address : `${address}%${link}`

@@ -12,6 +12,7 @@ import {
   type DataplaneEvent,
   type DataplaneNote,
 } from '../../src/core/dataplane/index.ts'
+import { NO_METRIC } from '../../src/core/fib/index.ts'
 import type { Address } from '../../src/core/net/index.ts'
 import { Loop } from '../../src/shell/clock/index.ts'
 import { CONFIG, DataplaneWorld, epoch, group, hopsOf, nlriOf } from '../support/dataplane-world.ts'
@@ -347,7 +348,7 @@ class RealDataplane {
     this.#loop.deliver({ type: 'Begin', epoch: epoch(++this.#epoch) })
     for (const [index, hops] of GROUPS.entries()) {
       for (const { weight: _weight, ...hop } of hops) this.#loop.deliver({ type: 'Track', hop })
-      this.#loop.deliver({ type: 'Group', id: group(index + 1), hops })
+      this.#loop.deliver({ type: 'Group', id: group(index + 1), hops, metric: NO_METRIC })
     }
     const routes = Object.entries(inGroups(some))
     for (const family of ['ipv4', 'ipv6'] as const) {

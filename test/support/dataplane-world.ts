@@ -6,12 +6,13 @@ import {
   type DataplaneNote,
   type DataplaneSnapshot,
 } from '../../src/core/dataplane/index.ts'
-import type {
-  Epoch,
-  GroupId,
-  NextHopAnswer,
-  NextHopGroup,
-  NextHopName,
+import {
+  type Epoch,
+  type GroupId,
+  type NextHopAnswer,
+  type NextHopGroup,
+  type NextHopName,
+  NO_METRIC,
 } from '../../src/core/fib/index.ts'
 import {
   address,
@@ -143,7 +144,7 @@ export class DataplaneWorld {
       // as a speaker does: only of a next hop that is tracked its link is known
       if (this.#config.nexthopObjects)
         for (const { weight: _weight, ...hop } of hops) this.say({ type: 'Track', hop })
-      this.say({ type: 'Group', id: group(index + 1), hops })
+      this.say({ type: 'Group', id: group(index + 1), hops, metric: NO_METRIC })
     }
     this.route(routes)
     this.say({ type: 'InSync', epoch: epoch(number) })

@@ -291,7 +291,6 @@ export class Reconciler {
       return this.#remove(table, row)
     }
     if (table.isAsWanted(row)) {
-      if (table.errno[row] === YIELDED) this.audit.settled(codeOf(table, row))
       table.errno[row] = 0
       table.flags[row]! &= ~LOST
       return table.other[row] === NO_PLACE ? 'nothing' : 'clear'

@@ -178,7 +178,7 @@ export class Snapshots {
   }
 
   #make(at: Millis): DataplaneSnapshot {
-    const { config, reconciler, wants, shared, dumps, who } = this.#o
+    const { config, reconciler, wants, shared, tables, dumps, who } = this.#o
     const { table, protocol, metric } = config
     const { repaired, failures, audit } = reconciler
     const { lastSync } = dumps
@@ -198,7 +198,7 @@ export class Snapshots {
       ...(lastSync !== undefined && { lastSync }),
       ...(failures.last !== undefined && { lastFailure: failures.last }),
       ...(audit.last !== undefined && { lastIntervention: named(audit.last) }),
-      alerts: audit.alerts.map(named),
+      alerts: audit.alerts(tables).map(named),
       hazards: [],
       routes: listRoutes(this.#o, wants.watchedMax),
     }

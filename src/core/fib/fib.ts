@@ -31,6 +31,19 @@ export interface NextHopName {
   readonly interface?: string
 }
 
+/** LOCAL_PREF and metric together: Calico's nodes agree on it. */
+const PREFERENCE_WHOLE = 2_147_483_647
+
+/** Of a group whose routes have the metric that the dataplane's own configuration says. */
+export const NO_METRIC = 0
+
+/**
+ * The kernel's metric of a path, as every node of Calico's has it: the more it is preferred in BGP,
+ * the less its metric. `NO_METRIC` where LOCAL_PREF leaves none.
+ */
+export const metricOf = (localPref: number): number =>
+  localPref < PREFERENCE_WHOLE ? PREFERENCE_WHOLE - localPref : NO_METRIC
+
 /** How a next hop is reached, as the kernel half knows it. RFC 4271 §9.1.2.1 */
 export interface NextHopAnswer extends NextHopName {
   readonly eligible: boolean
@@ -56,7 +69,11 @@ export type Epoch = Brand<number, 'Epoch'>
 export interface FibWriter {
   /** A new epoch starts: everything wanted follows, then `inSync`. */
   begin(epoch: Epoch): void
-  group(id: GroupId, hops: NextHopGroup): void
+  /**
+   * Names a group: `metric` is that of its routes in the kernel, `NO_METRIC` for the dataplane's
+   * own. Said again of a group in use, with the same metric, its routes go through `hops` now.
+   */
+  group(id: GroupId, hops: NextHopGroup, metric: number): void
   dropGroup(id: GroupId): void
   /** `prefix` goes through group `id`, replacing what it went through before. */
   route(family: Family, bytes: Uint8Array, offset: number, length: number, id: GroupId): void

@@ -38,7 +38,6 @@ export {
 export { type FullTable, fullSets } from './full-table.ts'
 export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
 export {
-  type GroupListener,
   NEXT_HOPS_MAX,
   NextHops,
   NO_GROUP,

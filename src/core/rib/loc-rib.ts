@@ -1,12 +1,12 @@
 import { Bitset, grownInt32, grownUint16, grownUint32, invariant } from '../base/index.ts'
-import type { GroupId } from '../fib/index.ts'
+import { type GroupId, metricOf } from '../fib/index.ts'
 import { type Family, type PrefixId, PrefixTable } from '../net/index.ts'
 import { Acceptances } from './acceptance.ts'
 import { AdjRibIn, NO_PATHS, type PathColumn } from './adj-rib-in.ts'
 import { LOOPS } from './attribute-facts.ts'
 import type { AttributeTable } from './attribute-table.ts'
 import { Candidates, compare, type DecisionColumns, decide, isMultipath } from './decide.ts'
-import { type GroupListener, type NextHops, NO_GROUP } from './next-hops.ts'
+import { type NextHops, NO_GROUP } from './next-hops.ts'
 import type { PeerColumns } from './rows.ts'
 import {
   type AttributeSetId,
@@ -243,12 +243,8 @@ export class LocRib {
     return this.#dirty.take() as PrefixId
   }
 
-  /**
-   * Decides one row. Returns bits of `CHANGES`: equal means silent.
-   *
-   * @param listener  told of groups of next hops that are new
-   */
-  decide(row: PrefixId, listener: GroupListener): number {
+  /** Decides one row. Returns bits of `CHANGES`: equal means silent. */
+  decide(row: PrefixId): number {
     const candidates = this.#gather(row)
     const at = decide(this.#columns, candidates)
     const set = at < 0 ? NO_SET : candidates.sets[at]!
@@ -258,7 +254,7 @@ export class LocRib {
       changes |= CHANGES.BEST
       this.#install(row, set, from)
     }
-    const group = at < 0 ? NO_GROUP : this.#groupOf(candidates, at, listener)
+    const group = at < 0 ? NO_GROUP : this.#groupOf(candidates, at)
     const last = this.group[row] as GroupId
     if (group !== last) {
       changes |= CHANGES.GROUP
@@ -356,8 +352,10 @@ export class LocRib {
     if (last !== NO_SET) sets.release(last)
   }
 
-  /** Next hops of the best path and of those that equal it, with one more reference. */
-  #groupOf(candidates: Candidates, best: number, listener: GroupListener): GroupId {
+  /**
+   * Next hops of the best path and of those that equal it, in LOCAL_PREF too; one more reference.
+   */
+  #groupOf(candidates: Candidates, best: number): GroupId {
     const { sets, nextHops } = this.#shared
     const hops = this.#hops
     const first = sets.nextHop[candidates.sets[best]!] as NextHopId
@@ -366,7 +364,8 @@ export class LocRib {
     hops[0] = first
     const limit = Math.min(this.multipathMax, MULTIPATH_LIMIT_MAX)
     const count = limit > 1 && candidates.count > 1 ? this.#gatherHops(candidates, best, limit) : 1
-    return nextHops.holdGroup(hops, count, listener)
+    const metric = metricOf(sets.localPref[candidates.sets[best]!]!)
+    return nextHops.holdGroup(hops, count, metric)
   }
 
   /** The best `limit` distinct next hops of the class of the best path. */

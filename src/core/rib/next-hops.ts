@@ -40,10 +40,11 @@ interface Tracked {
   resolution: Resolution | undefined
 }
 
-/** Next hops that routes share, as the FIB names them. */
+/** Next hops and a metric that routes share. */
 interface Group {
   readonly id: GroupId
   readonly hops: NextHopGroup
+  readonly metric: number
   readonly key: string
   references: number
 }
@@ -57,12 +58,6 @@ export interface Resolution {
   readonly why: string
   /** the link that it is reached by */
   readonly link?: string
-}
-
-/** What the next hops tell the FIB: a group before its first route, and its end after its last. */
-export interface GroupListener {
-  group(id: GroupId, hops: NextHopGroup): void
-  dropGroup(id: GroupId): void
 }
 
 /** Is told which next hops are in use: of each before its first use, and after its last. */
@@ -94,6 +89,7 @@ export class NextHops {
   readonly #groups: (Group | undefined)[] = []
   readonly #freeGroups: GroupId[] = []
   readonly #groupByKey = new Map<string, Group>()
+  /** by row: the last group of that next hop alone; of one peer mostly the only */
   readonly #single: (Group | undefined)[] = []
   readonly #idle = new Set<Group>()
   #own: ReadonlySet<string> = new Set()
@@ -219,13 +215,17 @@ export class NextHops {
   }
 
   /**
-   * The group of some next hops, with one more reference. Order and repetition do not matter.
+   * The group of the first `count` of some next hops and a metric, with one more reference. Order
+   * and repetition do not matter.
    *
-   * @param listener  told of a group that is new
+   * @param metric  of the routes in the kernel, see `FibWriter`
    */
-  holdGroup(hops: readonly NextHopId[], count: number, listener: GroupListener): GroupId {
-    const group = count === 1 ? this.#singleGroup(hops[0]!) : this.#manyGroup(hops.slice(0, count))
-    if (group.references++ === 0 && !this.#idle.delete(group)) listener.group(group.id, group.hops)
+  holdGroup(hops: readonly NextHopId[], count: number, metric: number): GroupId {
+    const group =
+      count === 1
+        ? this.#singleGroup(hops[0]!, metric)
+        : this.#manyGroup(hops.slice(0, count), metric)
+    if (group.references++ === 0) this.#idle.delete(group)
     return group.id
   }
 
@@ -244,9 +244,8 @@ export class NextHops {
   }
 
   /** Drops the groups that no route uses. */
-  sweep(listener: GroupListener): void {
+  sweep(): void {
     for (const group of this.#idle) {
-      listener.dropGroup(group.id)
       this.#groups[group.id] = undefined
       this.#groupByKey.delete(group.key)
       this.#freeGroups.push(group.id)
@@ -254,15 +253,19 @@ export class NextHops {
     this.#idle.clear()
   }
 
-  /** Says every next hop and every group, as an epoch begins. */
-  repeat(listener: GroupListener & TrackListener): void {
+  /** Says every next hop that is in use, as an epoch begins. */
+  repeat(listener: TrackListener): void {
     for (const { hop } of this.#tracked.values()) listener.track(hop)
-    for (const group of this.#groupByKey.values()) listener.group(group.id, group.hops)
   }
 
   /** The next hops of a group. */
   hopsOf(id: GroupId): NextHopGroup {
     return this.#group(id).hops
+  }
+
+  /** The metric of a group's routes. */
+  metricOf(id: GroupId): number {
+    return this.#group(id).metric
   }
 
   /** True when the next hop of row `hop` is in a group. For people: compares addresses. */
@@ -298,24 +301,24 @@ export class NextHops {
     return { address: formatAddress(last), interface: name, weight: 1 }
   }
 
-  #singleGroup(id: NextHopId): Group {
+  #singleGroup(id: NextHopId, metric: number): Group {
     const known = this.#single[id]
     // swept meanwhile, where the address has had two rows
-    if (known !== undefined && this.#groups[known.id] === known) return known
-    const group = this.#manyGroup([id])
+    if (known?.metric === metric && this.#groups[known.id] === known) return known
+    const group = this.#manyGroup([id], metric)
     this.#single[id] = group
     return group
   }
 
-  #manyGroup(ids: readonly NextHopId[]): Group {
+  #manyGroup(ids: readonly NextHopId[], metric: number): Group {
     const rows = ids.map(id => this.#row(id))
     const ways = rows.map(({ way }) => way).sort(compareWays)
     const hops = ways.filter((way, at) => at === 0 || !isSame(way, ways[at - 1]!))
-    const key = hops.map(hop => `${hop.address} ${hop.interface ?? ''}`).join(' ')
+    const key = [metric, ...hops.map(hop => `${hop.address} ${hop.interface ?? ''}`)].join(' ')
     const known = this.#groupByKey.get(key)
     if (known !== undefined) return known
     const id = this.#freeGroups.pop() ?? groupId(this.#groups.length)
-    const group: Group = { id, hops, key, references: 0 }
+    const group: Group = { id, hops, metric, key, references: 0 }
     this.#groups[id] = group
     this.#groupByKey.set(key, group)
     return group

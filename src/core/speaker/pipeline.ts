@@ -89,13 +89,14 @@ export class Pipeline {
     completion.look(now)
     limits.look(now)
     // an UPDATE may have ended a session: what it left is swept in the next slice
-    let more = walking || retention.busy || this.#ready.size > 0 || tables.dirty > 0
+    const deciding = walking || retention.busy || tables.dirty > 0
+    let more = deciding || this.#ready.size > 0
     for (const family of FAMILIES) {
       exports[family].flush()
       exports[family].holdEndOfRib(completion.restarting)
       more = exports[family].work(budget) || more
     }
-    more = fib.work(budget, now, at => completion.complete(at)) || more
+    more = fib.work(budget, now, { deciding, complete: at => completion.complete(at) }) || more
     this.#retire()
     return more
   }
@@ -195,7 +196,7 @@ export class Pipeline {
       for (; left > 0; left--) {
         const row = locRib.takeDirty()
         if (row < 0) break
-        const changes = locRib.decide(row, fib)
+        const changes = locRib.decide(row)
         exports.consider(row, changes)
         if ((changes & fib.concern) !== 0) fib.consider(family, row)
         locRib.settle(row)

@@ -55,9 +55,9 @@ export class RouteStream implements FibWriter {
     this.#say({ case: 'inSync', value: { epoch } })
   }
 
-  group(id: GroupId, hops: NextHopGroup): void {
+  group(id: GroupId, hops: NextHopGroup, metric: number): void {
     this.#collect('groups', BATCH_GROUPS_MAX)
-    this.#groups.push({ id, hops: toHops(hops) })
+    this.#groups.push({ id, hops: toHops(hops), metric })
   }
 
   dropGroup(id: GroupId): void {

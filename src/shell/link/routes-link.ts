@@ -98,8 +98,8 @@ export class RoutesLink implements FibWriter {
     this.#open()?.begin(epoch)
   }
 
-  group(id: GroupId, hops: NextHopGroup): void {
-    this.#open()?.group(id, hops)
+  group(id: GroupId, hops: NextHopGroup, metric: number): void {
+    this.#open()?.group(id, hops, metric)
   }
 
   dropGroup(id: GroupId): void {

@@ -89,9 +89,9 @@ function fibOf(fib: FibWriter, told: (...words: readonly unknown[]) => void): Fi
       told('fib-begin', epoch)
       fib.begin(epoch)
     },
-    group: (id, hops) => {
-      told('fib-group', id, hops)
-      fib.group(id, hops)
+    group: (id, hops, metric) => {
+      told('fib-group', id, hops, metric)
+      fib.group(id, hops, metric)
     },
     dropGroup: id => {
       told('fib-drop-group', id)

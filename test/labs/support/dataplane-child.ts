@@ -5,7 +5,7 @@
 
 import { makeDataplane } from '../../../src/app/dataplane.ts'
 import { millis, NEVER, Prng } from '../../../src/core/base/index.ts'
-import type { Epoch, GroupId } from '../../../src/core/fib/index.ts'
+import { type Epoch, type GroupId, NO_METRIC } from '../../../src/core/fib/index.ts'
 import { address, type Family, prefix } from '../../../src/core/net/index.ts'
 
 const [four = 0, six = 0] = process.argv.slice(2).map(Number)
@@ -59,6 +59,7 @@ for (const [at, hop] of ['10.9.0.2', '2001:db9::2'].entries())
     type: 'Group',
     id: (at + 1) as GroupId,
     hops: [{ address: address(hop), weight: 1 }],
+    metric: NO_METRIC,
   })
 say('ipv4', four, 1)
 say('ipv6', six, 2)

@@ -5,6 +5,7 @@
  */
 import test from 'ava'
 import fc from 'fast-check'
+import { NO_METRIC } from '../../../src/core/fib/index.ts'
 import { address, containsAddress, prefixParts } from '../../../src/core/net/index.ts'
 import { DataplaneWorld, group, hopsOf } from '../../support/dataplane-world.ts'
 
@@ -102,7 +103,7 @@ test('answers are the kernel’s without the speaker’s routes, after anything 
       world.speak(1, [], {})
       world.track(...NEXT_HOPS)
       for (const [at, hop] of NEXT_HOPS.entries())
-        world.say({ type: 'Group', id: group(at + 1), hops: hopsOf(hop) })
+        world.say({ type: 'Group', id: group(at + 1), hops: hopsOf(hop), metric: NO_METRIC })
       for (const each of steps) take(world, each)
       world.pass(5_000)
       for (const hop of NEXT_HOPS) {

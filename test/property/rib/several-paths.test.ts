@@ -57,8 +57,6 @@ function tables() {
 
 const hop = (at: number): Address => address(`10.9.9.${at + 1}`)
 
-const listener = { group: () => {}, dropGroup: () => {} }
-
 const of = (count: number) => fc.integer({ min: 0, max: count - 1 })
 
 const act = fc.oneof(
@@ -116,7 +114,7 @@ test('paths by identifier agree with a map through restarts and sweeps, whatever
       }
       const decide = (): void => {
         for (let row = locRib.takeDirty(); row >= 0; row = locRib.takeDirty()) {
-          locRib.decide(row, listener)
+          locRib.decide(row)
           locRib.settle(row)
         }
       }

@@ -171,7 +171,6 @@ export class Stage {
   readonly senders: readonly PeerId[]
   /** nobody sends as these do */
   readonly listeners: readonly PeerId[]
-  readonly #listener = { group: () => {}, dropGroup: () => {} }
   #held = false
 
   constructor(family: Family, messageMax: number) {
@@ -300,7 +299,7 @@ export class Stage {
     for (let left = budget; left > 0; left--) {
       const row = locRib.takeDirty()
       if (row < 0) break
-      exports.consider(row, locRib.decide(row, this.#listener))
+      exports.consider(row, locRib.decide(row))
       locRib.settle(row)
     }
     exports.flush()

@@ -1,6 +1,7 @@
 /** The kernel half on a simulated kernel, on a clock of its own. */
 import test from 'ava'
 import { millis, NEVER } from '../../../src/core/base/index.ts'
+import { NO_METRIC } from '../../../src/core/fib/index.ts'
 import { DataplaneWorld, epoch, group, hopsOf, nlriOf } from '../../support/dataplane-world.ts'
 
 const A = hopsOf('10.9.0.2')
@@ -84,7 +85,7 @@ test('what nobody repeats goes after InSync, and not before', t => {
   t.like(world.snapshot(), { installed: 0, stale: 2, speaker: 'down', inSync: false })
   world.say({ type: 'SpeakerUp' })
   world.say({ type: 'Begin', epoch: epoch(2) })
-  world.say({ type: 'Group', id: group(1), hops: A })
+  world.say({ type: 'Group', id: group(1), hops: A, metric: NO_METRIC })
   world.route({ '10.200.1.0/24': 1 })
   world.pass(60_000)
   t.is(world.ours().length, 2)
@@ -444,7 +445,7 @@ test('what the speaker says that cannot be is noted and not done', t => {
   world.route({ '10.200.1.0/24': 1 })
   world.say({ type: 'Begin', epoch: epoch(1) })
   world.route({ '10.200.1.0/24': 7 })
-  world.say({ type: 'Group', id: group(1), hops: [] })
+  world.say({ type: 'Group', id: group(1), hops: [], metric: NO_METRIC })
   world.say({ type: 'Routes', family: 'ipv4', nlri: Uint8Array.of(33, 1, 2, 3, 4, 5), groups: [1] })
   world.say({ type: 'Routes', family: 'ipv4', nlri: Uint8Array.of(24, 1, 2), groups: [1] })
   world.settle()
@@ -504,5 +505,5 @@ test('nothing is left of routes that have gone', t => {
   world.settle()
   t.deepEqual(world.ours(), [])
   t.like(world.snapshot(), { wanted: 0, installed: 0, stale: 0 })
-  t.deepEqual(world.engine.held(), { prefixes: 0, groups: 1, targets: 1, nextHops: 0 })
+  t.deepEqual(world.engine.held(), { prefixes: 0, groups: 0, targets: 0, nextHops: 0 })
 })

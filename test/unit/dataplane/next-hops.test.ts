@@ -1,5 +1,6 @@
 /** How next hops are reached, on a simulated kernel: what the speaker hears, where routes go. */
 import test from 'ava'
+import { NO_METRIC } from '../../../src/core/fib/index.ts'
 import { address } from '../../../src/core/net/index.ts'
 import { DataplaneWorld, group, hopsOf } from '../../support/dataplane-world.ts'
 
@@ -115,7 +116,7 @@ test('routes go through the gateway to their next hop, and move with it', t => {
   const world = begin()
   world.hand('add', '0.0.0.0/0', '10.9.0.3', 99, 100)
   world.track(FAR)
-  world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR) })
+  world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR), metric: NO_METRIC })
   world.route({ '203.0.113.0/24': 1, '198.51.100.0/24': 1 })
   world.settle()
   t.deepEqual(world.ours(), ['198.51.100.0/24 10.9.0.3', '203.0.113.0/24 10.9.0.3'])
@@ -142,9 +143,9 @@ test('next hops behind one gateway are one way out', t => {
   world.hand('add', '::/0', '2001:db8:9::3', 99, 100)
   const [second, second6] = ['192.0.2.2', '2001:db8:ff::2']
   world.track(FAR, second, FAR_6, second6)
-  world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR, second) })
-  world.say({ type: 'Group', id: group(2), hops: hopsOf(FAR_6, second6) })
-  world.say({ type: 'Group', id: group(3), hops: hopsOf(FAR, '10.8.0.2') })
+  world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR, second), metric: NO_METRIC })
+  world.say({ type: 'Group', id: group(2), hops: hopsOf(FAR_6, second6), metric: NO_METRIC })
+  world.say({ type: 'Group', id: group(3), hops: hopsOf(FAR, '10.8.0.2'), metric: NO_METRIC })
   world.route({ '203.0.113.0/24': 1, '2001:db8:1::/48': 2, '198.51.100.0/24': 3 })
   world.settle()
   t.deepEqual(world.ours(), [
@@ -159,7 +160,7 @@ test('a route of ours that covers its own next hop neither keeps it alive nor ta
     const world = begin(seed)
     world.hand('add', '0.0.0.0/0', '10.9.0.3', 99, 100)
     world.track(FAR)
-    world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR) })
+    world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR), metric: NO_METRIC })
     world.route({ '192.0.2.0/24': 1 })
     world.settle()
     t.deepEqual(world.ours(), ['192.0.2.0/24 10.9.0.3'])
@@ -181,7 +182,7 @@ test('a dataplane that starts again leaves such a route as it is', t => {
   world.hand('add', '0.0.0.0/0', '10.9.0.3', 99, 100)
   const speak = (): void => {
     world.track(FAR)
-    world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR) })
+    world.say({ type: 'Group', id: group(1), hops: hopsOf(FAR), metric: NO_METRIC })
     world.route({ '192.0.2.0/24': 1, '203.0.113.0/24': 1 })
   }
   speak()
@@ -204,7 +205,7 @@ test('no more than 4,096 next hops are tracked, and those beyond are used as the
   world.settle()
   t.is(world.answers.size, 4_096)
   const [last] = all.slice(-1)
-  world.say({ type: 'Group', id: group(1), hops: hopsOf(last!) })
+  world.say({ type: 'Group', id: group(1), hops: hopsOf(last!), metric: NO_METRIC })
   world.route({ '203.0.113.0/24': 1 })
   world.settle()
   t.deepEqual(world.ours(), [`203.0.113.0/24 ${last}`])
@@ -214,8 +215,8 @@ test('a host route that the node itself wants leads to its address, and its end 
   for (let seed = 1; seed <= 20; seed++) {
     const world = begin(seed)
     world.track(FAR, '192.0.2.2')
-    world.say({ type: 'Group', id: group(1), hops: hopsOf('10.9.0.2') })
-    world.say({ type: 'Group', id: group(2), hops: hopsOf(FAR) })
+    world.say({ type: 'Group', id: group(1), hops: hopsOf('10.9.0.2'), metric: NO_METRIC })
+    world.say({ type: 'Group', id: group(2), hops: hopsOf(FAR), metric: NO_METRIC })
     world.route({ '192.0.2.0/24': 1 })
     world.settle()
     t.is(

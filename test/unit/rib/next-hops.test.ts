@@ -1,8 +1,8 @@
 /** Which next hops a route may have, before anybody asks the kernel. */
 import test from 'ava'
-import type { NextHopName } from '../../../src/core/fib/index.ts'
+import { type NextHopName, NO_METRIC } from '../../../src/core/fib/index.ts'
 import { type Address, address, addressBytes } from '../../../src/core/net/index.ts'
-import { type GroupListener, NextHops, scopedText } from '../../../src/core/rib/index.ts'
+import { NextHops, scopedText } from '../../../src/core/rib/index.ts'
 
 const OWN = address('10.0.0.1')
 
@@ -34,12 +34,11 @@ test(eligible, 'ff02::1', false)
 
 const LINK_LOCAL = addressBytes(address('fe80::1'))
 const GLOBAL = addressBytes(address('2001:db8::1'))
-const silent: GroupListener = { group: () => {}, dropGroup: () => {} }
 
 /** What the kernel is told of a next hop that was received as `octets`. */
 function wayOf(hops: NextHops, octets: readonly number[]) {
   const id = hops.hold(Uint8Array.from(octets), 0, octets.length)
-  const [way] = hops.hopsOf(hops.holdGroup([id], 1, silent))
+  const [way] = hops.hopsOf(hops.holdGroup([id], 1, NO_METRIC))
   return { way, eligible: hops.eligible[id] === 1, why: hops.whyNot(id) }
 }
 
@@ -111,7 +110,7 @@ test('who listens hears of a way before its first use and after its last, whatev
   const said: string[] = []
   const say = (word: string) => (hop: NextHopName) =>
     void said.push(`${word} ${scopedText(hop.address, hop.interface)}`)
-  const listener = { ...silent, track: say('track'), untrack: say('untrack') }
+  const listener = { track: say('track'), untrack: say('untrack') }
   hops.listen(listener)
   const hold = (octets: readonly number[]) => hops.hold(Uint8Array.from(octets), 0, octets.length)
   const link = [0, hops.link('eth0')]

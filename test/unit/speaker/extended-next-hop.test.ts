@@ -75,7 +75,7 @@ test('classic and extended next hops of one session stand side by side', t => {
 /** The ways that the kernel was told for `P`. */
 function ways({ fib }: Bench) {
   const group = fib.routes.get(P)
-  return group === undefined ? undefined : fib.groups.get(group)
+  return group === undefined ? undefined : fib.groups.get(group)?.hops
 }
 
 interface Case {

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { millis, seconds } from '../../../src/core/base/index.ts'
+import { NO_METRIC } from '../../../src/core/fib/index.ts'
 import { address, type Prefix, prefix } from '../../../src/core/net/index.ts'
 import { Bench, pair, updateOf } from './bench.ts'
 
@@ -100,9 +101,95 @@ test('a group of next hops that no route uses any more is dropped', t => {
   for (const med of [1, 2, 3]) a.announce({ med }, P)
   t.is(bench.fib.groups.size, 1)
   a.announce({ nextHop: address('192.0.2.250') }, P)
-  t.deepEqual([...bench.fib.groups.values()], [[{ address: address('192.0.2.250'), weight: 1 }]])
+  const hops = [{ address: address('192.0.2.250'), weight: 1 }]
+  t.deepEqual([...bench.fib.groups.values()], [{ hops, metric: 2_147_483_547 }])
   a.withdraw(P)
   t.is(bench.fib.groups.size, 0)
+})
+
+const METRICS: readonly (readonly [number | undefined, number])[] = [
+  [undefined, 2_147_483_547],
+  [2_147_482_623, 1_024],
+  [2_147_483_135, 512],
+  [0, 2_147_483_647],
+  [2_147_483_646, 1],
+  // none is left: the dataplane's own
+  [2_147_483_647, NO_METRIC],
+  [4_294_967_295, NO_METRIC],
+]
+
+for (const [localPref, metric] of METRICS)
+  test(`a path with LOCAL_PREF ${localPref ?? 'unsaid'} has the metric ${metric}`, t => {
+    const bench = new Bench()
+    const peer = bench.peer('a', localPref === undefined ? 65001 : 65000)
+    bench.configure()
+    listen(bench)
+    peer.up()
+    peer.announce(localPref === undefined ? {} : { localPref }, P)
+    t.deepEqual(
+      [...bench.fib.groups.values()].map(group => group.metric),
+      [metric],
+    )
+  })
+
+/** Counts what a dataplane is told of routes, from now on. */
+function count(bench: Bench): () => number {
+  const before = bench.fib.told
+  return () => bench.fib.told - before
+}
+
+function listen(bench: Bench): void {
+  bench.deliver({ type: 'FibUp', preserved: false })
+  bench.deliver({ type: 'FibCredit', routes: 10_000 })
+}
+
+test('a peer that is lost costs its routes one message, where all go the same way', t => {
+  for (const multipathMax of [1, 2]) {
+    const bench = new Bench()
+    const [a, b] = ['a', 'b'].map((name, at) => bench.peer(name, 65001 + at))
+    bench.configure({ multipathMax })
+    listen(bench)
+    for (const peer of [a, b]) {
+      peer!.up()
+      peer!.announce({}, ...many(300))
+    }
+    bench.budget = 20
+    const told = count(bench)
+    a!.down()
+    bench.settle()
+    t.is(told(), 0)
+    for (const each of many(300)) t.deepEqual(bench.fib.hopsOf(each), ['192.0.2.2'])
+    // what was a name of one group is one of another, and a group that comes back gets a name
+    a!.up()
+    a!.announce({}, ...many(10))
+    bench.settle()
+    const back = multipathMax === 1 ? ['192.0.2.1'] : ['192.0.2.1', '192.0.2.2']
+    t.deepEqual(bench.fib.hopsOf(many(1)[0]!), back)
+    t.deepEqual(bench.fib.hopsOf(many(11)[10]!), ['192.0.2.2'])
+    t.is(told(), 10)
+    t.deepEqual(bench.fib.faults, [])
+  }
+})
+
+test('routes that go two ways, or stay, or get another metric, are said one by one', t => {
+  const bench = new Bench()
+  const peers = ['a', 'b', 'c'].map(name => bench.peer(name, 65000))
+  const [a, b, c] = peers
+  bench.configure({ multipathMax: 1 })
+  listen(bench)
+  for (const peer of peers) peer.up()
+  const prefixes = many(40)
+  a!.announce({ localPref: 300 }, ...prefixes)
+  b!.announce({ localPref: 200 }, ...prefixes)
+  c!.announce({ localPref: 300 }, ...prefixes.slice(0, 1))
+  const told = count(bench)
+  a!.withdraw(...prefixes.slice(0, 10))
+  t.is(told(), 10)
+  a!.down()
+  bench.settle()
+  t.is(told(), 40, 'each has another place in the kernel')
+  t.deepEqual(bench.fib.hopsOf(prefixes[39]!), ['192.0.2.2'])
+  t.deepEqual(bench.fib.faults, [])
 })
 
 test('a path of a dead session is not chosen while it waits to be swept', t => {

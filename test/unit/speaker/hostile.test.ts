@@ -285,7 +285,7 @@ test('what is sent may find no room either: that is said once a session, with th
   ).length
   const { ipv4 } = tables.locRibs
   for (let row = ipv4.takeDirty(); row >= 0; row = ipv4.takeDirty())
-    exports.consider(row, ipv4.decide(row, { group: () => {}, dropGroup: () => {} }))
+    exports.consider(row, ipv4.decide(row))
   while (exports.work(1000)) exports.flush()
   const sent = b.news().filter(each => 'announced' in each).length
   // what is sent has an AS more

@@ -1,7 +1,7 @@
 import type { Millis } from '../../base/index.ts'
 import { prefixParts } from '../../net/index.ts'
 import type { KernelOutput } from '../ports.ts'
-import { prefixId, type RouteTable } from '../table/route-table.ts'
+import { prefixId, type RouteTable, YIELDED } from '../table/route-table.ts'
 import { type Extent, isWithin } from '../table/watch.ts'
 import type { AuditAction, AuditRule, Intervention } from '../types.ts'
 import { codeOf } from '../writing/batch.ts'
@@ -48,8 +48,13 @@ export class Audit {
       .sort((left, right) => right.extent.length - left.extent.length)
   }
 
-  /** What is in the kernel of what is not put right, the oldest first; at most `ALERTS_MAX`. */
-  get alerts(): readonly Intervention[] {
+  /**
+   * What stands of what the rules want to be told of, the oldest first, at most `ALERTS_MAX`: not
+   * what is right again, nor what is not wanted any more, or otherwise. O(those that ever stood).
+   */
+  alerts(tables: readonly [RouteTable, RouteTable]): readonly Intervention[] {
+    for (const code of this.#alerts.keys())
+      if (tables[(code & 1) === 0 ? 0 : 1].errno[code >>> 1] !== YIELDED) this.#alerts.delete(code)
     return [...this.#alerts.values()].slice(0, ALERTS_MAX)
   }
 
@@ -78,11 +83,6 @@ export class Audit {
     const loss = this.#hands.get(code) ?? { what: 'removed', by: 0 }
     this.#forget(code)
     return loss
-  }
-
-  /** What was left alone is over: it is right again, or something else is wanted. */
-  settled(code: number): void {
-    this.#forget(code)
   }
 
   #forget(code: number): void {

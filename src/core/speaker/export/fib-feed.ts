@@ -1,20 +1,26 @@
-import { Bitset, grownInt32, type Millis } from '../../base/index.ts'
-import type { Epoch, FibWriter, GroupId, NextHopGroup, NextHopName } from '../../fib/index.ts'
+import { after, Bitset, grownInt32, type Millis, millis, NEVER } from '../../base/index.ts'
+import type { Epoch, FibWriter, GroupId, NextHopName } from '../../fib/index.ts'
 import { FAMILIES, type Family, type PrefixId } from '../../net/index.ts'
 import { type Program, REJECTED } from '../../policy/index.ts'
 import {
   type AttributeSetId,
   CHANGES,
-  type GroupListener,
   type LocRib,
   type NextHops,
   NO_GROUP,
   type TrackListener,
 } from '../../rib/index.ts'
 import type { Tables } from '../tables.ts'
+import { FibNames } from './fib-names.ts'
 import { Judge } from './judge.ts'
 
 /** What the dataplane is told: the difference from what it was told before. */
+
+/**
+ * How long routes whose group may move as a whole wait for the decisions about the others. Each is
+ * written alone afterwards, at some 3 µs, so that more would be lost than won.
+ */
+const MOVE_PATIENCE = millis(500)
 
 /** The walk is over. */
 const DONE = Number.POSITIVE_INFINITY
@@ -22,20 +28,22 @@ const DONE = Number.POSITIVE_INFINITY
 /**
  * One family's part.
  *
- *   row (PrefixId)   told       GroupId that the dataplane has, or NO_GROUP   4 bytes
+ *   row (PrefixId)   told       name that the dataplane has it by, NO_GROUP   4 bytes
  *                    routes     waits to be said                              1 bit
+ *                    moves      waits to be said, or for its name to move     1 bit
  *                    withdraws  waits to be taken back                        1 bit
  *
- * Each told row holds a reference to its group and to its row. `walk` goes over the table once an
+ * Each told row counts as a route of its name, and holds a reference to its row. `walk` goes over the table once an
  * epoch: what is at or after it has not been said in this epoch, whatever `told` holds. `review`
  * goes over it once a policy has changed.
  */
 class FamilyFeed {
   readonly #locRib: LocRib
-  readonly #nextHops: NextHops
+  readonly #names: FibNames
   readonly #fib: FibWriter
   #told = new Int32Array(0)
   readonly #routes = new Bitset()
+  readonly #moves = new Bitset()
   readonly #withdraws = new Bitset()
   readonly #scratch = new Uint8Array(16)
   readonly #tables: Tables
@@ -43,10 +51,10 @@ class FamilyFeed {
   #walk = DONE
   #review = DONE
 
-  constructor(locRib: LocRib, tables: Tables, fib: FibWriter) {
+  constructor(locRib: LocRib, tables: Tables, names: FibNames, fib: FibWriter) {
     this.#locRib = locRib
     this.#tables = tables
-    this.#nextHops = tables.nextHops
+    this.#names = names
     this.#fib = fib
   }
 
@@ -58,13 +66,18 @@ class FamilyFeed {
 
   /** Everything has been said. */
   get idle(): boolean {
-    const waiting = this.#routes.size + this.#withdraws.size
+    const waiting = this.#routes.size + this.#moves.size + this.#withdraws.size
     return this.#walk === DONE && this.#review === DONE && waiting === 0
   }
 
   /** A change of policy has not been carried through. */
   get reviews(): boolean {
     return this.#review !== DONE
+  }
+
+  /** Rows that wait for their name to move, or to be said. */
+  get moves(): number {
+    return this.#moves.size
   }
 
   /** Bytes of the columns. */
@@ -74,7 +87,7 @@ class FamilyFeed {
 
   /** A dataplane has come, or gone: what it was told counts for nothing. O(rows that wait). */
   restart(): void {
-    for (const bits of [this.#routes, this.#withdraws])
+    for (const bits of [this.#routes, this.#moves, this.#withdraws])
       for (let row = bits.take(); row >= 0; row = bits.take()) this.#locRib.drop(row as PrefixId)
     this.#walk = 0
     this.#review = DONE
@@ -85,22 +98,42 @@ class FamilyFeed {
     const last = this.#locRib.prefixes.rows
     const end = Math.min(last, this.#review + rows)
     for (; this.#review < end; this.#review++)
-      if (this.#locRib.prefixes.has(this.#review)) this.consider(this.#review as PrefixId)
+      if (this.#locRib.prefixes.has(this.#review)) this.consider(this.#review as PrefixId, false)
     if (this.#review >= last) this.#review = DONE
   }
 
-  /** The next hops of a row, or what the policy says of it, may have changed. */
-  consider(row: PrefixId): void {
+  /**
+   * The next hops of a row, or what the policy says of it, may have changed.
+   *
+   * @param gathers  a row may wait for the others of its name
+   */
+  consider(row: PrefixId, gathers: boolean): void {
     // the walk will come to it
     if (row >= this.#walk) return
+    const names = this.#names
     const wanted = this.#wanted(row)
     const told = this.#toldOf(row)
     this.#locRib.hold(row)
     if (this.#routes.delete(row)) this.#locRib.drop(row)
     if (this.#withdraws.delete(row)) this.#locRib.drop(row)
-    if (wanted === told) this.#locRib.drop(row)
+    if (this.#moves.delete(row)) {
+      names.giveUp(told)
+      this.#locRib.drop(row)
+    }
+    if (wanted === names.groupOf(told)) this.#locRib.drop(row)
     else if (wanted === NO_GROUP) this.#withdraws.add(row)
+    else if (gathers && names.await(told, wanted)) this.#moves.add(row)
     else this.#routes.add(row)
+  }
+
+  /** Names have moved: what did not move with them is said like other routes. */
+  scatter(budget: number): void {
+    for (let left = budget; left > 0; left--) {
+      const row = this.#moves.take() as PrefixId
+      if (row < 0) return
+      if (this.#wanted(row) === this.#names.groupOf(this.#toldOf(row))) this.#locRib.drop(row)
+      else this.#routes.add(row)
+    }
   }
 
   /** Takes back what waits. Withdrawals need no credit and wait for no route. */
@@ -157,7 +190,6 @@ class FamilyFeed {
     return said
   }
 
-  /** The metric that Calico has a route's LOCAL_PREF mean would be said from here, too. */
   #wanted(row: PrefixId): GroupId {
     const group = this.#locRib.group[row] as GroupId
     if (this.#judge === undefined || group === NO_GROUP) return group
@@ -166,27 +198,27 @@ class FamilyFeed {
   }
 
   #say(row: PrefixId): void {
-    const group = this.#locRib.group[row] as GroupId
+    const name = this.#names.nameFor(this.#locRib.group[row] as GroupId)
     const { prefixes, family } = this.#locRib
     prefixes.write(row, this.#scratch, 0)
-    this.#fib.route(family, this.#scratch, 0, prefixes.length(row), group)
-    this.#tell(row, group)
+    this.#fib.route(family, this.#scratch, 0, prefixes.length(row), name)
+    this.#tell(row, name)
   }
 
   #toldOf(row: PrefixId): GroupId {
     return row < this.#told.length ? (this.#told[row] as GroupId) : NO_GROUP
   }
 
-  #tell(row: PrefixId, group: GroupId): void {
+  #tell(row: PrefixId, name: GroupId): void {
     const last = this.#toldOf(row)
-    if (last === group) return
+    if (last === name) return
     if (row >= this.#told.length)
       this.#told = grownInt32(this.#told, this.#locRib.prefixes.capacity, NO_GROUP)
-    this.#told[row] = group
-    if (group !== NO_GROUP) this.#nextHops.holdGroupAgain(group)
-    if (last !== NO_GROUP) this.#nextHops.releaseGroup(last)
+    this.#told[row] = name
+    if (name !== NO_GROUP) this.#names.hold(name)
+    if (last !== NO_GROUP) this.#names.release(last)
     if (last === NO_GROUP) this.#locRib.hold(row)
-    else if (group === NO_GROUP) this.#locRib.drop(row)
+    else if (name === NO_GROUP) this.#locRib.drop(row)
   }
 }
 
@@ -196,11 +228,19 @@ class FamilyFeed {
  * `FibUp` begins an epoch: all next hops, groups and routes are said again, then what changes.
  * In-sync follows once the walk is over, nothing waits, and the owner says that its table is
  * complete. A route costs a credit, a withdrawal none.
+ *
+ * A route that goes to another group waits until nothing is to be decided, at most `MOVE_PATIENCE`:
+ * where all routes of a name go the same way, that is said once.
  */
-export class FibFeed implements GroupListener, TrackListener {
+export class FibFeed implements TrackListener {
   readonly #fib: FibWriter
   readonly #nextHops: NextHops
+  readonly #names: FibNames
   readonly #families: Readonly<Record<Family, FamilyFeed>>
+  /** until when routes wait for others of their name; NEVER: none does */
+  #patience = NEVER
+  /** names have moved, and not all routes that waited have been looked at since */
+  #scattering = false
   #up = false
   #frozen = false
   #credit = 0
@@ -211,10 +251,11 @@ export class FibFeed implements GroupListener, TrackListener {
   constructor(tables: Tables, fib: FibWriter) {
     this.#fib = fib
     this.#nextHops = tables.nextHops
+    this.#names = new FibNames(tables.nextHops, fib)
     tables.nextHops.listen(this)
     this.#families = {
-      ipv4: new FamilyFeed(tables.locRibs.ipv4, tables, fib),
-      ipv6: new FamilyFeed(tables.locRibs.ipv6, tables, fib),
+      ipv4: new FamilyFeed(tables.locRibs.ipv4, tables, this.#names, fib),
+      ipv6: new FamilyFeed(tables.locRibs.ipv6, tables, this.#names, fib),
     }
   }
 
@@ -257,14 +298,15 @@ export class FibFeed implements GroupListener, TrackListener {
     this.#inSync = false
     this.#epoch++
     this.#fib.begin(this.#epoch as Epoch)
+    this.#restart()
     this.#nextHops.repeat(this)
-    for (const family of FAMILIES) this.#families[family].restart()
+    this.#names.repeat()
   }
 
   /** Nobody listens any more. */
   end(): void {
     this.#up = false
-    for (const family of FAMILIES) this.#families[family].restart()
+    this.#restart()
   }
 
   /** So many more routes may be said. */
@@ -278,14 +320,6 @@ export class FibFeed implements GroupListener, TrackListener {
     this.#up = false
   }
 
-  group(id: GroupId, hops: NextHopGroup): void {
-    if (this.#up) this.#fib.group(id, hops)
-  }
-
-  dropGroup(id: GroupId): void {
-    if (this.#up) this.#fib.dropGroup(id)
-  }
-
   track(hop: NextHopName): void {
     if (this.#up) this.#fib.track(hop)
   }
@@ -296,19 +330,24 @@ export class FibFeed implements GroupListener, TrackListener {
 
   /** The next hops of a row may have changed. */
   consider(family: Family, row: PrefixId): void {
-    if (this.#up) this.#families[family].consider(row)
+    if (this.#up) this.#families[family].consider(row, !this.#scattering)
   }
 
   /**
    * Says at most `budget` routes. True when more waits for its turn, not for credit.
    *
-   * @param complete  asked once all is said: is the table what it should be, so that others may be
-   * swept?
+   * @param state  `deciding`: more decisions are to come. `complete` is asked once all is said: is
+   *   the table what it should be, so that others may be swept?
    */
-  work(budget: number, now: Millis, complete: (now: Millis) => boolean): boolean {
+  work(
+    budget: number,
+    now: Millis,
+    { deciding, complete }: { readonly deciding: boolean; complete: (now: Millis) => boolean },
+  ): boolean {
     if (this.#frozen) return false
     let left = budget
     for (const family of FAMILIES) this.#families[family].review(budget)
+    this.#gather(deciding || this.#reviews, budget, now)
     for (const family of FAMILIES) left -= this.#families[family].withdraw(left)
     for (const family of FAMILIES) {
       const feed = this.#families[family]
@@ -318,14 +357,40 @@ export class FibFeed implements GroupListener, TrackListener {
       this.#credit -= walked
       left -= said + walked
     }
-    this.#nextHops.sweep(this)
+    this.#names.sweep(this.#up)
+    this.#nextHops.sweep()
     if (this.awaitsSync && complete(now)) {
       this.#inSync = true
       this.#fib.inSync(this.#epoch as Epoch)
     }
-    const reviews = FAMILIES.some(family => this.#families[family].reviews)
-    if (reviews) return true
+    if (this.#reviews || this.#scattering) return true
     const idle = FAMILIES.every(family => this.#families[family].idle)
     return !idle && (!this.#up || this.#credit > 0)
+  }
+
+  get #reviews(): boolean {
+    return FAMILIES.some(family => this.#families[family].reviews)
+  }
+
+  #restart(): void {
+    this.#names.stay()
+    this.#scattering = false
+    this.#patience = NEVER
+    for (const family of FAMILIES) this.#families[family].restart()
+  }
+
+  /** Moves names once all is decided, or has taken too long. */
+  #gather(deciding: boolean, budget: number, now: Millis): void {
+    const waiting = FAMILIES.reduce((sum, family) => sum + this.#families[family].moves, 0)
+    if (waiting === 0) {
+      this.#scattering = false
+      this.#patience = NEVER
+      return
+    }
+    if (this.#patience === NEVER) this.#patience = after(now, MOVE_PATIENCE)
+    if (!this.#scattering && deciding && now < this.#patience) return
+    if (!this.#scattering) this.#names.move()
+    this.#scattering = true
+    for (const family of FAMILIES) this.#families[family].scatter(budget)
   }
 }

@@ -51,10 +51,11 @@ export function routeEvents(message: FromSpeaker): RouteEvent[] {
     case 'inSync':
       return [{ type: 'InSync', epoch: body.value.epoch as Epoch }]
     case 'groups':
-      return body.value.groups.map(({ id, hops }) => ({
+      return body.value.groups.map(({ id, hops, metric }) => ({
         type: 'Group',
         id: id as GroupId,
         hops: fromHops(hops),
+        metric,
       }))
     case 'dropGroups':
       return body.value.ids.map(id => ({ type: 'DropGroup', id: id as GroupId }))
