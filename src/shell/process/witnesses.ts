@@ -28,19 +28,21 @@ const FRESH_MS = 1_000
 /** Who was behind which port lately. */
 export class Witnesses {
   readonly #proc: string
+  readonly #now: () => number
   readonly #seen = new Map<number, { name: string | undefined; at: number }>()
   #looks = 0
   #second = Number.NEGATIVE_INFINITY
   #searching = false
 
-  /** @param proc  where processes are told of; for tests */
-  constructor(proc = '/proc') {
+  /** The parameters are for tests: where processes are told of, and what time it is. */
+  constructor(proc = '/proc', time: () => number = now) {
     this.#proc = proc
+    this.#now = time
   }
 
   /** Somebody did something by `port`: looks who that is, while it lives. Some reads of /proc. */
   see(port: number): void {
-    const at = now()
+    const at = this.#now()
     const known = this.#seen.get(port)
     if (known !== undefined && at - known.at < FRESH_MS) return
     if (at - this.#second >= 1_000) {
@@ -73,7 +75,7 @@ export class Witnesses {
     this.#searching = true
     const pid = await pidOf(this.#proc, port)
     const name = pid === undefined ? undefined : nameOf(this.#proc, pid)
-    if (name !== undefined) this.#remember(port, name, now())
+    if (name !== undefined) this.#remember(port, name, this.#now())
     this.#searching = false
   }
 }

@@ -28,7 +28,8 @@ export interface Loss {
  *   yield     left as the other hand made it
  *   alert     the same, and a problem of this node as long as it is so
  *
- * What is left alone is looked at again when something else is wanted there. Limit: `HANDS_MAX`
+ * What only a dump finds is put back: nobody is known for it. What is left alone is looked at again
+ * when something else is wanted there. Limit: `HANDS_MAX`
  * (docs/LIMITS.md); insertion order is age.
  */
 export class Audit {
@@ -61,7 +62,8 @@ export class Audit {
   /** Somebody changed a route of ours that is wanted. True when it is to be put back. O(rules). */
   lost(table: RouteTable, row: number, loss: Loss, now: Millis): boolean {
     const code = codeOf(table, row)
-    const action = this.#actionOf(table, row)
+    // a loss that nobody is known for may be the kernel's doing, and its word was not heard
+    const action = loss.by === 0 ? 'restore' : this.#actionOf(table, row)
     const prefix = table.prefixes.text(prefixId(row))
     this.last = { prefix, ...loss, action, at: now }
     this.#forget(code)
