@@ -364,6 +364,13 @@ test('without a file, KUBECONFIG or being a pod asks Kubernetes, by the name tha
   t.is(found({ CALICO_K8S_NODE_REF: 'worker-a' }).facts.kubernetesNode, 'worker-a')
 })
 
+test('USE_POD_CIDR says that pods have no addresses of IPAM', t => {
+  for (const text of ['true', 'True', '1', 't'])
+    t.is(read(MINIMAL, { USE_POD_CIDR: text }).facts.usePodCidr, true, text)
+  for (const text of ['false', '0', '', undefined])
+    t.is(read(MINIMAL, { USE_POD_CIDR: text }).facts.usePodCidr, undefined, text)
+})
+
 test('CALICO_ADVERTISE_CLUSTER_IPS is a prefix, whatever its host bits', t => {
   const found = read(MINIMAL, { CALICO_ADVERTISE_CLUSTER_IPS: '10.96.0.1/12' })
   t.is(found.facts.clusterIps, prefix('10.96.0.0/12'))

@@ -41,6 +41,15 @@ items:
   t.is(peer?.kind === 'BGPPeer' ? peer.spec.asNumber : undefined, 65546)
 })
 
+test('labels are texts, as calicoctl takes them: what YAML has as true or 1 too', t => {
+  const { resources, problems } = parseResources(
+    `${HEAD}kind: Node\nmetadata: {name: a, labels: {rr: true, rack: 7, zone: b}}\n`,
+    'a.yaml',
+  )
+  t.deepEqual(problems, [])
+  t.deepEqual(resources[0]?.resource.metadata.labels, { rr: 'true', rack: '7', zone: 'b' })
+})
+
 test('every field that Calico has for a peer is known', t => {
   const { problems } = parseResources(
     `${HEAD}kind: BGPPeer

@@ -69,8 +69,11 @@ export const community = checked(
   'is not a community; write aa:nn of 16 bits each, or aa:nn:mm of 32 bits each',
 )
 
+/** A label's value is a text; what YAML has as `true` or `1` is meant as one, as by calicoctl. */
+const label = z.union([text, z.boolean(), z.number()]).transform(String)
+
 const labels = z
-  .record(text, text)
+  .record(text, label)
   .nullish()
   .transform(value => value ?? undefined)
 
