@@ -1,12 +1,15 @@
 /**
  * `npm run perf`: Martlet and the other daemons that are installed, in the same scenarios, in turns.
  *
- *   npm run perf                                  every scenario, every daemon, three runs
+ *   npm run perf                                  every scenario, everybody, three runs
  *   npm run perf -- A B --runs 5 --only bird,martlet
  *   npm run perf -- B --martlet old=/tmp/old/dist/main.js --martlet new=dist/main.js
+ *   npm run perf -- MRT --mrt rib.gz              a table that somebody really has
+ *   npm run perf -- soak E5000                    what takes long runs only when it is named
+ *   npm run perf -- -o json                       the same as one document
  *
- * Prints medians, their spread, and the ratio to the fastest other daemon. It asserts nothing: a machine that is busy
- * proves nothing, and says so. Needs root, for network namespaces.
+ * Prints medians, their spread, the ratio to the fastest other, and whether each target is met. It asserts nothing: a
+ * machine that is busy proves nothing, and says so. Needs root, for network namespaces.
  */
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
@@ -14,8 +17,11 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { bird, type Daemon, FRR, GOBGP, martlet, OPENBGPD } from './bench/daemons.ts'
 import { Host } from './bench/host.ts'
-import { Machine, print, type Result } from './bench/report.ts'
-import { type Sample, SCENARIOS, type Scenario } from './bench/scenarios.ts'
+import { NetlinkTool } from './bench/kernel/tool.ts'
+import { IP_BATCH, KernelHalf, MINIMAL, type Writer } from './bench/kernel/writers.ts'
+import { Machine, Report, type Result, time } from './bench/report.ts'
+import type { Sample, Scenario } from './bench/scenario.ts'
+import { SCENARIOS } from './bench/scenarios.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,27 +36,43 @@ const { values, positionals } = parseArgs({
     profile: { type: 'string' },
     /** further options of Node.js for the speaker, separated by spaces */
     node: { type: 'string' },
+    /** a TABLE_DUMP_V2 file, for the scenario MRT */
+    mrt: { type: 'string' },
+    output: { type: 'string', short: 'o', default: 'text' },
     verbose: { type: 'boolean', default: false },
   },
 })
 
 const BUILT = join(import.meta.dirname, '..', '..', 'dist', 'main.js')
+const asJson = values.output === 'json'
+const say = (line: string): void => {
+  const stream = asJson ? process.stderr : process.stdout
+  stream.write(`${line}\n`)
+}
 
-const known: readonly Daemon[] = [
-  ...(values.martlet ?? [`martlet=${BUILT}`]).map(given => {
-    const at = given.indexOf('=')
-    return martlet(given.slice(0, at), given.slice(at + 1))
-  }),
+const ours = (values.martlet ?? [`martlet=${BUILT}`]).map(given => {
+  const at = given.indexOf('=')
+  return { name: given.slice(0, at), main: given.slice(at + 1) }
+})
+const only = values.only?.split(',')
+const chosen = <One extends { readonly name: string }>(all: readonly One[]): One[] =>
+  all.filter(({ name }) => only?.some(one => name.startsWith(one)) ?? true)
+
+const daemons: readonly Daemon[] = chosen([
+  ...ours.map(({ name, main }) => martlet(name, main)),
   bird('bird', '/usr/sbin/bird'),
   ...(values.bird3 === undefined ? [] : [bird('bird3', values.bird3)]),
   FRR,
   OPENBGPD,
   GOBGP,
-]
-const only = values.only?.split(',')
-const daemons = known.filter(({ name }) => only?.some(one => name.startsWith(one)) ?? true)
-const scenarios = SCENARIOS.filter(
-  ({ name }) => positionals.length === 0 || positionals.includes(name),
+])
+const writers: readonly Writer[] = chosen([
+  ...ours.map(({ name, main }) => new KernelHalf(name, main)),
+  MINIMAL,
+  IP_BATCH,
+])
+const scenarios = SCENARIOS.filter(({ name, named }) =>
+  positionals.length === 0 ? named === undefined : positionals.includes(name),
 )
 const strange = positionals.filter(name => !SCENARIOS.some(scenario => scenario.name === name))
 if (strange.length > 0) {
@@ -60,9 +82,11 @@ if (strange.length > 0) {
 }
 
 const host = new Host(`perf${process.pid}`)
+const tool = NetlinkTool.make(host)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     host.remove()
+    tool?.remove()
     process.exit(1)
   })
 
@@ -71,57 +95,95 @@ const speakerOptions = [
   ...(values.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', values.profile]),
 ]
 const lastCore = String(cpus().length - 1)
+const place = { host, tool, mrt: values.mrt }
 
-async function once(scenario: Scenario, daemon: Daemon): Promise<Sample[]> {
-  host.make(scenario.peers)
+async function withDaemon(
+  scenario: Extract<Scenario, { for: 'daemons' }>,
+  daemon: Daemon,
+): Promise<Sample[]> {
   const generator = host.startGenerator(lastCore)
   try {
-    return await scenario.run({ host, daemon, generator, cores: values.cores, speakerOptions })
+    return await scenario.run({ ...place, daemon, generator, cores: values.cores, speakerOptions })
   } finally {
     if (values.profile !== undefined) await host.stop()
     generator.end()
-    host.remove()
   }
+}
+
+/** Who takes part in a scenario, and a run of it with each. */
+function entriesOf(scenario: Scenario): { who: Daemon | Writer; once: () => Promise<Sample[]> }[] {
+  if (scenario.for === 'writers')
+    return writers.map(who => ({ who, once: () => scenario.run(place, who) }))
+  return daemons
+    .filter(
+      ({ name }) => scenario.ours !== true || only !== undefined || name.startsWith('martlet'),
+    )
+    .map(who => ({ who, once: () => withDaemon(scenario, who) }))
 }
 
 const machine = new Machine()
 const results: Result[] = []
-const versions = daemons.map(daemon => ({ daemon, version: daemon.version() }))
-process.stdout.write(`${machine.describe()}\n`)
-for (const { daemon, version } of versions)
-  process.stdout.write(`${daemon.name}: ${version ?? 'not installed'}\n`)
-for (const scenario of scenarios) {
-  process.stdout.write(`\n${scenario.name}: ${scenario.what}\n`)
-  for (let run = 0; run < Number(values.runs); run++)
-    for (const { daemon, version } of versions) {
-      if (version === undefined) continue
-      const why = daemon.cannot[scenario.name]
-      if (why !== undefined) {
-        results.push({ daemon: daemon.name, scenario: scenario.name, samples: [], gap: why })
-        continue
-      }
-      const before = machine.mark()
-      try {
-        const samples = await once(scenario, daemon)
-        const others = machine.othersSince(before)
-        results.push({ daemon: daemon.name, scenario: scenario.name, samples, others })
-        if (values.verbose)
-          for (const { measure, ms, cpuSeconds, peakMb, besideMb, busy, remark } of samples)
-            process.stdout.write(
-              `  ${daemon.name} ${measure}: ${ms.toFixed(1)} ms, CPU ${cpuSeconds?.toFixed(2)} s, ` +
-                `${peakMb?.toFixed(0)} MB, beside ${besideMb?.toFixed(0)} MB, generator ` +
-                `${((busy ?? 0) * 100).toFixed(0)} %, load ${loadavg()[0]?.toFixed(1)} ${remark ?? ''}\n`,
-            )
-      } catch (error) {
-        const gap = error instanceof Error ? error.message : String(error)
-        process.stdout.write(`  ${daemon.name}: ${gap}\n`)
-        results.push({ daemon: daemon.name, scenario: scenario.name, samples: [], gap })
-      }
+// the two halves of Martlet are of one build
+const versions = new Map([...writers, ...daemons].map(who => [who.name, who.version()] as const))
+
+async function play(scenario: Scenario): Promise<void> {
+  for (const { who, once } of entriesOf(scenario)) {
+    const at = { contender: who.name, scenario: scenario.name }
+    const why = versions.get(who.name) === undefined ? 'not installed' : who.cannot[scenario.name]
+    if (why !== undefined) {
+      results.push({ ...at, samples: [], gap: why })
+      continue
     }
+    const before = machine.mark()
+    try {
+      host.make(scenario.peers)
+      const samples = await once()
+      results.push({ ...at, samples, others: machine.othersSince(before) })
+      if (values.verbose) for (const sample of samples) say(`  ${who.name} ${lineOf(sample)}`)
+    } catch (error) {
+      // what a program said last is why it failed
+      const said = error instanceof Error ? error.message : String(error)
+      const gap = said.trim().split('\n').at(-1) ?? said
+      say(`  ${who.name}: ${gap}`)
+      results.push({ ...at, samples: [], gap })
+    } finally {
+      host.remove()
+    }
+  }
 }
-print(
-  results,
-  daemons.map(({ name }) => name),
-  line => process.stdout.write(`${line}\n`),
-)
+
+const lineOf = ({ measure, value, unit, margin, cpuSeconds, peakMb, ...rest }: Sample): string => {
+  const { besideMb, messages, busy, remark } = rest
+  const words = [
+    `${measure}: ${unit === undefined ? time(value) : `${value.toFixed(0)} ${unit}`}`,
+    margin !== undefined && `± ${margin.toFixed(0)}`,
+    cpuSeconds !== undefined && `CPU ${cpuSeconds.toFixed(2)} s`,
+    peakMb !== undefined && `${peakMb.toFixed(0)} MB`,
+    besideMb !== undefined && `beside ${besideMb.toFixed(0)} MB`,
+    messages !== undefined && `${messages} messages`,
+    busy !== undefined && `generator ${(busy * 100).toFixed(0)} %`,
+    remark,
+    `load ${loadavg()[0]?.toFixed(1)}`,
+  ]
+  return words.filter(Boolean).join(', ')
+}
+
+const command = ['npm run perf --', ...process.argv.slice(2)].join(' ')
+say(`${machine.describe()}\n${command}`)
+for (const [name, version] of versions) say(`${name}: ${version ?? 'not installed'}`)
+for (const scenario of scenarios) {
+  say(`\n${scenario.name}: ${scenario.what}`)
+  for (let run = 0; run < Number(values.runs); run++) await play(scenario)
+}
+const report = new Report(results, [...versions.keys()])
+if (asJson) {
+  const about = {
+    command,
+    machine: machine.describe(),
+    runs: Number(values.runs),
+    versions: Object.fromEntries([...versions].map(([name, version]) => [name, version ?? null])),
+  }
+  process.stdout.write(`${JSON.stringify({ ...about, ...report.toJSON() }, undefined, 2)}\n`)
+} else for (const line of report.lines()) say(line)
+tool?.remove()
 process.exit(0)

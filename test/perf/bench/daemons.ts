@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { type Address, FAMILIES, type Family, familyOf } from '../../../src/core/net/index.ts'
 import { DAEMON, type Host } from './host.ts'
@@ -33,6 +34,8 @@ export interface Daemon {
   /** what it is, with its version; undefined where it is not installed */
   version(): string | undefined
   start(host: Host, setting: Setting): void
+  /** asks for one route as an operator's program would; resolves with the answer, whatever it says */
+  ask(host: Host): Promise<unknown>
   /** command lines of the processes that count */
   readonly processes: RegExp
   /** further processes, shown beside them */
@@ -42,6 +45,10 @@ export interface Daemon {
 }
 
 const quad = '10.99.0.1'
+
+/** What is asked for: a prefix inside those that the generator announces. */
+const ASKED = '11.11.11.0/24'
+const ANSWER_MS = 30_000
 
 const versionOf = (command: string, ...words: readonly string[]): string | undefined => {
   try {
@@ -60,6 +67,7 @@ export function martlet(name: string, main: string): Daemon {
     name,
     version: () => (existsSync(main) ? `Martlet, Node ${process.versions.node}` : undefined),
     start: (host, setting) => startMartlet(host, setting, main),
+    ask: askMartlet,
     processes: /main\.[jt]s (speaker|dataplane)/,
     beside: /main\.[jt]s (controller|run)/,
     cannot: {},
@@ -67,7 +75,7 @@ export function martlet(name: string, main: string): Daemon {
 }
 
 function startMartlet(host: Host, setting: Setting, main: string): void {
-  const { family, peers, reflector, kernel, cores } = setting
+  const { peers, reflector, kernel, cores } = setting
   const documents = [
     resource('BGPConfiguration', 'default', { asNumber: DAEMON_AS, nodeToNodeMeshEnabled: false }),
     resource('Node', 'bench', {
@@ -79,21 +87,21 @@ function startMartlet(host: Host, setting: Setting, main: string): void {
   ]
   const store = join(host.directory, 'store')
   host.write('store/all.yaml', documents.map(document => JSON.stringify(document)).join('\n---\n'))
-  const prefix = family === 'ipv4' ? '10.99.0.0/16' : 'fd99::/64'
-  const range = {
-    name: 'Clients',
-    prefix,
+  // a thousand addresses each: see `peerAddress`
+  const ranges = Array.from({ length: Math.ceil((peers.length + 250) / 1_000) }, (_, at) => ({
+    name: `Clients${at}`,
+    prefix: `10.99.${4 * at}.0/22`,
     asNumber: DAEMON_AS,
-    peersMax: 1024,
+    peersMax: 1_024,
     routeReflectorClient: true,
-  }
+  }))
   const configuration = {
     node: 'bench',
     store: { directory: store },
     transit: true,
     runDirectory: join(host.directory, 'run'),
     stateDirectory: join(host.directory, 'state'),
-    bgp: { holdSeconds: setting.holdSeconds, ...(reflector && { ranges: [range] }) },
+    bgp: { holdSeconds: setting.holdSeconds, ...(reflector && { ranges }) },
     ...(kernel && { kernel: { routesMax: 4_000_000 } }),
   }
   const config = host.write('martlet.yaml', JSON.stringify(configuration))
@@ -103,6 +111,28 @@ function startMartlet(host: Host, setting: Setting, main: string): void {
     const command = [process.execPath, ...flags, main, name, '--config', config]
     host.start(command, `${name}.log`, cores)
   }
+}
+
+/** As `curl --unix-socket` does: proto/api.proto. */
+function askMartlet(host: Host): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const asking = request({
+      socketPath: join(host.directory, 'run', 'api.sock'),
+      path: '/martlet.v1.Agent/ListRoutes',
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      timeout: ANSWER_MS,
+    })
+    asking.on('error', reject)
+    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${ANSWER_MS} ms`)))
+    asking.on('response', answer => {
+      // that there is no such route is an answer
+      if (![200, 404].includes(answer.statusCode ?? 0))
+        reject(new Error(`the agent answers ${answer.statusCode}`))
+      answer.resume().on('end', resolve)
+    })
+    asking.end(JSON.stringify({ prefix: ASKED }))
+  })
 }
 
 /** As the supervisor starts it: src/app/run.ts. */
@@ -145,8 +175,18 @@ export function bird(name: string, command: string): Daemon {
       const control = join(host.directory, 'bird.ctl')
       host.start([command, '-f', '-c', config, '-s', control], 'bird.log', setting.cores)
     },
+    ask: host =>
+      host.execute([
+        'birdc',
+        '-s',
+        join(host.directory, 'bird.ctl'),
+        'show',
+        'route',
+        'for',
+        ASKED,
+      ]),
     processes: /\/bird\d? .*-f|(^| )bird -f/,
-    cannot: {},
+    cannot: { R100: 'it puts routes back at its next scan: 60 s, in Calico 2 s' },
   }
 }
 
@@ -196,11 +236,22 @@ export const FRR: Daemon = {
     const fib = kernel ? [] : ['-n']
     host.start(['/usr/lib/frr/bgpd', '-f', config, ...fib, ...common('bgpd')], 'bgpd.log', cores)
   },
+  ask: host => {
+    const sockets = join(host.directory, 'frr')
+    const line = `show bgp ipv4 unicast ${ASKED}`
+    return host.execute(['vtysh', '--vty_socket', sockets, '-d', 'bgpd', '-c', line])
+  },
   processes: /\/usr\/lib\/frr\/(zebra|bgpd)/,
   cannot: {},
 }
 
-const NO_KERNEL = 'it does not write the kernel’s table by itself here'
+/** Of the scenarios about the kernel, for daemons that write no routes. */
+const NO_KERNEL = Object.fromEntries(
+  ['K100', 'K500', 'P1', 'P100', 'R100'].map(name => [
+    name,
+    'it does not write the kernel’s table by itself here',
+  ]),
+)
 
 /** OpenBGPD's portable release. */
 export const OPENBGPD: Daemon = {
@@ -233,8 +284,9 @@ export const OPENBGPD: Daemon = {
     mkdirSync('/run/openbgpd', { recursive: true })
     host.start(['/usr/sbin/bgpd', '-d', '-f', config], 'bgpd.log', cores)
   },
+  ask: host => host.execute(['bgpctl', '-s', `${host.directory}/bgpd.sock`, 'show', 'rib', ASKED]),
   processes: /bgpd/,
-  cannot: { K100: NO_KERNEL, K500: NO_KERNEL },
+  cannot: NO_KERNEL,
 }
 
 /** GoBGP. */
@@ -261,15 +313,15 @@ export const GOBGP: Daemon = {
     const config = host.write('gobgp.yml', text)
     host.start(['/usr/bin/gobgpd', '-t', 'yaml', '-f', config, '-l', 'error'], 'gobgp.log', cores)
   },
+  ask: host => host.execute(['gobgp', 'global', 'rib', ASKED]),
   processes: /gobgpd/,
   cannot: {
+    ...NO_KERNEL,
     B: 'minutes a run',
     C: 'minutes a run',
     D: 'minutes a run',
     G: 'minutes a run',
     E1000: 'minutes a run',
-    K100: NO_KERNEL,
-    K500: NO_KERNEL,
   },
 }
 

@@ -2,20 +2,25 @@
  * Where a run takes place: two namespaces joined by a veth pair, the daemon under test in one, the generator in the
  * other; processes in them, and what /proc tells of those.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { type Address, address, type Family } from '../../../src/core/net/index.ts'
-import type { Answer, Order } from './generator.ts'
+import type { Answer, Order } from './load/generator.ts'
 
 const TICKS_PER_SECOND = 100
 const STOP_MS = 10_000
+const OUTPUT_OCTETS_MAX = 64 << 20
 
 /** Addresses of the daemon in its namespace. */
 export const DAEMON: Readonly<Record<Family, Address>> = {
   ipv4: address('10.99.0.1'),
   ipv6: address('fd99::1'),
 }
+
+/** The far end of the second link, where a scenario asks for one. */
+export const SECOND_GATEWAY = address('10.98.0.2')
 
 /** The address of peer `index` in the generator's namespace. */
 export const peerAddress = (index: number, family: Family): Address =>
@@ -29,6 +34,8 @@ export interface Usage {
   readonly cpuSeconds: number
   /** the largest each has been in memory, added up, in MB of 10^6 octets */
   readonly peakMb: number
+  /** what they have in memory now, added up */
+  readonly presentOctets: number
 }
 
 /** Two namespaces. Removed with all their processes by `remove`. */
@@ -71,6 +78,19 @@ export class Host {
     ])
   }
 
+  /** Joins the namespaces a second time: `bgp1`, whose far end is `SECOND_GATEWAY`. */
+  makeSecondLink(): void {
+    const link = ['link', 'add', 'bgp1', 'netns', this.daemon, 'type', 'veth']
+    ip(...link, 'peer', 'name', 'bgp1', 'netns', this.generator)
+    for (const [name, one] of [
+      [this.daemon, '10.98.0.1/24'],
+      [this.generator, `${SECOND_GATEWAY}/24`],
+    ] as const) {
+      ip('-n', name, 'address', 'add', one, 'dev', 'bgp1')
+      ip('-n', name, 'link', 'set', 'bgp1', 'up')
+    }
+  }
+
   /** Ends what runs in the namespaces, and removes them. */
   remove(): void {
     for (const name of [this.daemon, this.generator]) {
@@ -108,6 +128,21 @@ export class Host {
     return child
   }
 
+  /** Starts a command in the daemon's namespace that talks with this process by messages. */
+  fork(command: readonly string[]): ChildProcess {
+    return spawn('ip', ['netns', 'exec', this.daemon, ...command], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+  }
+
+  /** What a command in the daemon's namespace prints, this process going on meanwhile. */
+  async execute(command: readonly string[]): Promise<string> {
+    const options = { maxBuffer: OUTPUT_OCTETS_MAX }
+    const words = ['netns', 'exec', this.daemon, ...command]
+    const { stdout } = await promisify(execFile)('ip', words, options)
+    return stdout
+  }
+
   /** What a command in the daemon's namespace prints. */
   run(command: readonly string[]): string {
     return execFileSync('ip', ['netns', 'exec', this.daemon, ...command], { encoding: 'utf8' })
@@ -122,7 +157,7 @@ export class Host {
 
   /** Usage of each process in the daemon's namespace whose command line has `word`. */
   usage(word: RegExp): Usage {
-    let [ticks, peak] = [0, 0]
+    let [ticks, peak, present] = [0, 0, 0]
     for (const pid of pidsIn(this.daemon)) {
       const line = attempt(() =>
         readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '),
@@ -132,9 +167,10 @@ export class Host {
       const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'))
       const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
       ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
-      peak += Number(/^VmHWM:\s+(\d+) kB/m.exec(status ?? '')?.[1] ?? 0) * 1024
+      peak += octetsOf('VmHWM', status)
+      present += octetsOf('VmRSS', status)
     }
-    return { cpuSeconds: ticks / TICKS_PER_SECOND, peakMb: peak / 1e6 }
+    return { cpuSeconds: ticks / TICKS_PER_SECOND, peakMb: peak / 1e6, presentOctets: present }
   }
 
   /** Starts the load generator on `core`. */
@@ -149,7 +185,7 @@ export class GeneratorProcess {
   #settle: ((result: { answer?: Answer; error?: string }) => void) | undefined
 
   constructor(namespace: string, core: string) {
-    const file = join(import.meta.dirname, 'generator.ts')
+    const file = join(import.meta.dirname, 'load', 'generator.ts')
     const command = [
       'taskset',
       '-c',
@@ -183,6 +219,10 @@ export class GeneratorProcess {
     this.#child.kill('SIGKILL')
   }
 }
+
+/** A line of /proc/PID/status, in octets. */
+const octetsOf = (name: string, status = ''): number =>
+  Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024
 
 function ip(...words: readonly string[]): void {
   execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] })

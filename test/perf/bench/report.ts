@@ -1,16 +1,19 @@
-/** What a run of the harness says: the machine, the medians, the ratios, and what makes them doubtful. */
+/** What a run of the harness says: the machine, medians and ratios, targets, gaps, and what makes numbers doubtful. */
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import type { Sample } from './scenarios.ts'
+import type { Sample } from './scenario.ts'
+import { median } from './statistics.ts'
+import { judge, type Measured, type Summary, subjectOf } from './targets.ts'
 
-/** What came of one run of one scenario with one daemon. */
+/** What came of one run of one scenario with one contender. */
 export interface Result {
-  readonly daemon: string
+  /** who was measured */
+  readonly contender: string
   readonly scenario: string
   readonly samples: readonly Sample[]
   /** why there are no samples */
   readonly gap?: string
-  /** share of the machine's processor time that had been lost to steal */
+  /** the load before, and the share of the machine's time that was lost to steal */
   readonly others?: { readonly steal: number; readonly load: number }
 }
 
@@ -49,55 +52,145 @@ interface Mark {
   readonly load: number
 }
 
-/** Prints a table of all results. */
-export function print(
-  results: readonly Result[],
-  daemons: readonly string[],
-  say: (line: string) => void,
-): void {
-  const measures = new Set(results.flatMap(({ samples }) => samples.map(({ measure }) => measure)))
-  say('')
-  say(`| measure | ${daemons.join(' | ')} | Martlet beside the fastest other |`)
-  say(`| --- |${' --- |'.repeat(daemons.length + 1)}`)
-  for (const measure of measures) {
-    const cells = daemons.map(daemon => summaryOf(results, daemon, measure))
-    const ours = cells.find((_, at) => daemons[at]?.startsWith('martlet'))
-    const others = cells.filter((cell, at) => cell && !daemons[at]?.startsWith('martlet'))
-    const fastest = others.reduce<Summary | undefined>(
-      (best, cell) => (best === undefined || (cell && cell.ms < best.ms) ? cell : best),
-      undefined,
-    )
-    say(`| ${measure} | ${cells.map(text).join(' | ')} | ${ratio(ours, fastest)} |`)
+const isOurs = (name: string): boolean => name.startsWith('martlet')
+
+/** The results of a whole run, asked for in several ways. */
+export class Report implements Measured {
+  readonly #results: readonly Result[]
+  readonly #contenders: readonly string[]
+
+  /** @param contenders  who was to be measured, in the order of the columns */
+  constructor(results: readonly Result[], contenders: readonly string[]) {
+    this.#results = results
+    this.#contenders = contenders
   }
-  for (const remark of remarksOn(results)) say(remark)
-}
 
-interface Summary {
-  readonly ms: number
-  readonly least: number
-  readonly most: number
-  readonly cpuSeconds: number | undefined
-  readonly peakMb: number | undefined
-  readonly besideMb: number | undefined
-}
+  ours(measure: string): Summary | undefined {
+    return this.#summaries(measure, isOurs)[0]
+  }
 
-function summaryOf(
-  results: readonly Result[],
-  daemon: string,
-  measure: string,
-): Summary | undefined {
-  const samples = results
-    .filter(result => result.daemon === daemon)
-    .flatMap(result => result.samples.filter(sample => sample.measure === measure))
-  if (samples.length === 0) return undefined
-  const times = samples.map(({ ms }) => ms)
-  return {
-    ms: median(times),
-    least: Math.min(...times),
-    most: Math.max(...times),
-    cpuSeconds: medianOf(samples, ({ cpuSeconds }) => cpuSeconds),
-    peakMb: medianOf(samples, ({ peakMb }) => peakMb),
-    besideMb: medianOf(samples, ({ besideMb }) => besideMb),
+  other(measure: string, name?: string): Summary | undefined {
+    const others = this.#summaries(measure, one =>
+      name === undefined ? !isOurs(one) : one === name,
+    )
+    return others.toSorted((left, right) => left.value - right.value)[0]
+  }
+
+  /** The tables, the targets and the remarks, as lines of Markdown. */
+  *lines(): Generator<string> {
+    for (const scenarios of this.#tables()) yield* this.#table(scenarios)
+    const verdicts = judge(this)
+    if (verdicts.length > 0) {
+      yield* ['', '| target | reached |', '| --- | --- |']
+      for (const { target, text } of verdicts) yield `| ${subjectOf(target)} | ${text} |`
+    }
+    yield ''
+    yield* this.remarks()
+  }
+
+  /** The same for programs. */
+  toJSON(): object {
+    const measures = this.#measures(this.#scenarios).map(measure => ({
+      measure,
+      contenders: Object.fromEntries(
+        this.#contenders.flatMap(name => {
+          const summary = this.#summary(measure, name)
+          return summary === undefined ? [] : [[name, summary]]
+        }),
+      ),
+    }))
+    const gaps = this.#results.flatMap(({ scenario, contender, gap }) =>
+      gap === undefined ? [] : [{ scenario, contender, gap }],
+    )
+    const targets = judge(this).map(({ target, ...rest }) => ({
+      target: subjectOf(target),
+      most: target.most,
+      ...rest,
+    }))
+    return { measures, gaps, targets, remarks: [...this.remarks()] }
+  }
+
+  /** What makes numbers doubtful. */
+  *remarks(): Generator<string> {
+    for (const { contender, scenario, samples } of this.#results)
+      for (const { measure, busy = 0 } of samples)
+        if (busy > GENERATOR_BUSY)
+          yield `${scenario}, ${contender}, ${measure}: the generator, busy for ${percent(busy)}, may be the bottleneck`
+    const others = this.#results.flatMap(result => result.others ?? [])
+    const load = others.reduce((most, one) => Math.max(most, one.load), 0)
+    const steal = others.reduce((most, one) => Math.max(most, one.steal), 0)
+    if (load > LOAD_MAX || steal > STEAL_MAX)
+      yield `this machine was busy: load up to ${load.toFixed(1)}, up to ${percent(steal)} of its time stolen`
+  }
+
+  get #scenarios(): string[] {
+    return [...new Set(this.#results.map(({ scenario }) => scenario))]
+  }
+
+  /** Scenarios with the same contenders share a table. */
+  #tables(): string[][] {
+    const tables = new Map<string, string[]>()
+    for (const scenario of this.#scenarios) {
+      const columns = this.#columns([scenario]).join()
+      tables.set(columns, [...(tables.get(columns) ?? []), scenario])
+    }
+    return [...tables.values()]
+  }
+
+  #columns(scenarios: readonly string[]): string[] {
+    return this.#contenders.filter(name =>
+      this.#results.some(one => one.contender === name && scenarios.includes(one.scenario)),
+    )
+  }
+
+  *#table(scenarios: readonly string[]): Generator<string> {
+    const columns = this.#columns(scenarios)
+    yield ''
+    yield `| measure | ${columns.join(' | ')} | Martlet beside the fastest other |`
+    yield `| --- |${' --- |'.repeat(columns.length + 1)}`
+    for (const scenario of scenarios) {
+      const measures = this.#measures([scenario])
+      for (const measure of measures.length === 0 ? [scenario] : measures) {
+        const cells = columns.map(name => {
+          const summary = this.#summary(measure, name)
+          return summary === undefined ? this.#gap(scenario, name) : text(summary)
+        })
+        yield `| ${measure} | ${cells.join(' | ')} | ${ratio(this.ours(measure), this.other(measure))} |`
+      }
+    }
+  }
+
+  #measures(scenarios: readonly string[]): string[] {
+    const results = this.#results.filter(({ scenario }) => scenarios.includes(scenario))
+    return [...new Set(results.flatMap(({ samples }) => samples.map(({ measure }) => measure)))]
+  }
+
+  #gap(scenario: string, name: string): string {
+    const found = this.#results.find(one => one.scenario === scenario && one.contender === name)
+    return found?.gap === undefined ? '-' : `no: ${found.gap}`
+  }
+
+  #summaries(measure: string, of: (name: string) => boolean): Summary[] {
+    return this.#contenders.filter(of).flatMap(name => this.#summary(measure, name) ?? [])
+  }
+
+  #summary(measure: string, name: string): Summary | undefined {
+    const samples = this.#results
+      .filter(({ contender }) => contender === name)
+      .flatMap(result => result.samples.filter(sample => sample.measure === measure))
+    if (samples.length === 0) return undefined
+    const values = samples.map(({ value }) => value)
+    return {
+      value: median(values),
+      least: Math.min(...values),
+      most: Math.max(...values),
+      unit: samples[0]?.unit,
+      margin: medianOf(samples, ({ margin }) => margin),
+      cpuSeconds: medianOf(samples, ({ cpuSeconds }) => cpuSeconds),
+      peakMb: medianOf(samples, ({ peakMb }) => peakMb),
+      besideMb: medianOf(samples, ({ besideMb }) => besideMb),
+      messages: medianOf(samples, ({ messages }) => messages),
+    }
   }
 }
 
@@ -109,53 +202,31 @@ function medianOf(
   return values.length === 0 ? undefined : median(values)
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
-}
-
-function text(cell: Summary | undefined): string {
-  if (cell === undefined) return '-'
-  const { ms, least, most, cpuSeconds, peakMb, besideMb } = cell
-  const spread = least === most ? '' : ` (${time(least)} to ${time(most)})`
+function text({ value, least, most, unit, margin, ...rest }: Summary): string {
+  const { cpuSeconds, peakMb, besideMb } = rest
+  const one = (number: number): string =>
+    unit === undefined ? time(number) : `${number.toFixed(0)} ${unit}`
+  const sure = margin === undefined ? '' : ` ± ${margin.toFixed(0)}`
+  const spread = least === most ? '' : ` (${one(least)} to ${one(most)})`
   const cpu = cpuSeconds === undefined ? '' : `, CPU ${cpuSeconds.toFixed(2)} s`
   const memory = peakMb === undefined ? '' : `, ${peakMb.toFixed(0)} MB`
   const beside = besideMb === undefined || besideMb === 0 ? '' : ` + ${besideMb.toFixed(0)}`
-  return `${time(ms)}${spread}${cpu}${memory}${beside}`
+  return `${one(value)}${sure}${spread}${cpu}${memory}${beside}`
 }
 
-const time = (ms: number): string => {
+/** Milliseconds, in a unit that fits. */
+export function time(ms: number): string {
   if (ms >= 100) return `${(ms / 1_000).toFixed(2)} s`
   return `${ms.toFixed(ms < 10 ? 2 : 1)} ms`
 }
 
 function ratio(ours: Summary | undefined, fastest: Summary | undefined): string {
-  if (ours === undefined || fastest === undefined) return '-'
+  if (ours === undefined || fastest === undefined || ours.unit !== undefined) return '-'
   const memory =
     ours.peakMb === undefined || fastest.peakMb === undefined
       ? ''
       : `, memory ${(ours.peakMb / fastest.peakMb).toFixed(2)}x`
-  return `${(ours.ms / fastest.ms).toFixed(2)}x${memory}`
-}
-
-function* remarksOn(results: readonly Result[]): Generator<string> {
-  const gaps = new Set(
-    results.flatMap(({ daemon, scenario, gap }) =>
-      gap === undefined ? [] : [`${scenario}, ${daemon}: no number: ${gap}`],
-    ),
-  )
-  yield* gaps
-  for (const { daemon, scenario, samples } of results)
-    for (const { measure, busy = 0 } of samples)
-      if (busy > GENERATOR_BUSY)
-        yield `${scenario}, ${daemon}, ${measure}: the generator, busy for ${percent(busy)}, may be the bottleneck`
-  const loads = results.flatMap(({ others }) => (others === undefined ? [] : [others.load]))
-  const steals = results.flatMap(({ others }) => (others === undefined ? [] : [others.steal]))
-  const [load, steal] = [Math.max(0, ...loads), Math.max(0, ...steals)]
-  if (load > LOAD_MAX || steal > STEAL_MAX)
-    yield `this machine was busy: load ${load.toFixed(1)}, up to ${percent(steal)} of its time stolen`
+  return `${(ours.value / fastest.value).toFixed(2)}x${memory}`
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`

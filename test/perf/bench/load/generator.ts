@@ -5,15 +5,16 @@
  * Octets are made when sessions are, before any clock starts. A clock runs from the first write to the last UPDATE that
  * a receiver needed.
  */
-import { type Address, type Family, familyOf } from '../../../src/core/net/index.ts'
+import { type Address, type Family, familyOf } from '../../../../src/core/net/index.ts'
+import { readMrt } from './mrt.ts'
 import { BenchSession } from './session.ts'
 import {
   type Announcer,
   announcements,
   change,
+  MARKERS,
   makeTable,
-  markerOf,
-  NUMBERS,
+  PLACES,
   slice,
   type Table,
   withdrawals,
@@ -28,13 +29,17 @@ export interface Cast {
   /** addresses of the peers: senders first, then receivers, then quiet ones */
   readonly locals: readonly Address[]
   readonly asns: readonly number[]
-  readonly internal: boolean
+  readonly daemonAs: number
   readonly senders: number
   readonly receivers: number
   /** prefixes in all; each sender has its share of them, or all of them */
   readonly prefixes: number
   readonly shared: boolean
+  /** the path of each further sender is longer */
+  readonly ranked: boolean
   readonly holdSeconds: number
+  /** an MRT file in place of prefixes that are made up */
+  readonly mrt?: string
 }
 
 /** What can be asked of the generator. */
@@ -49,10 +54,22 @@ export type Order =
   | {
       readonly do: 'announce' | 'withdraw' | 'refresh'
       readonly variant?: number
+      /** the last session, which is not up yet, connects meanwhile */
+      readonly late?: boolean
       readonly withinMs: number
     }
-  /** every peer announces its own prefix: at once, or each as soon as its session is up */
-  | { readonly do: 'everyone'; readonly connects: boolean; readonly withinMs: number }
+  /** the whole table comes and goes, again and again, as fast as a receiver has it */
+  | { readonly do: 'flap'; readonly times: number; readonly withinMs: number }
+  /**
+   * every peer announces its own prefix, at once or each as soon as its session is up, and everybody has all of them; in
+   * a mesh the last has all, and the others the last one's
+   */
+  | {
+      readonly do: 'everyone'
+      readonly connects: boolean
+      readonly mesh: boolean
+      readonly withinMs: number
+    }
   | { readonly do: 'changes'; readonly times: number }
   | { readonly do: 'vanish'; readonly withinMs: number }
   | { readonly do: 'listen' | 'heard' }
@@ -61,8 +78,12 @@ export type Order =
 /** What came of an order. Times in ms. */
 export interface Answer {
   readonly ms: number
+  /** when it began, CLOCK_MONOTONIC */
+  readonly from?: number
   /** share of that time that the generator's thread was busy, 0 to 1 */
   readonly busy: number
+  /** messages that the daemon sent */
+  readonly messages: number
   readonly octetsIn: number
   readonly octetsOut: number
   /** announcements that receivers had, each time they had them */
@@ -70,6 +91,10 @@ export interface Answer {
   /** latencies of single changes, or lateness of keepalives, sorted */
   readonly samples?: readonly number[]
   readonly lost?: number
+  /** until the session that came late was Established */
+  readonly lateMs?: number
+  /** prefixes in the table, where a file says */
+  readonly prefixes?: number
 }
 
 /** So long must nothing come before what came last was the last. */
@@ -90,13 +115,18 @@ class Generator {
   async obey(order: Order): Promise<Answer> {
     switch (order.do) {
       case 'cast':
-        return this.#measured(() => this.#prepare(order.cast))
+        await this.#prepare(order.cast)
+        return { ...NOTHING, prefixes: this.#table.numbers.length }
       case 'connect':
         return this.#measured(() => this.#connect(order.from, order.to, order.withinMs))
       case 'announce':
         if (order.variant !== undefined && order.variant !== this.#variant)
           this.#encode(order.variant)
-        return this.#converge(order.withinMs, this.#complete(true), () => this.#say('announce'))
+        return order.late === true
+          ? this.#announceAndConnect(order.withinMs)
+          : this.#converge(order.withinMs, this.#complete(true), () => this.#say('announce'))
+      case 'flap':
+        return this.#measured(() => this.#flap(order.times, order.withinMs))
       case 'withdraw':
         return this.#converge(order.withinMs, this.#complete(false), () => this.#say('withdraw'))
       case 'refresh':
@@ -105,7 +135,7 @@ class Generator {
           for (const session of this.#receivers) session.refresh()
         })
       case 'everyone':
-        return this.#everyone(order.connects, order.withinMs)
+        return this.#everyone(order.connects, order.mesh, order.withinMs)
       case 'changes':
         return this.#changes(order.times)
       case 'vanish':
@@ -140,13 +170,15 @@ class Generator {
     return this.#sessions.slice(senders, senders + receivers)
   }
 
-  #prepare(cast: Cast): void {
+  async #prepare(given: Cast): Promise<void> {
+    this.#table = given.mrt === undefined ? makeTable(given.prefixes) : await readMrt(given.mrt)
+    const cast = { ...given, prefixes: this.#table.numbers.length }
     this.#cast = cast
     const { locals, asns, remotes, port, holdSeconds, senders, receivers } = cast
     this.#sessions = locals.map((local, index) => {
       // who only sends, and who has one prefix, is sent markers at most, or is not looked at
       const large = index >= senders && index < senders + receivers && cast.prefixes > 0
-      const numbers = large ? { first: 0, count: NUMBERS } : { first: markerOf(0), count: 1 << 14 }
+      const places = large ? { first: 0, count: PLACES } : MARKERS
       const routerId = 0x0a630000 + 256 + index
       const asn = asns[index] ?? 0
       const family = familyOf(local)
@@ -159,33 +191,34 @@ class Generator {
         routerId,
         family,
         holdSeconds,
-        numbers,
+        places,
       })
     })
-    this.#table = makeTable(cast.prefixes)
     this.#encode(0)
   }
 
   #encode(variant: number): void {
     this.#variant = variant
-    const { senders, shared, prefixes } = this.#made()
+    const { senders, shared, ranked, prefixes } = this.#made()
     this.#streams = Array.from({ length: senders }, (_, index) => {
       const by = this.#announcer(index)
       const share = Math.ceil(prefixes / senders)
       const table = shared
         ? this.#table
         : slice(this.#table, index * share, Math.min(prefixes, (index + 1) * share))
-      // of the same prefixes each sender tells another path
-      const announce = announcements(table, by, shared ? variant * 100 + index : variant)
+      // of the same prefixes each sender tells another path, or the same made longer
+      const own = shared && !ranked
+      const announce = announcements(table, by, own ? variant * 100 + index : variant)
       return { announce, withdraw: withdrawals(table, by) }
     })
   }
 
   #announcer(index: number): Announcer {
-    const { locals, asns, family, internal } = this.#made()
+    const { locals, asns, family, daemonAs, ranked } = this.#made()
     const [nextHop, asn] = [locals[index], asns[index]]
     if (nextHop === undefined || asn === undefined) throw new Error(`there is no peer ${index}`)
-    return { index, asn, nextHop, family, internal }
+    const internal = asn === daemonAs
+    return { index, asn, nextHop, family, internal, longer: ranked ? index : 0 }
   }
 
   async #connect(from: number, to: number, withinMs: number): Promise<void> {
@@ -212,11 +245,35 @@ class Generator {
     return () => receivers.every(session => session.prefixes === wanted)
   }
 
+  async #announceAndConnect(withinMs: number): Promise<Answer> {
+    const late = this.#sessions.at(-1)
+    if (late === undefined) throw new Error('there is nobody to come late')
+    const said = this.#converge(withinMs, this.#complete(true), () => this.#say('announce'))
+    const start = performance.now()
+    await late.connect(start + withinMs)
+    const lateMs = performance.now() - start
+    return { ...(await said), lateMs }
+  }
+
+  async #flap(times: number, withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs
+    for (let flap = 0; flap < times; flap++)
+      for (const there of [true, false]) {
+        const done = this.#complete(there)
+        this.#say(there ? 'announce' : 'withdraw')
+        while (!done()) {
+          if (performance.now() > deadline) throw new Error(`not there after ${withinMs} ms`)
+          await new Promise(resolve => setImmediate(resolve))
+        }
+      }
+  }
+
   /** Does `act`, and waits until `done`, and nothing has come for a while. */
   async #converge(withinMs: number, done: () => boolean, act: () => void): Promise<Answer> {
     const receivers = this.#receivers
     const before = this.#counts(receivers)
     const idle = performance.eventLoopUtilization()
+    const from = Number(process.hrtime.bigint()) / 1e6
     const start = performance.now()
     let busy = 0
     act()
@@ -230,7 +287,9 @@ class Generator {
         const after = this.#counts(receivers)
         return {
           ms: last - start,
+          from,
           busy,
+          messages: after.messages - before.messages,
           octetsIn: after.octets - before.octets,
           octetsOut: this.#streams.reduce((sum, { announce }) => sum + announce.length, 0),
           announced: after.announced - before.announced,
@@ -243,19 +302,21 @@ class Generator {
     }
   }
 
-  #counts(of: readonly BenchSession[]): { octets: number; announced: number } {
-    let [octets, announced] = [0, 0]
+  #counts(of: readonly BenchSession[]): { octets: number; announced: number; messages: number } {
+    let [octets, announced, messages] = [0, 0, 0]
     for (const session of of) {
       octets += session.octets
       announced += session.announced
+      messages += session.messages
     }
-    return { octets, announced }
+    return { octets, announced, messages }
   }
 
-  async #everyone(connects: boolean, withinMs: number): Promise<Answer> {
+  async #everyone(connects: boolean, mesh: boolean, withinMs: number): Promise<Answer> {
     const sessions = this.#sessions
     const own = sessions.map((_, index) => announcements(makeTable(0), this.#announcer(index)))
-    const wanted = sessions.length - 1
+    const last = sessions.length - 1
+    const wanted = ({ index }: BenchSession): number => (mesh && index < last ? 1 : last)
     const speak = (session: BenchSession): void => {
       const stream = own[session.index]
       if (stream !== undefined) session.send(stream)
@@ -271,17 +332,19 @@ class Generator {
       await new Promise(resolve => setTimeout(resolve, POLL_MS))
       const now = performance.now()
       // a daemon may send a client's own prefix back: that is its affair
-      const done = sessions.every(({ prefixes }) => prefixes >= wanted)
-      if (done) {
-        const { octets, announced } = this.#counts(sessions)
-        const { utilization } = performance.eventLoopUtilization(idle)
-        const last = Math.max(...sessions.map(session => session.lastUpdate))
+      const waiting = sessions.filter(session => session.prefixes < wanted(session))
+      if (waiting.length === 0) {
+        const { octets: octetsIn, announced, messages } = this.#counts(sessions)
+        const busy = performance.eventLoopUtilization(idle).utilization
+        const end = sessions.reduce((latest, one) => Math.max(latest, one.lastUpdate), start)
         const octetsOut = own.reduce((sum, { length }) => sum + length, 0)
-        return { ms: last - start, busy: utilization, octetsIn: octets, octetsOut, announced }
+        return { ms: end - start, busy, messages, octetsIn, octetsOut, announced }
       }
       if (now - start > withinMs) {
-        const least = Math.min(...sessions.map(({ prefixes }) => prefixes))
-        throw new Error(`not there after ${withinMs} ms: some have ${least} of ${wanted} prefixes`)
+        const least = Math.min(...waiting.map(({ prefixes }) => prefixes))
+        throw new Error(
+          `not there after ${withinMs} ms: ${waiting.length} wait, with ${least} prefixes at least`,
+        )
       }
     }
   }
@@ -344,7 +407,7 @@ class Generator {
   }
 }
 
-const NOTHING: Answer = { ms: 0, busy: 0, octetsIn: 0, octetsOut: 0, announced: 0 }
+const NOTHING: Answer = { ms: 0, busy: 0, messages: 0, octetsIn: 0, octetsOut: 0, announced: 0 }
 
 const generator = new Generator()
 process.on('uncaughtException', error => {

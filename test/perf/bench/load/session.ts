@@ -3,10 +3,10 @@
  * come back. It is no BGP implementation: it believes what it reads, and looks at no attribute.
  */
 import { Socket } from 'node:net'
-import { seconds } from '../../../src/core/base/index.ts'
-import type { Address, Family } from '../../../src/core/net/index.ts'
-import { encodeKeepalive, encodeOpen, encodeRouteRefresh } from '../../../src/core/wire/index.ts'
-import { asNumber } from './traffic.ts'
+import { seconds } from '../../../../src/core/base/index.ts'
+import type { Address, Family } from '../../../../src/core/net/index.ts'
+import { encodeKeepalive, encodeOpen, encodeRouteRefresh } from '../../../../src/core/wire/index.ts'
+import { asNumber, placeOf } from './traffic.ts'
 
 const HEADER_OCTETS = 19
 const [OPEN, UPDATE, NOTIFICATION, KEEPALIVE] = [1, 2, 3, 4]
@@ -29,8 +29,8 @@ export interface SessionSettings {
   readonly routerId: number
   readonly family: Family
   readonly holdSeconds: number
-  /** the numbers of prefixes that may come, from `first` on: a bit for each */
-  readonly numbers: { readonly first: number; readonly count: number }
+  /** places of prefixes that may come, from `first` on: a bit for each */
+  readonly places: { readonly first: number; readonly count: number }
 }
 
 /** What a session tells. Called from inside a read: time is the time of that read. */
@@ -50,6 +50,7 @@ export class BenchSession {
   announced = 0
   withdrawn = 0
   octets = 0
+  messages = 0
   /** when the last UPDATE came */
   lastUpdate = 0
   established = false
@@ -64,7 +65,7 @@ export class BenchSession {
   constructor(index: number, settings: SessionSettings) {
     this.index = index
     this.#settings = settings
-    this.#seen = new Uint8Array(settings.numbers.count >> 3)
+    this.#seen = new Uint8Array(settings.places.count >> 3)
   }
 
   /** Connects, and again where nobody listens yet. Resolves when the session is Established. */
@@ -94,11 +95,6 @@ export class BenchSession {
     this.prefixes = 0
     this.announced = 0
     this.withdrawn = 0
-  }
-
-  has(number: number): boolean {
-    const bit = number - this.#settings.numbers.first
-    return ((this.#seen[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0
   }
 
   close(): void {
@@ -166,6 +162,7 @@ export class BenchSession {
       const length = ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0)
       if (bytes.length - at < length) break
       const type = bytes[at + 18]
+      this.messages++
       if (type === UPDATE) {
         this.#update(bytes, at + HEADER_OCTETS, at + length)
         updated = true
@@ -217,25 +214,25 @@ export class BenchSession {
     }
   }
 
-  /** The hot loop. `skip`: octets of a prefix before its number. */
+  /** The hot loop. `skip`: octets of a prefix before its number; with one it is IPv6, and 24 bits longer than IPv4's. */
   #routes(bytes: Uint8Array, from: number, to: number, skip: number, there: boolean): void {
     const seen = this.#seen
-    const { first: base } = this.#settings.numbers
+    const { first: base } = this.#settings.places
     let changed = 0
     let count = 0
     for (let at = from; at < to; count++) {
-      const octets = ((bytes[at] ?? 0) + 7) >>> 3
+      const length = bytes[at] ?? 0
       const first = at + 1 + skip
-      at += 1 + octets
+      at += 1 + ((length + 7) >>> 3)
       const number =
-        (((bytes[first] ?? 0) << 16) |
-          (first + 1 < at ? (bytes[first + 1] ?? 0) << 8 : 0) |
-          (first + 2 < at ? (bytes[first + 2] ?? 0) : 0)) -
-        base
-      const bit = 1 << (number & 7)
-      const old = seen[number >>> 3] ?? 0
+        ((bytes[first] ?? 0) << 16) |
+        (first + 1 < at ? (bytes[first + 1] ?? 0) << 8 : 0) |
+        (first + 2 < at ? (bytes[first + 2] ?? 0) : 0)
+      const place = placeOf(number, length - 24 * skip) - base
+      const bit = 1 << (place & 7)
+      const old = seen[place >>> 3] ?? 0
       if (((old & bit) !== 0) === there) continue
-      seen[number >>> 3] = old ^ bit
+      seen[place >>> 3] = old ^ bit
       changed++
     }
     if (there) {

@@ -4,25 +4,35 @@
  * They resemble the internet's table: 62 % of the prefixes are /24, an attribute set has 5.7 prefixes on average, paths
  * have 3 to 6 hops, 70 % of the sets carry communities. IPv6 has the same shape with /48 for /24.
  *
- * Each prefix has a number, its octets 0 to 2 (IPv4) or 1 to 3 (IPv6), and no two have the same: a receiver knows a
- * prefix by that, without a table.
+ * Each prefix has a number, its octets 0 to 2 (IPv4) or 1 to 3 (IPv6), and with its length a place of its own, by which
+ * a receiver knows it without a table. What is replayed from an MRT file has the file's prefixes and attributes.
  */
-import { Prng, Writer } from '../../../src/core/base/index.ts'
+import { Prng, Reader, Writer } from '../../../../src/core/base/index.ts'
 import {
   type Address,
   type Asn,
   addressBytes,
   type Family,
   toAsn,
-} from '../../../src/core/net/index.ts'
+} from '../../../../src/core/net/index.ts'
 import {
   type AsPathSegment,
   encodeAttributes,
   UpdateBuilder,
-} from '../../../src/core/wire/index.ts'
+} from '../../../../src/core/wire/index.ts'
 
 /** Numbers of prefixes are below this. */
-export const NUMBERS = 1 << 24
+const NUMBERS = 1 << 24
+
+/** Places of prefixes are below this. */
+export const PLACES = 1 << 25
+
+/**
+ * The place of a prefix of up to 24 bits, of its own among all of them: those of one length stand together, behind all
+ * that are shorter.
+ */
+export const placeOf = (number: number, length: number): number =>
+  (1 << length) | (number >>> (24 - length))
 
 /** Prefixes are in 11.0.0.0 to 125.255.255.0; the namespaces use 10.0.0.0/8. */
 const FIRST_NUMBER = 11 << 16
@@ -30,6 +40,9 @@ const LAST_NUMBER = 126 << 16
 
 /** The number of the prefix that sender `index` announces last: who has that has read all of its table. */
 export const markerOf = (index: number): number => (200 << 16) + index
+
+/** Where the places of markers begin, and how many there may be. */
+export const MARKERS = { first: placeOf(200 << 16, 24), count: 1 << 14 }
 
 /** Those of 100 prefixes that are shorter than /24, and how long they are. */
 const SHORTER: readonly number[] = [
@@ -48,6 +61,8 @@ export interface Table {
   readonly lengths: Uint8Array
   /** index of the first prefix of each set, and the end of all */
   readonly starts: Uint32Array
+  /** of each set, where they are given: with AS numbers of four octets */
+  readonly attributes?: readonly Uint8Array[]
 }
 
 /** `count` prefixes, the same for the same count. */
@@ -97,33 +112,71 @@ export interface Announcer {
   readonly family: Family
   /** of the daemon's own AS */
   readonly internal: boolean
+  /** times that its path is longer than another's would be */
+  readonly longer?: number
 }
 
-/** UPDATEs that announce `table`, and the marker. Another `variant` has other attributes. */
+/** UPDATEs that announce `table`, and the marker. Another `variant` has other attributes, where none are given. */
 export function announcements(table: Table, by: Announcer, variant = 0): Uint8Array {
   const chance = new Prng(7 + variant)
   const messages: Uint8Array[] = []
   const packer = new Packer(by)
   const { numbers, lengths, starts } = table
   for (let set = 0; set + 1 < starts.length; set++) {
-    const path = Array.from({ length: 2 + chance.below(4) }, () => 1_000 + chance.below(60_000))
-    const some = chance.below(10) < 7 ? 1 + chance.below(5) : 0
-    const communities = Array.from({ length: some }, () => chance.below(2 ** 31))
-    packer.begin(path, communities)
+    const given = table.attributes?.[set]
+    if (given === undefined) packer.draw(chance)
+    else packer.begin(retold(given, by))
     for (let at = starts[set] ?? 0; at < (starts[set + 1] ?? 0); at++)
-      packer.add(numbers[at] ?? 0, lengths[at] ?? 24)
+      packer.put(numbers[at] ?? 0, lengths[at] ?? 24, messages)
     messages.push(packer.builder.finish())
   }
-  packer.begin([], [])
-  packer.add(markerOf(by.index), 24)
+  packer.make([], [])
+  packer.put(markerOf(by.index), 24, messages)
   messages.push(packer.builder.finish())
   return Buffer.concat(messages)
+}
+
+const [AS_PATH, NEXT_HOP, LOCAL_PREF, MP_REACH_NLRI, MP_UNREACH_NLRI] = [2, 3, 5, 14, 15]
+const LEFT_OUT = new Set([LOCAL_PREF, MP_REACH_NLRI, MP_UNREACH_NLRI])
+const EXTENDED_LENGTH = 0x10
+const AS_SEQUENCE = 2
+
+/**
+ * Attributes as another neighbour told them, as `by` would: through its address, its AS number the first of the path in
+ * place of that neighbour's.
+ */
+export function retold(attributes: Uint8Array, by: Announcer): Uint8Array {
+  const to = new Writer(attributes.length + 8)
+  const from = new Reader(attributes)
+  while (from.remaining > 0) {
+    const flags = from.u8()
+    const code = from.u8()
+    const value = from.view((flags & EXTENDED_LENGTH) === 0 ? from.u8() : from.u16())
+    if (LEFT_OUT.has(code)) continue
+    to.u8(flags | EXTENDED_LENGTH)
+    to.u8(code)
+    if (code === AS_PATH) {
+      // the first of a sequence is told anew; a path that begins otherwise becomes longer
+      const begins = value[0] === AS_SEQUENCE && (value[1] ?? 0) > 0
+      const rest = begins ? value.subarray(6) : value
+      to.u16(6 + rest.length)
+      to.u8(AS_SEQUENCE)
+      to.u8(begins ? (value[1] ?? 0) : 1)
+      to.u32(by.asn)
+      to.put(rest)
+    } else {
+      to.u16(value.length)
+      to.put(code === NEXT_HOP ? addressBytes(by.nextHop) : value)
+    }
+  }
+  if (from.overrun || to.overflow) throw new Error('attributes of the MRT file are not whole')
+  return to.bytes()
 }
 
 /** One UPDATE that announces one prefix: `variant` makes its attributes new. */
 export function change(number: number, by: Announcer, variant: number): Uint8Array {
   const packer = new Packer(by)
-  packer.begin([1_000 + (variant % 60_000)], [variant])
+  packer.make([1_000 + (variant % 60_000)], [variant])
   packer.add(number, 24)
   return packer.builder.finish()
 }
@@ -133,13 +186,9 @@ export function withdrawals(table: Table, by: Announcer): Uint8Array {
   const messages: Uint8Array[] = []
   const packer = new Packer(by)
   packer.builder.withdraw(by.family)
-  const add = (number: number, length: number): void => {
-    if (packer.add(number, length)) return
-    messages.push(packer.builder.finish())
-    packer.add(number, length)
-  }
-  for (const [at, number] of table.numbers.entries()) add(number, table.lengths[at] ?? 24)
-  add(markerOf(by.index), 24)
+  for (const [at, number] of table.numbers.entries())
+    packer.put(number, table.lengths[at] ?? 24, messages)
+  packer.put(markerOf(by.index), 24, messages)
   messages.push(packer.builder.finish())
   return Buffer.concat(messages)
 }
@@ -156,9 +205,24 @@ class Packer {
     this.#nextHop = by.family === 'ipv4' ? new Uint8Array(0) : addressBytes(by.nextHop)
   }
 
-  begin(path: readonly number[], communities: readonly number[]): void {
-    const { asn, family, internal, nextHop } = this.#by
-    const asns = internal ? path : [asn, ...path]
+  /** Begins announcements with attributes as they are on the wire. */
+  begin(attributes: Uint8Array): void {
+    this.builder.announce(this.#by.family, attributes, this.#nextHop)
+  }
+
+  /** Begins announcements with attributes that resemble the internet's. */
+  draw(chance: Prng): void {
+    const path = Array.from({ length: 2 + chance.below(4) }, () => 1_000 + chance.below(60_000))
+    const some = chance.below(10) < 7 ? 1 + chance.below(5) : 0
+    this.make(
+      path,
+      Array.from({ length: some }, () => chance.below(2 ** 31)),
+    )
+  }
+
+  make(path: readonly number[], communities: readonly number[]): void {
+    const { asn, family, internal, nextHop, longer = 0 } = this.#by
+    const asns = internal ? path : [...Array<number>(1 + longer).fill(asn), ...path]
     const asPath: readonly AsPathSegment[] =
       asns.length === 0 ? [] : [{ type: 'sequence', asns: asns.map(asNumber) }]
     this.#attributes.reset()
@@ -173,7 +237,14 @@ class Packer {
       { fourOctetAs: true },
       this.#attributes,
     )
-    this.builder.announce(family, this.#attributes.bytes(), this.#nextHop)
+    this.begin(this.#attributes.bytes())
+  }
+
+  /** Adds a prefix, to a message that follows where this one is full. */
+  put(number: number, length: number, full: Uint8Array[]): void {
+    if (this.add(number, length)) return
+    full.push(this.builder.finish())
+    if (!this.add(number, length)) throw new Error('attributes leave no room for a prefix')
   }
 
   /** False when the message is full. */
