@@ -1,4 +1,4 @@
-import type { DevicesSeen } from '../core/dataplane/index.ts'
+import type { DevicesSeen, ServedLink } from '../core/dataplane/index.ts'
 import { type Address, familyOf, type Prefix, prefixOf, prefixParts } from '../core/net/index.ts'
 import {
   type Device,
@@ -52,9 +52,22 @@ export class SimulatedDevices {
   readonly #kernel: SimulatedKernel
   readonly #made = new Map<number, Made>()
   readonly #neighbours = new Map<string, Neighbour>()
+  readonly #served = new Map<number, ServedLink>()
 
   constructor(kernel: SimulatedKernel) {
     this.#kernel = kernel
+  }
+
+  /** Makes a link to a workload what it should be. False when it is not there. */
+  serve(link: ServedLink): boolean {
+    const isThere = this.#kernel.indexOf(link.name) === link.index
+    if (isThere) this.#served.set(link.index, link)
+    return isThere
+  }
+
+  /** What a link was asked to be; undefined: nobody asked since it is there. */
+  served(name: string): ServedLink | undefined {
+    return this.#served.get(this.#kernel.indexOf(name))
   }
 
   /** All of it, as a dump tells it. */

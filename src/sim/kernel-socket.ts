@@ -6,6 +6,7 @@ import type {
   ObjectChange,
   Refusal,
   RouteChange,
+  ServedLink,
 } from '../core/dataplane/index.ts'
 import { type Address, formatPrefix, prefixParts } from '../core/net/index.ts'
 import { type DeviceChange, EINVAL, type Found, notFound } from '../core/rtnl/index.ts'
@@ -129,6 +130,16 @@ export class SimulatedSocket implements KernelOutput {
         if (errno !== 0) refusals.push({ at, errno })
       }
       this.#later('answers', { type: 'Configured', number, refusals })
+    })
+  }
+
+  serve(links: readonly ServedLink[]): void {
+    this.#options.later('answers', () => {
+      const served = links.map(link => {
+        const done = this.#kernel.devices.serve(link)
+        return { name: link.name, ...(!done && { error: 'it has gone' }) }
+      })
+      this.#later('answers', { type: 'Served', links: served })
     })
   }
 

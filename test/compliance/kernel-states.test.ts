@@ -329,6 +329,7 @@ class RealDataplane {
       lookUp: (addresses: readonly Address[]) => kernel.lookUp(addresses),
       inspect: (number: number) => kernel.inspect(number),
       configure: (...change: Parameters<typeof kernel.configure>) => kernel.configure(...change),
+      serve: (...links: Parameters<typeof kernel.serve>) => kernel.serve(...links),
       note: (note: DataplaneNote) => {
         this.notes.push(note)
       },

@@ -30,7 +30,7 @@ export class Client {
   readonly answers: Extract<KernelEvent, { type: 'Written' }>[] = []
   readonly objects: Extract<KernelEvent, { type: 'Object' }>[] = []
   readonly found: Extract<KernelEvent, { type: 'Found' }>[] = []
-  readonly devices: Extract<KernelEvent, { type: 'Inspected' | 'Configured' }>[] = []
+  readonly devices: Extract<KernelEvent, { type: 'Inspected' | 'Configured' | 'Served' }>[] = []
   /** sees each route while it is valid */
   onRoute: (route: Readonly<KernelRoute>) => void = () => {}
   losses = 0
@@ -124,6 +124,7 @@ export class Client {
         return
       case 'Inspected':
       case 'Configured':
+      case 'Served':
         this.devices.push(event)
         return
       default:

@@ -57,6 +57,9 @@ export function logNote(log: Log, note: DataplaneNote, who: Who): void {
     case 'TUNNEL_BACK':
       log.info(note.code, `the tunnel ${note.name} is as it should be again`)
       return
+    case 'WORKLOAD_LINK_REFUSED':
+      log.warn(note.code, `the link ${note.name} of a workload: ${note.error}`)
+      return
     case 'SWEEP':
       log.info(note.code, `routes that nobody wants go: ${note.why}`, { routes: note.routes })
       return

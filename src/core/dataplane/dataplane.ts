@@ -27,6 +27,7 @@ import { Ways } from './table/ways.ts'
 import { Tunnels } from './tunnels/tunnels.ts'
 import type { DataplaneConfig, DataplaneSnapshot, KernelRouteSnapshot } from './types.ts'
 import { Wants } from './wants.ts'
+import { ServedLinks } from './writing/served-links.ts'
 import type { SweepRule } from './writing/sweep.ts'
 
 /** An address came or went, on whatever link. */
@@ -83,6 +84,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
   readonly #observer: Observer
   readonly #tracker: Tracker
   readonly #tunnels: Tunnels
+  readonly #served: ServedLinks
   readonly #dumps: Dumps
   readonly #walk: Walk
   readonly #snapshots: Snapshots
@@ -147,6 +149,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
       ...{ output, chance, resync: config.resync },
       changed: () => void shared.version++,
     })
+    this.#served = new ServedLinks(links, output)
     this.#wants = new Wants({
       ...{ config, shared, tables, reconciler, output, sweep, revisit, startSweep },
     })
@@ -169,6 +172,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
         this.#wants.intend(event.intent)
         this.#tracker.intend(event.intent.routes)
         this.#tunnels.intend(event.intent.tunnels, now)
+        this.#served.intend(event.intent.workloads ?? [])
         return
       case 'Track':
         this.#tracker.track(event.hop)
@@ -187,7 +191,9 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Neighbour':
       case 'Inspected':
       case 'Configured':
+      case 'Served':
         this.#tunnels.hear(event, now)
+        this.#served.hear(event)
         this.#hear(event, now)
         return
       default:
@@ -202,6 +208,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#tunnels.work(now)
     // nothing is decided before the kernel's table is known
     if (this.#dumps.completed === 0) return false
+    this.#served.work()
     this.#tracker.work(now)
     if (this.#shared.groups.refresh()) this.#walk.ask()
     const walked = this.#walk.going ? this.#walk.step(budget, now, this.#visit) : 0
@@ -242,15 +249,8 @@ export class Dataplane implements Engine<DataplaneEvent> {
     return prefixes.flatMap(prefix => findRoute(this.#sources, prefix) ?? [])
   }
 
-  /**
-   * How much it remembers: nothing when nothing is wanted and nothing is there.
-   */
-  held(): {
-    readonly prefixes: number
-    readonly groups: number
-    readonly targets: number
-    readonly nextHops: number
-  } {
+  /** How much it remembers: nothing when nothing is wanted and nothing is there. */
+  held(): Readonly<Record<'prefixes' | 'groups' | 'targets' | 'nextHops', number>> {
     const { groups, targets } = this.#shared
     const [first, second] = this.#tables
     const prefixes = first.prefixes.size + second.prefixes.size
@@ -299,6 +299,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
       case 'Neighbour':
       case 'Inspected':
       case 'Configured':
+      case 'Served':
         return
       default:
         event satisfies never

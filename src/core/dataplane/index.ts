@@ -10,6 +10,7 @@ export type {
   ObjectChange,
   Refusal,
   RouteChange,
+  ServedLink,
 } from './ports.ts'
 export type * from './tunnels/types.ts'
 export type * from './types.ts'

@@ -10,7 +10,7 @@ import type {
   RouteVerb,
 } from '../rtnl/index.ts'
 import type { DevicesSeen } from './tunnels/types.ts'
-import type { DataplaneIntent, Intervention, RouteEvent } from './types.ts'
+import type { DataplaneIntent, Intervention, RouteEvent, WorkloadLink } from './types.ts'
 
 /**
  * The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite.
@@ -40,6 +40,13 @@ export interface ObjectChange {
   readonly object: NextHopObject
 }
 
+/** The node's end of a link to a workload, which is there and up. */
+export interface ServedLink {
+  readonly index: number
+  readonly name: string
+  readonly neighbours: WorkloadLink['neighbours']
+}
+
 /** What the dataplane does to the kernel. Methods return nothing and may not call back. */
 export interface KernelOutput {
   /** Adds one change to the batch that is being made. */
@@ -65,6 +72,11 @@ export interface KernelOutput {
    * `Configured` with this number follows. We are told of these changes as of those of others.
    */
   configure(number: number, changes: readonly DeviceChange[]): void
+  /**
+   * Makes links answer for any address, forward, and know these neighbours, where they do not.
+   * `Served` follows.
+   */
+  serve(links: readonly ServedLink[]): void
   note(note: DataplaneNote): void
 }
 
@@ -140,6 +152,11 @@ export type KernelEvent =
       readonly objects: boolean
     }
   | { readonly type: 'Found'; readonly address: Address; readonly found: Found }
+  /** what was asked of links to workloads is done, but where it has an error */
+  | {
+      readonly type: 'Served'
+      readonly links: readonly { readonly name: string; readonly error?: string }[]
+    }
   /** notifications were lost: only a dump tells what is */
   | { readonly type: 'Lost' }
   | {
@@ -199,5 +216,7 @@ export type DataplaneNote =
   /** the kernel does not make the link of a tunnel what it should be */
   | { readonly code: 'TUNNEL_REFUSED'; readonly name: string; readonly error: string }
   | { readonly code: 'TUNNEL_BACK'; readonly name: string }
+  /** a workload's link is not all that it should be, until the next dump at least */
+  | { readonly code: 'WORKLOAD_LINK_REFUSED'; readonly name: string; readonly error: string }
   | { readonly code: 'SWEEP'; readonly why: string; readonly routes: number }
   | { readonly code: 'SPEAKER_MISTAKE'; readonly why: string }

@@ -9,7 +9,6 @@ export {
 } from './acceptance.ts'
 export { AdjRibIn, newWalk, PathColumn, type PathWalk } from './adj-rib-in.ts'
 export {
-  attributeContext,
   CODES,
   EXTENDED_LENGTH,
   FACTS,
@@ -22,6 +21,7 @@ export {
   ALIASES_MAX,
   type AttributeColumns,
   AttributeTable,
+  attributeContext,
   RECORD_OCTETS_MAX,
   writeNextHop,
 } from './attribute-table.ts'

@@ -67,10 +67,11 @@ export {
 } from './open/open.ts'
 export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
 export {
-  locateUpdate,
-  type RoutesLocation,
+  locateReach,
+  type ReachLocation,
+  reachAt,
   remedyOf,
   splitUpdate,
-  type UpdateLocation,
+  unreachAt,
 } from './update.ts'
 export { endOfRib, UpdateBuilder } from './update-builder.ts'

@@ -5,6 +5,7 @@ import type {
   KernelOutput,
   ObjectChange,
   RouteChange,
+  ServedLink,
 } from '../../core/dataplane/index.ts'
 import type { Address } from '../../core/net/index.ts'
 import {
@@ -23,6 +24,7 @@ import { Dumper } from './dumper.ts'
 import { type DatagramSource, listen } from './events.ts'
 import { Lookup } from './lookup.ts'
 import { KernelReader } from './reader.ts'
+import { serveLink } from './served-links.ts'
 import { ignoreChangesBy, openNetlink } from './socket.ts'
 import { RouteWriter } from './writer.ts'
 
@@ -135,6 +137,14 @@ export class NetlinkKernel implements KernelOutput {
   configure(number: number, changes: readonly DeviceChange[]): void {
     const refusals = this.#devices.configure(changes)
     this.#soon({ type: 'Configured', number, refusals })
+  }
+
+  serve(links: readonly ServedLink[]): void {
+    const served = links.map(link => {
+      const error = serveLink(link, this.#devices)
+      return { name: link.name, ...(error !== undefined && { error }) }
+    })
+    this.#soon({ type: 'Served', links: served })
   }
 
   note(note: DataplaneNote): void {

@@ -9,9 +9,12 @@ import {
   encodeKeepalive,
   encodeOpen,
   Framer,
-  locateUpdate,
+  locateReach,
   type PathAttributes,
+  reachAt,
+  splitUpdate,
   UpdateBuilder,
+  unreachAt,
 } from '../../../src/core/wire/index.ts'
 import { attributes, internalAttributes, open, prefixIn } from './arbitraries.ts'
 
@@ -163,12 +166,15 @@ function wireForm({ path, prefix }: Entry, addPath: boolean): number[] {
 }
 
 function nlriIn(message: Uint8Array, withdrawn: boolean, multiprotocol: boolean): Uint8Array {
-  const body = message.subarray(19)
-  const { fits, sound, withdrawnEnd, nlri, reach, unreach } = locateUpdate(body)
-  if (!fits || !sound) throw new Error('what is built is sound')
-  if (!multiprotocol) return withdrawn ? body.subarray(2, withdrawnEnd) : body.subarray(nlri)
-  const part = withdrawn ? unreach : reach
-  return body.subarray(part.nlri, part.end)
+  const update = splitUpdate(message.subarray(19))
+  if ('remedy' in update) throw new Error(update.why)
+  if (!multiprotocol) return withdrawn ? update.withdrawn : update.nlri
+  const at = locateReach(update.attributes)
+  const part = withdrawn
+    ? unreachAt(update.attributes, at.unreachStart, at.unreachEnd)
+    : reachAt(update.attributes, at.reachStart, at.reachEnd)
+  if ('remedy' in part) throw new Error(part.why)
+  return part.nlri
 }
 
 test('a stream of messages is the same in any chunks', t => {
