@@ -85,6 +85,7 @@ export {
   type Selector,
   type SelectorFault,
 } from './selector.ts'
+export { TUNNELS, type TunnelFacts, type TunnelKind, tunnelHandle, vtepMac } from './tunnel.ts'
 export {
   asNumberOf,
   isCommunity,

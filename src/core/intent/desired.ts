@@ -10,6 +10,7 @@ import { peersOf } from './peers/peers.ts'
 import { NO_SECRETS, type Secrets } from './peers/secrets.ts'
 import { policiesOf, type SessionPolicies } from './policies/policies.ts'
 import { nodeRoutesOf } from './routes/routes.ts'
+import { type TunnelSurroundings, tunnelsOf } from './routes/tunnels.ts'
 import { workloadsOf } from './routes/workloads.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
 import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
@@ -22,12 +23,14 @@ import type { Desired, NodeFacts, Problem, Snapshot } from './types.ts'
  * O(nodes + peers + block affinities + services + endpoints).
  *
  * @param objects  services and endpoints; absent: nobody knows of any
+ * @param links  the names of this machine's links that have the node's addresses
  */
 export function desired(
   snapshot: Snapshot,
   facts: NodeFacts,
   secrets: Secrets = NO_SECRETS,
   objects: ServiceObjects = NO_SERVICE_OBJECTS,
+  links: TunnelSurroundings['links'] = {},
 ): Desired {
   const cluster = clusterOf(snapshot)
   const cidrs = podCidrsOf(snapshot, facts)
@@ -43,12 +46,19 @@ export function desired(
   })
   const { originated, pools, communities } = policies
   const workloads = workloadsOf(snapshot, facts)
+  const between = tunnelsOf(snapshot, {
+    ...{ facts, own, nodes: cluster.nodes, others: cidrs.others, links },
+  })
   const inKernel = (neighbours: readonly Neighbour[]): DataplaneIntent => ({
-    routes: nodeRoutesOf({ originated, workloads: workloads.routes, neighbours }),
+    routes: nodeRoutesOf({
+      ...{ originated, workloads: workloads.routes, cluster: between.routes, neighbours },
+    }),
+    ...(between.tunnels !== undefined && { tunnels: between.tunnels }),
     ...(workloads.links.length > 0 && { workloads: workloads.links }),
     ...watched,
   })
-  const problems = [snapshot, cidrs, services, policies, workloads].flatMap(part => part.problems)
+  const parts = [snapshot, cidrs, services, policies, workloads, between]
+  const problems = parts.flatMap(part => part.problems)
   const routerId = facts.routerId ?? parseQuad(own?.addresses.ipv4 ?? '')
   if (own === undefined || routerId === undefined)
     return {

@@ -344,7 +344,7 @@ test('programClusterRoutes that nobody knows is a problem, and Calico’s defaul
   t.is(found.problems[0]?.field, 'spec.programClusterRoutes')
 })
 
-test('a pool with CrossSubnet needs no tunnel where the next hop is in our subnet', t => {
+test('routes of a pool with tunnels are not BGP’s, whether or not they need one: IPAM knows the way', t => {
   const found = wanted({
     store: { ipPools: [pool('10.244.0.0/16', { vxlanMode: 'CrossSubnet' })] },
   })
@@ -352,7 +352,7 @@ test('a pool with CrossSubnet needs no tunnel where the next hop is in our subne
     prefix: '10.244.2.0/26',
     attributes: { nextHop: nextHop as never },
   })
-  t.true(installs(found, via('10.0.0.2')))
+  t.false(installs(found, via('10.0.0.2')))
   t.false(installs(found, via('10.0.1.3')))
 })
 

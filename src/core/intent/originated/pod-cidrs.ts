@@ -31,6 +31,8 @@ export interface PodCidrs {
   readonly own: readonly Prefix[]
   /** of all nodes, sorted, none inside another */
   readonly all: readonly Prefix[]
+  /** of the others, by node, as they claim them */
+  readonly others: readonly { readonly node: string; readonly prefix: Prefix }[]
   readonly problems: readonly Problem[]
 }
 
@@ -65,7 +67,13 @@ export function podCidrsOf(snapshot: Snapshot, facts: NodeFacts): PodCidrs {
     })
   }
   const kept = [...own.values()].filter(claim => !lost.has(claim.prefix))
-  return { own: inOrder(kept).map(claim => claim.prefix), all: outermost(claims), problems }
+  const others = claims.filter(claim => claim.node !== facts.node)
+  return {
+    own: inOrder(kept).map(({ prefix }) => prefix),
+    all: outermost(claims),
+    others,
+    problems,
+  }
 }
 
 /** Where a node says the pod CIDRs of its own configuration. */

@@ -1,16 +1,15 @@
 import { type Family, type Prefix, prefixParts } from '../../net/index.ts'
 import type { Term } from '../../policy/index.ts'
 import type { ServiceRoutes } from '../originated/services.ts'
-import type { PrefixCommunities } from '../plan.ts'
+import type { PlannedPool, PrefixCommunities } from '../plan.ts'
 import { communityTerms, inside } from './communities.ts'
-import type { Pool } from './pools.ts'
 import { preferredTo } from './priority.ts'
 
 /** What a peer is told that its filters leave open: Calico's `calico_export_to_bgp_peers`. */
 
 /** All that it depends on. */
 export interface ExportFacts {
-  readonly pools: readonly Pool[]
+  readonly pools: readonly PlannedPool[]
   readonly communities: readonly PrefixCommunities[]
   /** this node's blocks */
   readonly blocks: readonly Prefix[]

@@ -89,11 +89,10 @@ export function policiesOf(
   ]
   const kernel = kernelPolicy(pools, {
     services: services.rejected,
-    subnets: own?.subnets ?? {},
     encrypted: own === undefined ? [] : encryptedFor(own, nodes),
   })
   return {
-    pools: pools.map(({ crossSubnet: _, ...pool }) => pool),
+    pools,
     communities,
     originated: originatedOf({ blocks, borrowed: borrowed ?? [], services: services.announced }),
     localPref: { ipv4: localPrefOf(normal.ipv4), ipv6: localPrefOf(normal.ipv6) },

@@ -1,5 +1,5 @@
 import type { BgpConfigurationSpec, EncapsulationMode, IpPoolResource } from '../../calico/index.ts'
-import { type Family, type Prefix, parsePrefix, prefixParts } from '../../net/index.ts'
+import { type Prefix, parsePrefix } from '../../net/index.ts'
 import type { Policy, Term } from '../../policy/index.ts'
 import { keyOf } from '../cluster.ts'
 import type { PlannedPool } from '../plan.ts'
@@ -7,12 +7,6 @@ import type { Problem } from '../types.ts'
 import { inside } from './communities.ts'
 
 /** IPPools: which routes leave, and which ones reach the kernel. */
-
-/** A pool with its prefix. */
-export interface Pool extends PlannedPool {
-  /** packets to it need no tunnel where the next hop is in our own subnet */
-  readonly crossSubnet: boolean
-}
 
 /** What `programClusterRoutes` leaves to this half; the rest is Felix's, and says `reject`. */
 const NO_ENCAP: Readonly<Record<string, PlannedPool['kernel']>> = {
@@ -28,7 +22,7 @@ const NO_ENCAP: Readonly<Record<string, PlannedPool['kernel']>> = {
 export function poolsOf(
   resources: readonly IpPoolResource[],
   { programClusterRoutes }: BgpConfigurationSpec,
-): { readonly pools: readonly Pool[]; readonly problems: readonly Problem[] } {
+): { readonly pools: readonly PlannedPool[]; readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const said = programClusterRoutes === undefined ? 'accept' : NO_ENCAP[programClusterRoutes]
   if (said === undefined)
@@ -47,7 +41,6 @@ export function poolsOf(
       cidr,
       bgpExport: spec.disableBGPExport !== true,
       kernel: modes.length > 0 ? ('tunnel' as const) : (said ?? 'accept'),
-      crossSubnet: modes.includes('CrossSubnet'),
     }
   })
   return { pools: pools.toSorted((a, b) => (a.cidr < b.cidr ? -1 : 1)), problems }
@@ -61,33 +54,26 @@ const isEncapsulated = (mode: EncapsulationMode | undefined): mode is Encapsulat
 export interface KernelFacts {
   /** ranges of services: what drops, or balances, their packets is not BGP's */
   readonly services: readonly Prefix[]
-  /** of this node */
-  readonly subnets: Readonly<Partial<Record<Family, Prefix>>>
   /** addresses of nodes to which packets go by WireGuard, whose routes are Felix's */
   readonly encrypted: readonly Prefix[]
 }
 
 /**
  * Which best routes are the kernel's: Calico's filter between BIRD and the kernel, in its order.
- * Undefined: all of them. A route of a pool with tunnels goes there where it needs none; the others
- * wait for the tunnels.
+ * Undefined: all of them. To the blocks of a pool with tunnels the way is known by IPAM, whether
+ * or not it needs one: see routes/tunnels.ts.
  */
 export function kernelPolicy(
-  pools: readonly Pool[],
-  { services, subnets, encrypted }: KernelFacts,
+  pools: readonly PlannedPool[],
+  { services, encrypted }: KernelFacts,
 ): Policy | undefined {
   const terms: Term[] = []
   if (services.length > 0)
     terms.push({ match: { prefixes: services.map(inside) }, actions: [], verdict: 'reject' })
   if (encrypted.length > 0)
     terms.push({ match: { nextHops: encrypted }, actions: [], verdict: 'reject' })
-  for (const { cidr, kernel, crossSubnet } of pools) {
-    if (kernel === 'accept') continue
-    const match = { prefixes: [inside(cidr)] }
-    const subnet = subnets[prefixParts(cidr).family]
-    if (kernel === 'tunnel' && crossSubnet && subnet !== undefined)
-      terms.push({ match: { ...match, nextHops: [subnet] }, actions: [], verdict: 'accept' })
-    terms.push({ match, actions: [], verdict: 'reject' })
-  }
+  for (const { cidr, kernel } of pools)
+    if (kernel !== 'accept')
+      terms.push({ match: { prefixes: [inside(cidr)] }, actions: [], verdict: 'reject' })
   return terms.length === 0 ? undefined : { terms, otherwise: 'accept' }
 }

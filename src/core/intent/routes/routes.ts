@@ -10,15 +10,23 @@ export interface RouteSources {
   readonly originated: readonly Originated[]
   /** to its workloads */
   readonly workloads: readonly NodeRoute[]
+  /** to blocks of other nodes */
+  readonly cluster: readonly NodeRoute[]
   /** those with `reachableBy` */
   readonly neighbours: readonly Neighbour[]
 }
 
 /**
  * In order of prefix, one of each: a workload goes before an own block that drops, that before a
- * way to a peer, and of these the first name's. O(routes log routes).
+ * block of another node, that before a way to a peer, and of these the first name's. O(routes log
+ * routes).
  */
-export function nodeRoutesOf({ originated, workloads, neighbours }: RouteSources): NodeRoute[] {
+export function nodeRoutesOf({
+  originated,
+  workloads,
+  cluster,
+  neighbours,
+}: RouteSources): NodeRoute[] {
   const routes = new Map<Prefix, NodeRoute>()
   const add = (route: NodeRoute): void => {
     if (!routes.has(route.prefix)) routes.set(route.prefix, route)
@@ -26,6 +34,7 @@ export function nodeRoutesOf({ originated, workloads, neighbours }: RouteSources
   for (const route of workloads) add(route)
   for (const { prefix, blackhole } of originated)
     if (blackhole) add({ prefix, out: { kind: 'blackhole' } })
+  for (const route of cluster) add(route)
   for (const { config, reachableBy: gateway } of neighbours)
     if (gateway !== undefined)
       add({ prefix: hostPrefix(config.address), out: { kind: 'via', gateway } })
