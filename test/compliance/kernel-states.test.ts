@@ -42,16 +42,25 @@ const SIX_WAYS = [
   ['fe80::3%a'],
 ] as const
 
-/** What a speaker wants: the place of a way for a prefix. */
+/** Metrics of routes; the first is the dataplane's own. */
+const METRICS = [NO_METRIC, 512, 2_147_483_547] as const
+
+/** What a speaker wants: the place of a choice for a prefix. */
 type Wanted = Readonly<Record<string, number>>
 
 type Step =
   | { readonly kind: 'epoch'; readonly wanted: Wanted }
   | { readonly kind: 'change'; readonly wanted: Wanted; readonly gone: readonly string[] }
+  | { readonly kind: 'move'; readonly name: number; readonly way: number }
   | { readonly kind: 'intent'; readonly blackholes: readonly string[] }
   | { readonly kind: 'delete'; readonly prefix: string }
   | { readonly kind: 'spoil'; readonly prefix: string }
-  | { readonly kind: 'stranger'; readonly prefix: string; readonly add: boolean }
+  | {
+      readonly kind: 'stranger'
+      readonly prefix: string
+      readonly add: boolean
+      readonly metric: number
+    }
   | { readonly kind: 'flap' }
   | { readonly kind: 'link'; readonly name: 'a' | 'b'; readonly up: boolean }
   | { readonly kind: 'object'; readonly pick: number }
@@ -61,10 +70,10 @@ type Step =
 
 const prefixes = fc.constantFrom(...FOUR, ...SIX)
 const wanted = fc
-  .dictionary(prefixes, fc.nat(6), { maxKeys: 6 })
+  .dictionary(prefixes, fc.nat(7 * METRICS.length - 1), { maxKeys: 6 })
   .map(given =>
     Object.fromEntries(
-      Object.entries(given).map(([text, way]) => [text, way % waysOf(text).length]),
+      Object.entries(given).map(([text, choice]) => [text, choice % choicesOf(text).length]),
     ),
   )
 
@@ -76,6 +85,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('change' as const),
       wanted,
       gone: fc.uniqueArray(prefixes, { maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('move' as const),
+      name: fc.nat(),
+      way: fc.nat(),
     }),
   },
   {
@@ -93,6 +110,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('stranger' as const),
       prefix: prefixes,
       add: fc.boolean(),
+      metric: fc.constantFrom(CONFIG.metric, 512, 2_147_483_547),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'flap' as const }) },
@@ -123,13 +141,30 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 const isFour = (prefix: string): boolean => !prefix.includes(':')
-const waysOf = (prefix: string): readonly (readonly string[])[] =>
-  isFour(prefix) ? FOUR_WAYS : SIX_WAYS
 
-/** The IPv4 ways are the groups from 1 on, the IPv6 ones follow. */
-const GROUPS = [...FOUR_WAYS, ...SIX_WAYS].map(ways => hopsOf(...ways))
-const groupOf = (prefix: string, way: number): number =>
-  way + 1 + (isFour(prefix) ? 0 : FOUR_WAYS.length)
+/** Where routes of one group go. */
+interface Choice {
+  readonly ways: readonly string[]
+  readonly metric: number
+}
+
+const across = (ways: readonly (readonly string[])[]): readonly Choice[] =>
+  METRICS.flatMap(metric => ways.map(way => ({ ways: way, metric })))
+
+const FOUR_CHOICES = across(FOUR_WAYS)
+const SIX_CHOICES = across(SIX_WAYS)
+const choicesOf = (prefix: string): readonly Choice[] =>
+  isFour(prefix) ? FOUR_CHOICES : SIX_CHOICES
+
+/** The IPv4 choices are the groups from 1 on, the IPv6 ones follow. */
+const CHOICES = [...FOUR_CHOICES, ...SIX_CHOICES]
+const GROUPS = CHOICES.map(({ ways }) => hopsOf(...ways))
+const groupOf = (prefix: string, choice: number): number =>
+  choice + 1 + (isFour(prefix) ? 0 : FOUR_CHOICES.length)
+
+/** A choice as a dataplane lists the routes of it. */
+const choiceText = ({ ways, metric }: Choice): string =>
+  `${hopsText(ways)} at ${metric === NO_METRIC ? CONFIG.metric : metric}`
 
 const inGroups = (some: Wanted): Record<string, number> =>
   Object.fromEntries(Object.entries(some).map(([text, way]) => [text, groupOf(text, way)]))
@@ -140,6 +175,8 @@ const mode = (objects: boolean): string => (objects ? 'nexthop objects' : 'plain
 class Story {
   readonly world: DataplaneWorld
   wanted: Record<string, number> = {}
+  /** what the groups are now, by their numbers less 1 */
+  choices = [...CHOICES]
   blackholes: readonly string[] = []
   /** routes that name an object, at the end */
   named = 0
@@ -154,7 +191,9 @@ class Story {
 
   speak(some: Wanted): void {
     this.wanted = { ...some }
-    this.world.speak(++this.#epoch, GROUPS, inGroups(some))
+    this.choices = [...CHOICES]
+    const metrics = CHOICES.map(({ metric }) => metric)
+    this.world.speak(++this.#epoch, GROUPS, inGroups(some), metrics)
   }
 
   act(step: Step): void {
@@ -169,21 +208,32 @@ class Story {
         Object.assign(this.wanted, step.wanted)
         world.route(inGroups(step.wanted))
         return
+      case 'move': {
+        const at = step.name % CHOICES.length
+        const all = at < FOUR_CHOICES.length ? FOUR_WAYS : SIX_WAYS
+        const ways = all[step.way % all.length] ?? []
+        const { metric } = this.choices[at]!
+        this.choices[at] = { ways, metric }
+        world.name(at + 1, hopsOf(...ways), metric)
+        return
+      }
       case 'intent':
         this.blackholes = step.blackholes
         world.intend(step.blackholes)
         return
       case 'delete':
-        world.hand('delete', step.prefix, 'blackhole', CONFIG.protocol)
+        world.hand('delete', step.prefix, 'blackhole', CONFIG.protocol, this.#metricOf(step.prefix))
         return
       case 'spoil':
         // only where ours is: a stranger's `replace` would take a stranger's place otherwise
         if (world.ours().some(route => route.startsWith(`${step.prefix} `)))
-          if (!world.foreign().some(route => route.startsWith(`${step.prefix} `)))
-            world.hand('replace', step.prefix, 'blackhole', CONFIG.protocol)
+          if (!world.foreign().some(route => route.startsWith(`${step.prefix} `))) {
+            const metric = this.#metricOf(step.prefix)
+            world.hand('replace', step.prefix, 'blackhole', CONFIG.protocol, metric)
+          }
         return
       case 'stranger':
-        this.#stranger(step.prefix, step.add)
+        this.#stranger(step.prefix, step.add, step.metric)
         return
       case 'flap':
         this.#link('a', false)
@@ -222,7 +272,7 @@ class Story {
     const before = world.foreign()
     world.pass(250_000)
     same(world.foreign(), before)
-    same(world.ours(), this.expected())
+    same(world.places(), this.expected())
     const { installed, pending, stale } = world.snapshot()
     same([installed, pending, stale], [this.expected().length, 0, 0])
     const named = world.kernel.routes(CONFIG.table).map(({ target }) => target.id)
@@ -240,27 +290,45 @@ class Story {
 
   /** What our routes should be when all has come to rest. */
   expected(): string[] {
-    const taken = new Set(this.world.foreign().map(route => route.split(' ')[0]))
-    const routes = new Map(
-      Object.entries(this.wanted).map(([text, way]) => [text, hopsText(waysOf(text)[way] ?? [])]),
+    const place = (text: string, metric: number): string => `${text} ${metric}`
+    const strangers = this.world.kernel.routes(CONFIG.table)
+    const taken = new Set(
+      strangers
+        .filter(({ protocol }) => protocol !== CONFIG.protocol)
+        .map(({ prefix, metric }) => place(prefix, metric)),
     )
-    for (const text of this.blackholes) routes.set(text, 'blackhole')
+    const routes = new Map(
+      Object.entries(this.wanted).map(([text, choice]) => [
+        text,
+        choiceText(this.choices[groupOf(text, choice) - 1]!),
+      ]),
+    )
+    for (const text of this.blackholes) routes.set(text, `blackhole at ${CONFIG.metric}`)
     return [...routes]
-      .filter(([text]) => !taken.has(text))
+      .filter(([text, to]) => !taken.has(place(text, Number(to.split(' at ')[1]))))
       .map(([text, to]) => `${text} ${to}`)
       .sort()
+  }
+
+  /** The metric of our route to a prefix; where there is none, that of the configuration. */
+  #metricOf(text: string): number {
+    const ours = this.world.kernel
+      .routes(CONFIG.table)
+      .find(({ prefix, protocol }) => prefix === text && protocol === CONFIG.protocol)
+    return ours?.metric ?? CONFIG.metric
   }
 
   /**
    * A stranger comes when all was heard: the kernel has no compare-and-swap, so who takes our place in
    * the moment between its loss and our hearing of it may be replaced, by any routing daemon.
    */
-  #stranger(text: string, add: boolean): void {
+  #stranger(text: string, add: boolean, metric: number): void {
     if (add) {
       this.world.kernel.faults.loseNotifications = 0
       this.world.pass(1_000)
     }
-    this.world.hand(add ? 'add' : 'delete', text, isFour(text) ? '10.8.0.9' : 'blackhole')
+    const to = isFour(text) ? '10.8.0.9' : 'blackhole'
+    this.world.hand(add ? 'add' : 'delete', text, to, 99, metric)
   }
 }
 
@@ -349,7 +417,8 @@ class RealDataplane {
     this.#loop.deliver({ type: 'Begin', epoch: epoch(++this.#epoch) })
     for (const [index, hops] of GROUPS.entries()) {
       for (const { weight: _weight, ...hop } of hops) this.#loop.deliver({ type: 'Track', hop })
-      this.#loop.deliver({ type: 'Group', id: group(index + 1), hops, metric: NO_METRIC })
+      const { metric } = CHOICES[index]!
+      this.#loop.deliver({ type: 'Group', id: group(index + 1), hops, metric })
     }
     const routes = Object.entries(inGroups(some))
     for (const family of ['ipv4', 'ipv6'] as const) {
@@ -391,15 +460,15 @@ const oursIn = (rig: Rig): string[] =>
   rig
     .routes(CONFIG.table)
     .filter(route => route.protocol === CONFIG.protocol)
-    .map(({ prefix, to }) => {
+    .map(({ prefix, to, metric }) => {
       const ways = to.split(', ').map(hop => hop.replace(/via (\S+).*/, '$1'))
-      return `${prefix} ${ways.sort().join(',')}`
+      return `${prefix} ${ways.sort().join(',')} at ${metric}`
     })
     .sort()
 
 const expected = (some: Wanted): string[] =>
   Object.entries(some)
-    .map(([text, way]) => `${text} ${hopsText(waysOf(text)[way] ?? [])}`)
+    .map(([text, choice]) => `${text} ${choiceText(choicesOf(text)[choice]!)}`)
     .sort()
 
 /** A test in both modes. */
@@ -443,7 +512,7 @@ real('a dataplane that is started again writes nothing', async (t, objects) => {
   const rig = prepare()
   // from the IPv6 ways of IPv4 routes on
   const some = Object.fromEntries(
-    [...FOUR, ...SIX].map((text, at) => [text, (at + 4) % waysOf(text).length]),
+    [...FOUR, ...SIX].map((text, at) => [text, (at + 4) % choicesOf(text).length]),
   )
   const first = new RealDataplane(rig, objects)
   first.intend()

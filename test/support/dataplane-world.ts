@@ -132,22 +132,31 @@ export class DataplaneWorld {
     this.engine.handle(event, this.now)
   }
 
-  /** A speaker comes, names groups 1, 2, … and says routes: `family` of each prefix by its text. */
+  /**
+   * A speaker comes, names groups 1, 2, … and says routes: `family` of each prefix by its text.
+   * `metrics` are of the groups, in their order; absent: the dataplane's own.
+   */
   speak(
     number: number,
     groups: readonly NextHopGroup[],
     routes: Readonly<Record<string, number>>,
+    metrics: readonly number[] = [],
   ): void {
     this.say({ type: 'SpeakerUp' })
     this.say({ type: 'Begin', epoch: epoch(number) })
     for (const [index, hops] of groups.entries()) {
-      // as a speaker does: only of a next hop that is tracked its link is known
-      if (this.#config.nexthopObjects)
-        for (const { weight: _weight, ...hop } of hops) this.say({ type: 'Track', hop })
-      this.say({ type: 'Group', id: group(index + 1), hops, metric: NO_METRIC })
+      this.name(index + 1, hops, metrics[index])
     }
     this.route(routes)
     this.say({ type: 'InSync', epoch: epoch(number) })
+  }
+
+  /** Names a group, or moves it. */
+  name(id: number, hops: NextHopGroup, metric = NO_METRIC): void {
+    // as a speaker does: only of a next hop that is tracked its link is known
+    if (this.#config.nexthopObjects)
+      for (const { weight: _weight, ...hop } of hops) this.say({ type: 'Track', hop })
+    this.say({ type: 'Group', id: group(id), hops, metric })
   }
 
   /** Says routes, each with the number of its group. */
@@ -270,6 +279,14 @@ export class DataplaneWorld {
     return this.#list(protocol => protocol !== 80)
   }
 
+  /** Our routes as `prefix to at metric`, sorted. */
+  places(): string[] {
+    return this.#list(
+      protocol => protocol === 80,
+      ({ metric }) => ` at ${metric}`,
+    )
+  }
+
   snapshot(): DataplaneSnapshot {
     return this.engine.snapshot(this.now)
   }
@@ -282,14 +299,17 @@ export class DataplaneWorld {
     return [...this.#queues.values()].some(queue => queue.length > 0)
   }
 
-  #list(belongs: (protocol: number) => boolean): string[] {
+  #list(
+    belongs: (protocol: number) => boolean,
+    more: (route: { readonly metric: number }) => string = () => '',
+  ): string[] {
     return this.kernel
       .routes(254)
       .filter(route => belongs(route.protocol))
       .map(route => this.kernel.expand(route))
       .map(
         route =>
-          `${route.prefix} ${route.target.hops.map(hop => hop.gateway).join(',') || 'blackhole'}`,
+          `${route.prefix} ${route.target.hops.map(hop => hop.gateway).join(',') || 'blackhole'}${more(route)}`,
       )
       .sort()
   }

@@ -297,6 +297,7 @@ export class Reconciler {
     }
     // a stranger has this place: it is not replaced, and what we have beside it is left as it is
     if (table.foreign[row] !== 0) table.errno[row] = EEXIST
+    if (table.errno[row] === EEXIST) return elsewhere(table, row)
     if (table.errno[row] !== 0 || table.fights.paused(row, now)) return 'nothing'
     if (have === NONE && this.#isFull()) return this.#refuseForLimit(table, row)
     table.errno[row] = this.holds.blocks(want)
@@ -371,4 +372,12 @@ export class Reconciler {
     if (moves || mustGo) this.touch(table, row)
     else table.settle(row)
   }
+}
+
+/** What is not where it is wanted goes, though it cannot come there: nobody wants it as it is. */
+function elsewhere(table: RouteTable, row: number): Plan {
+  const place = table.placeOf(row)
+  if (table.seen[row] !== NONE && table.metric[row] !== place) return 'delete'
+  const other = table.other[row]!
+  return other === NO_PLACE || other === place ? 'nothing' : 'clear'
 }
