@@ -36,6 +36,8 @@ const ROUTES_PER_STEP = 7
 /** The dataplane's side of a simulated kernel. */
 export class SimulatedSocket implements KernelOutput {
   readonly port: number
+  /** how often links to workloads were asked for */
+  servings = 0
   /** changes that were asked for, ever: an adopted table asks for none */
   changes = 0
   readonly #kernel: SimulatedKernel
@@ -134,6 +136,7 @@ export class SimulatedSocket implements KernelOutput {
   }
 
   serve(links: readonly ServedLink[]): void {
+    this.servings++
     this.#options.later('answers', () => {
       const served = links.map(link => {
         const done = this.#kernel.devices.serve(link)

@@ -282,7 +282,9 @@ export class SimulatedKernel {
       if (typeof link === 'number') return link
       hops.push({ ...hop, link: link.index })
     }
-    return unicastTarget(hops)
+    const { source } = target
+    const isOurs = source === undefined || [...this.addresses()].some(own => own.address === source)
+    return isOurs ? unicastTarget(hops, source) : EINVAL
   }
 
   #reach(family: Family, hop: TargetHop): SimulatedLink | number {
@@ -290,8 +292,9 @@ export class SimulatedKernel {
     const named = links.find(link => link.index === hop.link)
     if (hop.link !== 0 && named === undefined) return ENODEV
     if (named?.up === false) return ENETDOWN
-    const { gateway } = hop
-    if (named !== undefined && (gateway === undefined || isLinkLocal(gateway))) return named
+    const { gateway, onlink } = hop
+    const isNear = onlink || gateway === undefined || isLinkLocal(gateway)
+    if (named !== undefined && isNear) return named
     const near = links.find(
       link =>
         link.up &&
@@ -333,17 +336,17 @@ export class SimulatedKernel {
   }
 
   #flushOne(route: SimulatedRoute, link: SimulatedLink): SimulatedRoute | undefined {
-    const { hops } = route.target
+    const { hops, source } = route.target
     const live = hops.filter(hop => hop.link !== link.index)
     if (live.length === hops.length) return route
     if (prefixParts(route.prefix).family === 'ipv4')
       // IPv4: dead hops stay in the route until none lives, and nobody is told
       return hops.some(hop => this.#isUp(hop.link)) ? route : undefined
     for (const hop of hops.filter(hop => hop.link === link.index)) {
-      const gone = { ...route, target: unicastTarget([hop]) }
+      const gone = { ...route, target: unicastTarget([hop], source) }
       this.#tellRoute(gone, { present: false, replaced: false, by: 0 })
     }
-    return live.length === 0 ? undefined : { ...route, target: unicastTarget(live) }
+    return live.length === 0 ? undefined : { ...route, target: unicastTarget(live, source) }
   }
 
   #isUp(index: number): boolean {
