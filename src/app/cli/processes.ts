@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import { CommandFailure, EXIT } from './failure.ts'
 import { type ConfigOption, describedCommand, withConfig } from './options.ts'
+import { count } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /**
@@ -19,10 +21,55 @@ export function processCommands(surroundings: Surroundings): readonly Command[] 
     ] as const
     const command = describedCommand(name, summary, { text, examples })
     if (name === 'speaker') command.addOption(new Option('--record <file>', RECORD_HELP))
+    if (name === 'dataplane') command.addCommand(flushCommand(surroundings))
     return withConfig(command).action((options: ConfigOption & { readonly record?: string }) =>
       surroundings.start(name, options.config, options.record),
     )
   })
+}
+
+/** `martlet dataplane flush`: on request alone, for who takes Martlet from a node. */
+function flushCommand(world: Surroundings): Command {
+  const summary = 'Take all that is Martlet’s out of this node’s kernel'
+  const command = describedCommand('flush', summary, {
+    text:
+      'Deletes the routes of its protocol number in its table, the nexthop objects of its range, ' +
+      'and the tunnels that it made. Nothing else is touched. Stop the agent first: while its ' +
+      'dataplane runs, this refuses, for all would come back.',
+    examples: [
+      ['What would go', 'martlet dataplane flush --dry-run'],
+      ['All of it', 'martlet dataplane flush'],
+    ],
+  })
+    .addOption(new Option('--dry-run', 'count, and delete nothing'))
+    .addOption(new Option('--force', 'though a dataplane runs'))
+  return withConfig(command).action(async (_: FlushOptions, self: Command) => {
+    // -c may stand before the word too
+    const { config, dryRun = false, force = false } = self.optsWithGlobals<FlushOptions>()
+    const answer = await world.flush({ configPath: config, dry: dryRun, force })
+    if (answer.kind === 'running')
+      throw new CommandFailure(EXIT.conflict, `a dataplane answers at ${answer.socket}`, {
+        remedy: 'stop the agent, or say --force',
+      })
+    const { routes, objects, tunnels, table, protocol, left, error } = answer
+    const found = [
+      count(routes, 'route'),
+      count(objects, 'nexthop object'),
+      count(tunnels, 'tunnel'),
+    ]
+    const where = `of protocol ${protocol} in table ${table}`
+    if (error !== undefined)
+      throw new CommandFailure(
+        EXIT.failed,
+        `${left} of ${found.join(', ')} ${where} left: ${error}`,
+      )
+    world.terminal.print(`${found.join(', ')} ${where} ${dryRun ? 'would go' : 'have gone'}\n`)
+  })
+}
+
+interface FlushOptions extends ConfigOption {
+  readonly dryRun?: boolean
+  readonly force?: boolean
 }
 
 const RECORD_HELP =

@@ -4,6 +4,7 @@ import type { ServiceSource, Store } from '../../core/intent/index.ts'
 import type { AgentClient } from '../../shell/api/index.ts'
 import { type Environment, loadConfig, type NodeConfiguration } from '../../shell/config/index.ts'
 import { processTerminal, type Terminal } from '../../shell/terminal/index.ts'
+import type { FlushAnswer, FlushRequest } from '../dataplane/flush.ts'
 import { VERSION } from '../version.ts'
 import type { ProcessName } from './processes.ts'
 
@@ -32,6 +33,8 @@ export interface Surroundings {
   openAgent(configuration: NodeConfiguration): Promise<LocalAgent>
   /** Starts a process of the agent; resolves when it has ended. */
   start(name: ProcessName, configPath: string | undefined, record?: string): Promise<void>
+  /** Takes what is ours out of the kernel of this node. */
+  flush(request: FlushRequest): Promise<FlushAnswer>
 }
 
 /** The agent of this node, and where it is asked. */
@@ -72,6 +75,10 @@ export function surroundings(): Surroundings {
     start: async (name, configPath, record) => {
       const { runProcess } = await import('../index.ts')
       await runProcess(name, configPath, record)
+    },
+    flush: async request => {
+      const { flushDataplane } = await import('../dataplane/flush.ts')
+      return flushDataplane(request)
     },
   }
 }

@@ -15,3 +15,4 @@ export type {
 export type * from './tunnels/types.ts'
 export type * from './types.ts'
 export { BATCH_MAX } from './writing/batch.ts'
+export { Flush, type FlushOptions, type FlushResult } from './writing/flush.ts'

@@ -5,6 +5,7 @@
 
 import { execute } from '../../../src/app/cli/index.ts'
 import type { Surroundings } from '../../../src/app/cli/surroundings.ts'
+import type { FlushAnswer, FlushRequest } from '../../../src/app/dataplane/flush.ts'
 import type {
   AgentDocument,
   Entry,
@@ -39,6 +40,7 @@ export interface Setting {
   /** what Kubernetes has; absent: it is not configured */
   readonly services?: ServiceSource
   readonly agent?: AgentClient
+  readonly flush?: (request: FlushRequest) => FlushAnswer
 }
 
 /** A store without time: no watch, no leases. `beforeWrite` lets somebody else be faster. */
@@ -138,6 +140,7 @@ export async function run(words: readonly string[], setting: Setting = {}): Prom
     openServices: async () => setting.services,
     openAgent: async () => ({ socket: '/run/martlet/api/api.sock', client: setting.agent }),
     start: async (name, config) => void printed.push(`started ${name} ${config ?? ''}`.trim()),
+    flush: async request => setting.flush?.(request) ?? refuse('kernel'),
   }
   const code = await execute(words, world)
   return { code, printed: printed.join('\n'), remarks: remarks.join('\n') }

@@ -8,7 +8,7 @@ import { codeOf } from '../writing/batch.ts'
 
 /** What another hand did to routes of ours: what is done about it, and what is told of it. */
 
-/** Routes of which is known who took them out; of those beyond that began first, nobody is named. */
+/** Routes of which is known who took them out; beyond it the oldest is forgotten. */
 const HANDS_MAX = 4_096
 
 /** Interventions that a snapshot lists. */

@@ -135,6 +135,10 @@ export class Ids<Value> {
   }
 }
 
+/** True for an id of the range of ours, whoever has it. */
+export const isObjectId = (id: number): boolean =>
+  id >= OBJECTS_FIRST && id < OBJECTS_FIRST + OBJECTS_MAX
+
 /** The ids of both kinds. */
 export function makeIds<Hop, Group>(): { readonly hops: Ids<Hop>; readonly groups: Ids<Group> } {
   const half = OBJECTS_MAX / 2

@@ -1,0 +1,201 @@
+/**
+ * What others do to a kernel half and to its routes, on the simulated kernel and on the real one: it is killed
+ * between any two messages, hands change routes of ours, an operator takes all out.
+ */
+import test, { type ExecutionContext } from 'ava'
+import { Flush, type FlushResult } from '../../src/core/dataplane/index.ts'
+import { prefix } from '../../src/core/net/index.ts'
+import { CONFIG, hopsOf } from '../support/dataplane-world.ts'
+import { type Rig, realRig, simulatedRig } from '../support/kernel-rig.ts'
+import { LiveDataplane } from '../support/live-dataplane.ts'
+import { until } from '../support/until.ts'
+
+const { table, protocol, metric } = CONFIG
+
+const GROUPS = [
+  hopsOf('10.9.0.2'),
+  hopsOf('10.9.0.2', '10.8.0.2'),
+  hopsOf('10.8.0.3'),
+  hopsOf('2001:db8:9::2'),
+]
+
+/** Two states with routes that stay, change, come and go, of both families. */
+const FROM = {
+  ...{ '10.200.1.0/24': 1, '10.200.2.0/24': 2, '10.200.0.0/16': 3, '10.200.4.0/24': 1 },
+  ...{ 'fd00:1::/64': 4, 'fd00:2::/64': 4 },
+}
+const TO = {
+  ...{ '10.200.1.0/24': 3, '10.200.2.0/24': 1, '10.200.0.0/16': 3, '10.200.3.0/24': 2 },
+  ...{ 'fd00:2::/64': 4, 'fd00:3::/64': 4 },
+}
+
+const STRANGER = { prefix: '203.0.113.0/24', to: 'via 10.9.0.9 dev a', protocol: 99, metric }
+
+const oursIn = (rig: Rig): string[] =>
+  rig
+    .routes(table)
+    .filter(route => route.protocol === protocol)
+    .map(({ prefix: text, to }) => `${text} ${to.replace(/via (\S+)[^,]*/g, '$1')}`)
+    .sort()
+
+const expected = (routes: Readonly<Record<string, number>>): string[] =>
+  Object.entries(routes)
+    .map(
+      ([text, id]) =>
+        `${text} ${(GROUPS[id - 1] ?? [])
+          .map(({ address }) => address)
+          .sort()
+          .join(', ')}`,
+    )
+    .sort()
+
+function prepare(make: () => Rig): Rig {
+  const rig = make()
+  for (const [link, address] of [
+    ['a', '10.9.0.1/24'],
+    ['b', '10.8.0.1/24'],
+  ] as const) {
+    rig.addLink(link)
+    rig.addAddress(link, address)
+  }
+  rig.addAddress('a', '2001:db8:9::1/64')
+  rig.act('add', table, STRANGER)
+  return rig
+}
+
+/** Has a new life make the kernel what `routes` says; answers how many messages that took. */
+async function converge(
+  rig: Rig,
+  routes: Readonly<Record<string, number>>,
+  nexthopObjects: boolean,
+): Promise<number> {
+  const life = new LiveDataplane(rig, { nexthopObjects })
+  life.speak(GROUPS, routes)
+  const wanted = Object.keys(routes).length
+  const done = (): boolean => life.atRest && life.snapshot().installed === wanted
+  await until(done, 'all is as wanted')
+  life.close()
+  return life.sent
+}
+
+function flush(rig: Rig, dry: boolean): Promise<FlushResult> {
+  return new Promise(resolve => {
+    const output = rig.open({ table, protocol, deliver: event => work.handle(event) })
+    const done = (result: FlushResult): void => {
+      output.close()
+      resolve(result)
+    }
+    const work = new Flush({ output, protocol, dry, done })
+    work.start()
+  })
+}
+
+const MODES = [
+  ['plain routes', false],
+  ['nexthop objects', true],
+] as const
+
+function suite(name: string, make: () => Rig): void {
+  const rule = (title: string, run: (t: ExecutionContext, rig: Rig) => Promise<void>): void =>
+    test.serial(`${name}: ${title}`, async t => {
+      const rig = prepare(make)
+      await run(t, rig)
+      t.is(
+        rig.routes(table).filter(route => route.protocol === 99).length,
+        1,
+        'the stranger’s stays',
+      )
+      rig.close()
+    })
+
+  for (const [mode, objects] of MODES)
+    rule(
+      `killed between any two messages, the next one ends where it should; ${mode}`,
+      async (t, rig) => {
+        await converge(rig, FROM, objects)
+        const messages = await converge(rig, TO, objects)
+        t.true(messages >= 6, `${messages} messages from one state to the other`)
+        for (let at = 0; at <= messages; at++) {
+          await converge(rig, FROM, objects)
+          const mortal = new LiveDataplane(rig, { nexthopObjects: objects, messages: at })
+          mortal.speak(GROUPS, TO)
+          await until(() => mortal.dead || mortal.atRest, `it is dead after ${at} messages`)
+          mortal.close()
+          // what reached the kernel is done before anybody looks
+          await converge(rig, TO, objects)
+          t.deepEqual(oursIn(rig), expected(TO), `killed after ${at} messages`)
+        }
+      },
+    )
+
+  for (const [mode, objects] of MODES)
+    rule(`a flush takes all that is ours and nothing else; ${mode}`, async (t, rig) => {
+      await converge(rig, FROM, objects)
+      rig.act('add', table, { prefix: '192.0.2.0/24', to: 'blackhole', protocol, metric: 77 })
+      rig.nexthop('add', '77', 'via', '10.9.0.9', 'dev', 'a', 'protocol', '99')
+      const routes = Object.keys(FROM).length + 1
+      const counted = await flush(rig, true)
+      t.like(counted, { routes, tunnels: 0, left: 0 })
+      t.is(counted.objects > 0, objects)
+      t.is(oursIn(rig).length, routes, 'a dry run touches nothing')
+      t.deepEqual(await flush(rig, false), counted)
+      t.deepEqual(oursIn(rig), [])
+      t.deepEqual(await flush(rig, false), { routes: 0, objects: 0, tunnels: 0, left: 0 })
+      t.true(rig.nexthop('replace', '77', 'via', '10.9.0.9', 'dev', 'a', 'protocol', '99'))
+    })
+
+  rule('what a rule yields stays as the other hand made it, the rest is back', async (t, rig) => {
+    const audit = [{ prefix: prefix('10.200.1.0/24'), action: 'yield' as const }]
+    const life = new LiveDataplane(rig, { audit })
+    t.teardown(() => life.close())
+    life.speak(GROUPS, FROM)
+    await until(() => life.snapshot().installed === 6, 'all are installed')
+    for (const text of ['10.200.1.0/24', '10.200.4.0/24'])
+      t.true(rig.act('delete', table, { prefix: text, to: 'via 10.9.0.2', protocol, metric }))
+    await until(() => life.snapshot().repaired === 1, 'the other one is back')
+    await until(() => life.snapshot().yielded === 1, 'and the loss of the first was heard')
+    const { '10.200.1.0/24': _, ...rest } = FROM
+    t.deepEqual(oursIn(rig), expected(rest))
+    const repaired = life.notes.filter(note => note.code === 'ROUTE_REPAIRED')
+    t.is(repaired.length, 1)
+    t.true(
+      repaired.every(note => note.by !== 0),
+      'and it is known by which port',
+    )
+  })
+
+  rule(
+    'at routesMax the table is frozen and told, and thaws when something goes',
+    async (t, rig) => {
+      const life = new LiveDataplane(rig, { routesMax: 4 })
+      t.teardown(() => life.close())
+      life.speak(GROUPS, FROM)
+      await until(() => life.snapshot().rejected === 2, 'two wait')
+      t.is(oursIn(rig).length, 4)
+      t.is(life.notes.filter(note => note.code === 'ROUTES_FULL').length, 1)
+      const { '10.200.1.0/24': _, '10.200.2.0/24': __, ...fewer } = FROM
+      life.speak(GROUPS, fewer)
+      const done = expected(fewer).join()
+      await until(() => oursIn(rig).join() === done, 'the others are in')
+      t.is(life.snapshot().rejected, 0)
+    },
+  )
+
+  rule('notifications that were lost cost a dump, whatever happened meanwhile', async (t, rig) => {
+    const life = new LiveDataplane(rig, { notificationOctetsMax: 1, resync: CONFIG.stale })
+    t.teardown(() => life.close())
+    const many = Object.fromEntries(
+      Array.from({ length: 400 }, (_, at) => [`20.${at >> 8}.${at & 255}.0/24`, 1]),
+    )
+    life.speak(GROUPS, many)
+    await until(() => life.snapshot().installed === 400, 'all are installed')
+    rig.flush(table, protocol)
+    await until(() => life.notes.some(note => note.code === 'NOTIFICATIONS_LOST'), 'it is noticed')
+    await until(() => life.snapshot().installed === 400 && life.atRest, 'all are back')
+    await until(() => oursIn(rig).length === 400, 'in the kernel too')
+    t.pass()
+  })
+}
+
+suite('simulated', simulatedRig)
+suite('real', realRig)
