@@ -133,6 +133,22 @@ async function sayAll(connection: Connection, octets: number | undefined): Promi
   }
 }
 
+/**
+ * Fewer than a listener's queue holds: what it has no room for looks connected from here, and is not taken before the
+ * kernel's next attempt, seconds later.
+ */
+const AT_ONCE = 100
+
+/** From `from`, as a peer there would; or, without an AS number, from an address of its own, as nobody would. */
+function oneOfCrowd(at: number): Connection {
+  const [a, b, c, d] = from.split('.').map(Number)
+  const connection = new Connection(
+    asn === undefined ? `${a}.${b}.${c! + (at >> 7)}.${d! + (at & 127)}` : from,
+  )
+  void connection.write(asn === undefined ? new Uint8Array(1).fill(0xff) : OPEN())
+  return connection
+}
+
 const WAYS: Readonly<Record<string, () => Promise<object>>> = {
   /** behaves */
   good: async () => {
@@ -167,24 +183,23 @@ const WAYS: Readonly<Record<string, () => Promise<object>>> = {
     return { closed: connection.closed, seconds, ...connection.heard }
   },
 
-  /** opens connections at once; each says OPEN, and never goes by itself */
+  /** opens connections, as many at once as wait for a listener; each speaks, and none goes by itself */
   crowd: async () => {
-    const connections = Array.from({ length: most }, (_, at) => {
-      const [a, b, c, d] = from.split('.').map(Number)
-      const each = asn === undefined ? `${a}.${b}.${c! + (at >> 7)}.${d! + (at & 127)}` : from
-      const connection = new Connection(each)
-      void connection.write(asn === undefined ? new Uint8Array(1).fill(0xff) : OPEN())
-      return connection
-    })
-    let left = most
-    for (let quiet = 0; quiet < 40; quiet++) {
-      await pause(50)
-      const open = connections.filter(({ closed }) => !closed).length
-      // one that the listener's queue had no room for is tried again after seconds: it is not open yet
-      if (open !== left || connections.some(({ socket }) => socket.connecting)) quiet = 0
-      left = open
+    const all: Connection[] = []
+    while (all.length < most) {
+      const part = Array.from({ length: Math.min(AT_ONCE, most - all.length) }, (_, at) =>
+        oneOfCrowd(all.length + at),
+      )
+      all.push(...part)
+      while (!part.every(({ closed, heard }) => closed || heard.octets > 0)) await pause(5)
     }
-    return { left }
+    const left = (): number => all.filter(({ closed }) => !closed).length
+    // who was told an OPEN may have made room for another since
+    for (let quiet = 0, before = left(); quiet < 20; quiet = left() === before ? quiet + 1 : 0) {
+      before = left()
+      await pause(50)
+    }
+    return { left: left() }
   },
 
   /** routes with attributes of their own, and after a line none of them any more */
