@@ -110,6 +110,24 @@ test('peerSelector: the AS number is the remote node’s, else the cluster’s',
   t.is(as('Node_10_0_0_4'), 65001)
 })
 
+test('peerIP: an AS number that nobody says is the cluster’s, whatever this node’s own', t => {
+  const own = node('x', { ipv4Address: '10.0.0.7/24', asNumber: 65007 })
+  const bgpPeers = [peer('p', { peerIP: '10.0.0.9' })]
+  const [found] = planned('x', { nodes: [own, ...nodes], bgpPeers }).sessions
+  t.like(found, { peerAs: 64512, localAs: 65007, ebgp: true })
+})
+
+test('peerSelector: keepOriginalNextHop means nothing, nextHopMode does', t => {
+  const own = node('x', { ipv4Address: '10.0.0.7/24', asNumber: 65007 })
+  const nextHop = (spec: BgpPeerSpec): unknown =>
+    planned('x', {
+      nodes: [own, ...nodes],
+      bgpPeers: [peer('p', { nodeSelector: 'all()', peerSelector: 'has(rr)', ...spec })],
+    }).sessions[0]?.nextHop
+  t.is(nextHop({ keepOriginalNextHop: true }), 'auto')
+  t.is(nextHop({ nextHopMode: 'Keep' }), 'keep')
+})
+
 test('peerSelector: localASNumber and numAllowedLocalASNumbers do not count, and are told', t => {
   const spec = { peerSelector: 'has(rr)', localASNumber: 65009, numAllowedLocalASNumbers: 2 }
   const plan = planned('w3', { bgpPeers: [peer('p', spec)] })
@@ -374,16 +392,18 @@ test('passive: Node_ peers, selected ones and sessions back connect from both en
 // --- reflectors --------------------------------------------------------------------------------
 
 test('a reflector’s clients are iBGP peers of another cluster or none, with our cluster id', t => {
-  const found = sessions(
-    'r1',
-    { nodeSelector: 'has(rr)', peerSelector: 'all()' },
-    { node: 'r1', peerIP: '10.0.0.9', asNumber: 65000 },
-  )
+  const r3 = node('r3', { ipv4Address: '10.0.0.8/24', routeReflectorClusterID: '3.0.0.3' })
+  const bgpPeers = [
+    peer('all', { nodeSelector: 'has(rr)', peerSelector: 'all()' }),
+    peer('outside', { node: 'r1', peerIP: '10.0.0.9', asNumber: 65000 }),
+  ]
+  const found = planned('r1', { nodes: [...nodes, r3], bgpPeers }).sessions
   const clients = found.map(
     ({ name, routeReflectorClient, clusterId }) => `${name} ${routeReflectorClient} ${clusterId}`,
   )
   t.true(clients.includes('Node_10_0_0_2 false null'), 'the same cluster')
   t.true(clients.includes('Node_10_0_0_3 true 1.0.0.1'))
+  t.true(clients.includes('Node_10_0_0_8 true 1.0.0.1'), 'another cluster')
   t.true(clients.includes('Node_10_0_0_9 false null'), 'eBGP')
 })
 
@@ -489,9 +509,11 @@ test('localWorkloadSelector: password, restart, keepalive and hops mean nothing,
     maxRestartTime: '7s',
     keepaliveTime: '7s',
     ttlSecurity: 7,
+    nextHopMode: 'Self' as const,
   }
   const plan = planned('w1', { workloadEndpoints, bgpPeers: [ofVms(spec)] })
   t.like(plan.sessions[0], {
+    nextHop: 'auto',
     password: 'none',
     restartTimeSeconds: null,
     keepaliveSeconds: null,
@@ -501,6 +523,16 @@ test('localWorkloadSelector: password, restart, keepalive and hops mean nothing,
   t.deepEqual(
     problems(plan),
     ['keepaliveTime', 'maxRestartTime', 'password', 'ttlSecurity'].map(each => `vms spec.${each}`),
+  )
+})
+
+test('localWorkloadSelector: in families that the node has, at addresses that can be a peer’s', t => {
+  const odd = workload('odd', 'w3', { color: 'red' }, ['224.0.0.5/32', 'fd01::7/128'])
+  const fine = workload('vm', 'w3', { color: 'red' }, ['192.168.1.7/32', 'fd01::8/128'])
+  const found = planned('w3', { workloadEndpoints: [odd, fine], bgpPeers: [ofVms()] })
+  t.deepEqual(
+    found.sessions.map(({ name }) => name),
+    ['Local_Workload_192_168_1_7'],
   )
 })
 

@@ -71,7 +71,7 @@ export function askedBy(resource: BgpPeerResource, context: Context): Asked[] {
 export function askedBack(resource: BgpPeerResource, context: Context): Asked[] {
   const { spec } = resource
   const { own, cluster } = context
-  if (spec.reversePeering === 'Manual' || given(spec.localWorkloadSelector)) return []
+  if (spec.reversePeering === 'Manual') return []
   const families = familiesBack(resource, context)
   if (families.length === 0) return []
   const back = given(spec.peerSelector) ? undefined : asnOf(spec.localASNumber)
