@@ -68,9 +68,9 @@ type Plan = 'nothing' | 'clear' | RouteVerb
  *
  * Replacing is one step in the kernel. Deletions go after all that is to be written, more specific
  * ones first, so that no packet meets a gap between two states; nexthop objects before the routes
- * that name them, and out again only when none does. A route that gets another metric is added there
- * before it is deleted where it was. One batch is in flight; its rows
- * are not planned again until its results are in. Never sorts: the kernel is slow on sorted input.
+ * that name them, and out again only when none does. A route that gets another metric is added at
+ * that before it is deleted where it was. One batch is in flight; its rows are not planned again
+ * until its results are in. Never sorts: the kernel is slow on sorted input.
  */
 export class Reconciler {
   readonly holds: Holds

@@ -120,7 +120,7 @@ test('answers are the kernel’s without the speaker’s routes, after anything 
         ways++
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   )
   t.true(hidden > 50, `${hidden} next hops that a route of ours covers`)
   t.true(ways > 100, `${ways} routes through a gateway`)

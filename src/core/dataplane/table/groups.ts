@@ -104,8 +104,8 @@ export class Groups {
   }
 
   /**
-   * The id of the group through `hops` (at least one) at `metric`, used once more: one that no other
-   * name has, as far as `isNamed` says.
+   * The id of the group through `hops` (at least one) at `metric`, used once more: one that no
+   * other name has, as far as `isNamed` says.
    */
   take(hops: NextHopGroup, metric: number, isNamed: (id: number) => boolean): number {
     const canonical = canonicalHops(hops)

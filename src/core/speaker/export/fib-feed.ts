@@ -33,8 +33,9 @@ const DONE = Number.POSITIVE_INFINITY
  *                    moves      waits to be said, or for its name to move     1 bit
  *                    withdraws  waits to be taken back                        1 bit
  *
- * Each told row counts as a route of its name, and holds a reference to its row. `walk` goes over the table once an
- * epoch: what is at or after it has not been said in this epoch, whatever `told` holds. `review`
+ * Each told row counts as a route of its name, and holds a reference to its row. `walk` goes over
+ * the table once an epoch: what is at or after it has not been said in this epoch, whatever `told`
+ * holds. `review`
  * goes over it once a policy has changed.
  */
 class FamilyFeed {

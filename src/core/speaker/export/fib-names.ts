@@ -2,7 +2,7 @@ import { invariant } from '../../base/index.ts'
 import type { FibWriter, GroupId } from '../../fib/index.ts'
 import { type NextHops, NO_GROUP } from '../../rib/index.ts'
 
-/** Groups of next hops as the dataplane knows them: by names that may come to mean another group. */
+/** Groups of next hops as the dataplane knows them: names, which may come to mean another group. */
 
 /** One name. It holds a reference to its group. */
 interface Name {
