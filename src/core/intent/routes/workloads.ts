@@ -69,7 +69,7 @@ export function workloadsOf(snapshot: Snapshot, facts: NodeFacts): Workloads {
     const own = addressesOf(endpoint).filter(prefix => {
       const other = routes.get(prefix)
       if (other === undefined) return true
-      const reason = `${prefix} is another workload's too, which has it now`
+      const reason = `${prefix} is another workload’s too, which has it now`
       problems.push({ object: objectOf(endpoint), field: 'spec.ipNetworks', reason })
       return false
     })
