@@ -51,7 +51,10 @@ export interface RouteTarget {
 /** Packets are dropped without a word. */
 export const BLACKHOLE: RouteTarget = { kind: 'blackhole', hops: [], key: 'blackhole' }
 
-/** The unicast target through `hops`, which has at least one; packets of this node's own leave it as `source`. */
+/**
+ * The unicast target through `hops`, which has at least one; packets of this node's own leave as
+ * `source`.
+ */
 export function unicastTarget(hops: readonly TargetHop[], source?: Address): RouteTarget {
   const keyed = hops.map(hop => ({ hop, key: hopKey(hop) }))
   keyed.sort((left, right) => (left.key < right.key ? -1 : left.key > right.key ? 1 : 0))
