@@ -135,10 +135,10 @@ const kernel = z.strictObject({
     })
     .default(77)
     .describe('rtm_protocol: what makes a route ours'),
-  metric: whole(1, 4294967295).default(1024).describe('priority of our routes'),
+  metric: whole(1, 4294967295).default(1024).describe('of routes without LOCAL_PREF; a learned one has 2147483647 less it'),
   nexthopObjects: z
     .boolean()
-    .default(false)
+    .default(true)
     .describe('routes that share next hops name a nexthop object, where the kernel has them'),
   routesMax: whole(1, 4_000_000).default(1_000_000).describe('most routes in the kernel'),
   staleSeconds: whole(0, 86400)

@@ -34,7 +34,7 @@ test('a store is all that must be said; the rest has defaults', t => {
       table: 254,
       protocol: 77,
       metric: 1024,
-      nexthopObjects: false,
+      nexthopObjects: true,
       routesMax: 1_000_000,
       stale: 300_000 as never,
       resync: 90_000 as never,
