@@ -9,7 +9,7 @@ import type { Neighbour } from './peers/neighbour.ts'
 import { peersOf } from './peers/peers.ts'
 import { NO_SECRETS, type Secrets } from './peers/secrets.ts'
 import { policiesOf, type SessionPolicies } from './policies/policies.ts'
-import { nodeRoutesOf } from './routes/routes.ts'
+import { intentOf } from './routes/routes.ts'
 import { type TunnelSurroundings, tunnelsOf } from './routes/tunnels.ts'
 import { workloadsOf } from './routes/workloads.ts'
 import { ROUTES_STATUS_MAX } from './state/documents.ts'
@@ -38,11 +38,7 @@ export function desired(
   const watched = { watched: cidrs.all, watchedMax: ROUTES_STATUS_MAX }
   const services = servicesOf(snapshot, facts, objects)
   const policies = policiesOf(snapshot, {
-    facts,
-    own,
-    nodes: cluster.nodes,
-    blocks: cidrs.own,
-    services: services.routes,
+    ...{ facts, own, nodes: cluster.nodes, blocks: cidrs.own, services: services.routes },
   })
   const { originated, pools, communities } = policies
   const workloads = workloadsOf(snapshot, facts)
@@ -50,11 +46,7 @@ export function desired(
     ...{ facts, own, nodes: cluster.nodes, others: cidrs.others, links },
   })
   const inKernel = (neighbours: readonly Neighbour[]): DataplaneIntent => ({
-    routes: nodeRoutesOf({
-      ...{ originated, workloads: workloads.routes, cluster: between.routes, neighbours },
-    }),
-    ...(between.tunnels !== undefined && { tunnels: between.tunnels }),
-    ...(workloads.links.length > 0 && { workloads: workloads.links }),
+    ...intentOf({ originated, workloads, between, neighbours }),
     ...watched,
   })
   const parts = [snapshot, cidrs, services, policies, workloads, between]

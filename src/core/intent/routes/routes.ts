@@ -1,40 +1,47 @@
-import type { NodeRoute } from '../../dataplane/index.ts'
+import type { DataplaneIntent, NodeRoute } from '../../dataplane/index.ts'
 import { comparePrefixes, hostPrefix, type Prefix } from '../../net/index.ts'
 import type { Neighbour } from '../peers/neighbour.ts'
 import type { Originated } from '../plan.ts'
+import type { Tunnels } from './tunnels.ts'
+import type { Workloads } from './workloads.ts'
 
 /** The routes that a node itself wants in its kernel, beside what it learns. */
 
-/** What they are made of. */
-export interface RouteSources {
+/** What is wanted of a kernel, by what wants it. */
+export interface IntentSources {
   readonly originated: readonly Originated[]
-  /** to its workloads */
-  readonly workloads: readonly NodeRoute[]
-  /** to blocks of other nodes */
-  readonly cluster: readonly NodeRoute[]
+  readonly workloads: Workloads
+  /** between the nodes */
+  readonly between: Tunnels
   /** those with `reachableBy` */
   readonly neighbours: readonly Neighbour[]
 }
 
+/** What is wanted of a kernel, put together. O(routes log routes). */
+export function intentOf(
+  sources: IntentSources,
+): Pick<DataplaneIntent, 'routes' | 'tunnels' | 'workloads'> {
+  const { between, workloads } = sources
+  return {
+    routes: nodeRoutesOf(sources),
+    ...(between.tunnels !== undefined && { tunnels: between.tunnels }),
+    ...(workloads.links.length > 0 && { workloads: workloads.links }),
+  }
+}
+
 /**
  * In order of prefix, one of each: a workload goes before an own block that drops, that before a
- * block of another node, that before a way to a peer, and of these the first name's. O(routes log
- * routes).
+ * block of another node, that before a way to a peer, and of these the first name's.
  */
-export function nodeRoutesOf({
-  originated,
-  workloads,
-  cluster,
-  neighbours,
-}: RouteSources): NodeRoute[] {
+function nodeRoutesOf({ originated, workloads, between, neighbours }: IntentSources): NodeRoute[] {
   const routes = new Map<Prefix, NodeRoute>()
   const add = (route: NodeRoute): void => {
     if (!routes.has(route.prefix)) routes.set(route.prefix, route)
   }
-  for (const route of workloads) add(route)
+  for (const route of workloads.routes) add(route)
   for (const { prefix, blackhole } of originated)
     if (blackhole) add({ prefix, out: { kind: 'blackhole' } })
-  for (const route of cluster) add(route)
+  for (const route of between.routes) add(route)
   for (const { config, reachableBy: gateway } of neighbours)
     if (gateway !== undefined)
       add({ prefix: hostPrefix(config.address), out: { kind: 'via', gateway } })
