@@ -57,9 +57,7 @@ export function desired(
       listen: [],
       dataplane: inKernel([]),
       sessions: [],
-      originated,
-      pools,
-      communities,
+      ...{ originated, pools, communities },
       problems: inOrder([...problems, silence(snapshot, facts, own)]),
     }
   const peers = peersOf(cluster, own, snapshot, { facts, secrets })
@@ -85,9 +83,7 @@ export function desired(
     listen: listenOf(cluster, own),
     dataplane: inKernel(neighbours),
     sessions: neighbours,
-    originated,
-    pools,
-    communities,
+    ...{ originated, pools, communities },
     problems: inOrder([
       ...problems,
       ...peers.problems,
