@@ -3,21 +3,19 @@
  * tell which is which by what is in the tables, nor by who reaches whom, nor when one of either kind dies.
  */
 import { isDeepStrictEqual } from 'node:util'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import type { RouteDocument } from '../../src/core/intent/index.ts'
 import { type BirdCluster, calicoBirdText } from './support/calico-bird.ts'
 import {
   affinityKey,
-  CalicoCluster,
+  type CalicoCluster,
   CONFIRMED,
   calico,
   type Member,
 } from './support/calico-cluster.ts'
-import { labsLeftOut, tellLogs, until } from './support/lab.ts'
-import { Pings, SOON } from './support/survival.ts'
-
-const leftOut = labsLeftOut()
-if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
+import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { until } from './support/lab.ts'
+import { SOON } from './support/survival.ts'
 
 /** Calico compares addresses as texts: .9 is above .10, and both kinds are on both sides of that. */
 const NODES = [8, 9, 10, 11, 12, 13].map((host, at) => ({
@@ -75,39 +73,15 @@ protocol bgp node${at} {
 ).join('\n')}
 `
 
-let running: CalicoCluster | undefined
-
-test.before(async t => {
-  if (leftOut !== undefined) return
-  t.timeout(240_000)
-  running = await CalicoCluster.open({
-    name: 'calico-bird',
-    members: MEMBERS,
-    routers: [
-      { name: ROUTER.name, bird: routerText, ports: [{ wire: 'wire', address: ROUTER.address }] },
-    ],
-    resources: RESOURCES,
-    keys: Object.fromEntries(NODES.map(({ name, block }) => [affinityKey(name, block), CONFIRMED])),
-  })
+const lab = clusterLab(test, {
+  name: 'calico-bird',
+  members: MEMBERS,
+  routers: [
+    { name: ROUTER.name, bird: routerText, ports: [{ wire: 'wire', address: ROUTER.address }] },
+  ],
+  resources: RESOURCES,
+  keys: Object.fromEntries(NODES.map(({ name, block }) => [affinityKey(name, block), CONFIRMED])),
 })
-test.after.always('the lab goes', () => running?.close())
-
-function lab(
-  title: string,
-  body: (t: ExecutionContext, cluster: CalicoCluster) => Promise<void>,
-): void {
-  if (leftOut !== undefined) return
-  test.serial(title, async t => {
-    t.timeout(180_000)
-    if (running === undefined) return t.fail('there is no lab')
-    try {
-      await body(t, running)
-    } catch (error) {
-      tellLogs(t, running.lab)
-      throw error
-    }
-  })
-}
 
 /** What counts of a route, in one way of writing, by prefix. */
 type Table = Readonly<Record<string, string>>
@@ -238,30 +212,10 @@ lab('a router outside hears the same from both kinds, of all blocks', async (t, 
   }
 })
 
-/** Pings between all pods while something happens; none of them may be lost. */
-async function lostDuring(
-  t: ExecutionContext,
-  cluster: CalicoCluster,
-  happens: () => Promise<void>,
-): Promise<void> {
-  const pods = NODES.map(({ pod }) => pod)
-  const asks = new Map(
-    NODES.map(({ name, pod }) => [`pod-${name}`, pods.filter(other => other !== pod)]),
-  )
-  const pings = await Pings.start(cluster.lab, [...asks.keys()], asks)
-  try {
-    await pings.begin()
-    await happens()
-    const counts = await pings.count(t, t.title)
-    t.is(counts.length, 30)
-    for (const { from, target, lost } of counts) t.is(lost, 0, `${from} to ${target}`)
-  } finally {
-    pings.close()
-  }
-}
+const PODS = new Map(NODES.map(({ name, pod }) => [name, pod]))
 
 lab('pods reach each other all the time, also while one of either kind is killed', (t, cluster) =>
-  lostDuring(t, cluster, async () => {
+  noneLostDuring(t, cluster, PODS, async () => {
     const [ours, bird] = [NODES[0]!, NODES[1]!]
     for (const { name, address } of [bird, ours]) {
       const witness = cluster.agent('node-2')
@@ -281,7 +235,7 @@ lab(
   'Martlet takes the place of a BIRD, and of its routes, without a packet lost',
   async (t, cluster) => {
     const { name, address, block } = NODES[1]!
-    await lostDuring(t, cluster, async () => {
+    await noneLostDuring(t, cluster, PODS, async () => {
       await cluster.take(name)
       const witness = cluster.agent('node-2')
       await witness.untilSession(address, 'is gone', ({ state }) => state !== 'Established')

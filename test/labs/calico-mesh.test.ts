@@ -2,13 +2,11 @@
  * Six nodes that have nothing but an etcd: they register themselves, claim blocks, form the mesh, take a new password,
  * become clients of two reflectors, are drained by a label, and give a block back, while pods ping each other.
  */
-import test, { type ExecutionContext } from 'ava'
-import { CalicoCluster, calico } from './support/calico-cluster.ts'
-import { labsLeftOut, tellLogs, until } from './support/lab.ts'
-import { Pings, SOON } from './support/survival.ts'
-
-const leftOut = labsLeftOut()
-if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
+import test from 'ava'
+import { type CalicoCluster, calico } from './support/calico-cluster.ts'
+import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { until } from './support/lab.ts'
+import { SOON } from './support/survival.ts'
 
 const NODES = [1, 2, 3, 4, 5, 6].map(at => ({ name: `node-${at}`, address: `10.88.1.${at + 7}` }))
 const NAMES = NODES.map(({ name }) => name)
@@ -28,40 +26,17 @@ const bgpConfiguration = (nodeToNodeMeshEnabled: boolean): object =>
     }),
   })
 
-let running: CalicoCluster | undefined
-
-test.before(async t => {
-  if (leftOut !== undefined) return
-  t.timeout(240_000)
-  const settings = {
-    registration: { enabled: true, ipv4Method: 'interface=eth1' },
-    ipam: { claim: true },
-    secrets: { store: true },
-  }
-  running = await CalicoCluster.open({
-    name: 'calico-mesh',
-    members: NODES.map(node => ({ ...node, settings })),
-    resources: [bgpConfiguration(true), calico('IPPool', 'pods', { cidr: '10.245.0.0/16' })],
-  })
-})
-test.after.always('the lab goes', () => running?.close())
-
-function lab(
-  title: string,
-  body: (t: ExecutionContext, cluster: CalicoCluster) => Promise<void>,
-): void {
-  if (leftOut !== undefined) return
-  test.serial(title, async t => {
-    t.timeout(180_000)
-    if (running === undefined) return t.fail('there is no lab')
-    try {
-      await body(t, running)
-    } catch (error) {
-      tellLogs(t, running.lab)
-      throw error
-    }
-  })
+const settings = {
+  registration: { enabled: true, ipv4Method: 'interface=eth1' },
+  ipam: { claim: true },
+  secrets: { store: true },
 }
+
+const lab = clusterLab(test, {
+  name: 'calico-mesh',
+  members: NODES.map(node => ({ ...node, settings })),
+  resources: [bgpConfiguration(true), calico('IPPool', 'pods', { cidr: '10.245.0.0/16' })],
+})
 
 /** Which node has which block, by IPAM's own keys. */
 async function blocksOf(cluster: CalicoCluster): Promise<Map<string, string>> {
@@ -104,28 +79,13 @@ const REFLECTED = { 'node-1': 2, 'node-2': 2, 'node-3': 2, 'node-4': 2, 'node-5'
 const EACH = (count: number): Record<string, number> =>
   Object.fromEntries(NAMES.map(name => [name, count]))
 
-/** Pings between the pods of `nodes` while something happens; none of them may be lost. */
-async function lostDuring(
-  t: ExecutionContext,
+/** The pods of `nodes`, which have an address each. */
+async function podsOf(
   cluster: CalicoCluster,
   nodes: readonly string[],
-  happens: () => Promise<void>,
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
   const blocks = await blocksOf(cluster)
-  const pods = new Map(nodes.map(node => [`pod-${node}`, podIn(blocks.get(node) ?? '')]))
-  const asks = new Map(
-    [...pods].map(([name, own]) => [name, [...pods.values()].filter(pod => pod !== own)]),
-  )
-  const pings = await Pings.start(cluster.lab, [...pods.keys()], asks)
-  try {
-    await pings.begin()
-    await happens()
-    const counts = await pings.count(t, t.title)
-    t.is(counts.length, nodes.length * (nodes.length - 1))
-    for (const { from, target, lost } of counts) t.is(lost, 0, `${from} to ${target}`)
-  } finally {
-    pings.close()
-  }
+  return new Map(nodes.map(node => [node, podIn(blocks.get(node) ?? '')]))
 }
 
 lab(
@@ -168,7 +128,7 @@ lab(
       for (const other of NAMES.filter(name => name !== node))
         t.is((await cluster.kernel(other)).get(block), `via ${address}`, `${other} to ${block}`)
     }
-    await lostDuring(t, cluster, NAMES, async () => {})
+    await noneLostDuring(t, cluster, await podsOf(cluster, NAMES))
   },
 )
 
@@ -176,7 +136,7 @@ lab(
   'a new password goes under the sessions of the mesh, and counts for the next ones',
   async (t, cluster) => {
     const before = await untilSessions(cluster, EACH(5))
-    await lostDuring(t, cluster, NAMES, async () => {
+    await noneLostDuring(t, cluster, await podsOf(cluster, NAMES), async () => {
       await cluster.put(PASSWORD, 'second')
       // each asks each for all that it has said, and hears it
       for (const { node, name } of before) await (await cluster.agent(node).api()).refresh(name)
@@ -227,7 +187,7 @@ interface NodeObject {
 lab(
   'from the mesh to reflectors, in Calico’s documented steps, without a packet lost',
   async (t, cluster) => {
-    await lostDuring(t, cluster, WORKERS, async () => {
+    await noneLostDuring(t, cluster, await podsOf(cluster, WORKERS), async () => {
       // nodes without workloads, which leave the mesh by this
       for (const name of REFLECTORS)
         await changeNode(cluster, name, ({ metadata, spec }) => {

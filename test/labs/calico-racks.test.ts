@@ -4,12 +4,9 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
-import { affinityKey, CalicoCluster, CONFIRMED, calico } from './support/calico-cluster.ts'
-import { labsLeftOut, tellLogs, until } from './support/lab.ts'
-import { Pings } from './support/survival.ts'
-
-const leftOut = labsLeftOut()
-if (leftOut !== undefined) test.skip(`Left out: ${leftOut}`, t => t.pass())
+import { affinityKey, type CalicoCluster, CONFIRMED, calico } from './support/calico-cluster.ts'
+import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { until } from './support/lab.ts'
 
 /** In each rack the first is the reflector; a rack's blocks are of a pool of its own. */
 const NODES = [1, 2].flatMap(rack =>
@@ -89,52 +86,28 @@ protocol bgp ${rack} {
   .join('\n')}
 `
 
-let running: CalicoCluster | undefined
-
-test.before(async t => {
-  if (leftOut !== undefined) return
-  t.timeout(240_000)
-  running = await CalicoCluster.open({
-    name: 'calico-racks',
-    members: NODES.map(({ name, address, rack, pod }) => ({
-      name,
-      address,
-      pod,
-      wire: rack,
-      gateway: rack === 'rack1' ? ROUTER.first : ROUTER.second,
-    })),
-    routers: [
-      {
-        name: ROUTER.name,
-        bird: routerText,
-        ports: [
-          { wire: 'rack1', address: ROUTER.first },
-          { wire: 'rack2', address: ROUTER.second },
-        ],
-      },
-    ],
-    resources: RESOURCES,
-    keys: Object.fromEntries(NODES.map(({ name, block }) => [affinityKey(name, block), CONFIRMED])),
-  })
+const lab = clusterLab(test, {
+  name: 'calico-racks',
+  members: NODES.map(({ name, address, rack, pod }) => ({
+    name,
+    address,
+    pod,
+    wire: rack,
+    gateway: rack === 'rack1' ? ROUTER.first : ROUTER.second,
+  })),
+  routers: [
+    {
+      name: ROUTER.name,
+      bird: routerText,
+      ports: [
+        { wire: 'rack1', address: ROUTER.first },
+        { wire: 'rack2', address: ROUTER.second },
+      ],
+    },
+  ],
+  resources: RESOURCES,
+  keys: Object.fromEntries(NODES.map(({ name, block }) => [affinityKey(name, block), CONFIRMED])),
 })
-test.after.always('the lab goes', () => running?.close())
-
-function lab(
-  title: string,
-  body: (t: ExecutionContext, cluster: CalicoCluster) => Promise<void>,
-): void {
-  if (leftOut !== undefined) return
-  test.serial(title, async t => {
-    t.timeout(180_000)
-    if (running === undefined) return t.fail('there is no lab')
-    try {
-      await body(t, running)
-    } catch (error) {
-      tellLogs(t, running.lab)
-      throw error
-    }
-  })
-}
 
 /** What the router has heard of prefixes from one rack's reflector: attributes by prefix. */
 async function heard(cluster: CalicoCluster, rack: string): Promise<Record<string, string>> {
@@ -182,18 +155,7 @@ lab('clients of two reflectors reach each other over both racks', async (t, clus
     t.is(clients.length, isReflector ? 4 : 0, name)
   }
   await untilHeard(t, cluster, told())
-  const pods = NODES.map(({ pod }) => pod)
-  const asks = new Map(
-    NODES.map(({ name, pod }) => [`pod-${name}`, pods.filter(other => other !== pod)]),
-  )
-  const pings = await Pings.start(cluster.lab, [...asks.keys()], asks)
-  try {
-    await pings.begin()
-    for (const { from, target, lost } of await pings.count(t, 'at rest'))
-      t.is(lost, 0, `${from} to ${target}`)
-  } finally {
-    pings.close()
-  }
+  await noneLostDuring(t, cluster, new Map(NODES.map(({ name, pod }) => [name, pod])))
 })
 
 lab(
