@@ -33,8 +33,10 @@ export interface DataplaneConfig {
 export interface Allowance {
   /** routes to these and to what is inside them; absent: to anywhere */
   readonly prefixes?: readonly Prefix[]
-  /** routes through links of these names; absent: through any */
+  /** routes through links of these names, `cali*` for all that begin so; absent: through any */
   readonly interfaces?: readonly string[]
+  /** routes at these metrics; absent: at any */
+  readonly metrics?: readonly number[]
 }
 
 /**

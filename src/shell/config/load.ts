@@ -168,11 +168,12 @@ function allowanceOf(
   allow: WrittenConfiguration['kernel']['allow'],
 ): Pick<DataplaneConfig, 'allow'> {
   if (allow === undefined) return {}
-  const { prefixes, interfaces } = allow
+  const { prefixes, interfaces, metrics } = allow
   return {
     allow: {
       ...(prefixes !== undefined && { prefixes: prefixes.map(prefix) }),
       ...(interfaces !== undefined && { interfaces }),
+      ...(metrics !== undefined && { metrics }),
     },
   }
 }

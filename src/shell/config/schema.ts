@@ -135,7 +135,9 @@ const kernel = z.strictObject({
     })
     .default(77)
     .describe('rtm_protocol: what makes a route ours'),
-  metric: whole(1, 4294967295).default(1024).describe('of routes without LOCAL_PREF; a learned one has 2147483647 less it'),
+  metric: whole(1, 4294967295)
+    .default(1024)
+    .describe('of routes without LOCAL_PREF; a learned one has 2147483647 less it'),
   nexthopObjects: z
     .boolean()
     .default(true)
@@ -171,6 +173,12 @@ const kernel = z.strictObject({
         .max(256)
         .optional()
         .describe('routes through these links, `cali*` for all that begin so; by default any'),
+      metrics: z
+        .array(whole(1, 4294967295))
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('routes at these metrics; by default at any'),
     })
     .optional()
     .describe('what the kernel half may install, whoever asks for more'),

@@ -378,3 +378,23 @@ test('CALICO_ADVERTISE_CLUSTER_IPS is a prefix, whatever its host bits', t => {
   const error = t.throws(() => read(MINIMAL, { CALICO_ADVERTISE_CLUSTER_IPS: 'all' }))
   t.is(error?.message, 'environment: CALICO_ADVERTISE_CLUSTER_IPS: "all" is not a prefix')
 })
+
+test('what another hand does, and what may be installed, is said by prefix, link and metric', t => {
+  const kernel = (text: string) => read(`store: {directory: s}\nkernel: ${text}\n`).kernel
+  t.is(kernel('{}').audit, undefined)
+  t.is(kernel('{}').allow, undefined)
+  const rule = { prefix: '10.200.0.0/16', action: 'alert' }
+  t.deepEqual<unknown, unknown>(kernel(`{audit: [${JSON.stringify(rule)}]}`).audit, [rule])
+  const allow = { prefixes: ['10.200.0.0/16'], interfaces: ['eth0', 'cali*'], metrics: [1024] }
+  t.deepEqual<unknown, unknown>(kernel(`{allow: ${JSON.stringify(allow)}}`).allow, allow)
+  t.deepEqual(kernel('{allow: {metrics: [512]}}').allow, { metrics: [512] })
+  for (const text of [
+    '{audit: [{prefix: 10.200.0.0, action: yield}]}',
+    '{audit: [{prefix: 10.200.0.0/16, action: ignore}]}',
+    '{allow: {interfaces: [a*b]}}',
+    '{allow: {interfaces: []}}',
+    '{allow: {prefixes: [10.0.0.1/8]}}',
+    '{allow: {metrics: [0]}}',
+  ])
+    t.throws(() => kernel(text), { instanceOf: ConfigurationError }, text)
+})

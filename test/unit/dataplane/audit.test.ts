@@ -1,7 +1,7 @@
 /** What another hand does to routes of ours, what the configuration does not allow, and what is told of both. */
 import test from 'ava'
 import type { DataplaneNote, KernelState } from '../../../src/core/dataplane/index.ts'
-import { prefix } from '../../../src/core/net/index.ts'
+import { address, prefix } from '../../../src/core/net/index.ts'
 import { DataplaneWorld, hopsOf } from '../../support/dataplane-world.ts'
 
 const A = hopsOf('10.9.0.2')
@@ -193,6 +193,28 @@ test('a prefix that the configuration does not allow is refused by name, whoever
     error: 'kernel.allow.prefixes of this node does not have it',
   })
   t.is(world.snapshot().rejected, 2)
+})
+
+test('a metric that the configuration does not allow is refused, and left when it is another', t => {
+  const world = new DataplaneWorld(1, { allow: { metrics: [1024] } })
+  world.intend([])
+  const out = { kind: 'via', gateway: address('10.9.0.2') } as const
+  const want = (metric: number): void =>
+    world.say({
+      type: 'Intent',
+      intent: {
+        routes: [{ prefix: prefix('10.200.1.0/24'), metric, out }],
+        watched: [],
+        watchedMax: 0,
+      },
+    })
+  want(1)
+  world.pass(1_000)
+  t.deepEqual(world.ours(), [])
+  t.regex(world.engine.lookUp([prefix('10.200.1.0/24')])[0]?.error ?? '', /kernel\.allow\.metrics/)
+  want(1024)
+  world.pass(1_000)
+  t.is(stateOf(world, '10.200.1.0/24'), 'installed')
 })
 
 for (const nexthopObjects of [false, true])
