@@ -70,6 +70,11 @@ export class SimulatedDevices {
     return this.#served.get(this.#kernel.indexOf(name))
   }
 
+  /** Somebody makes a link answer for nobody but itself. */
+  spoil(name: string): void {
+    this.#served.delete(this.#kernel.indexOf(name))
+  }
+
   /** All of it, as a dump tells it. */
   seen(): DevicesSeen {
     return {

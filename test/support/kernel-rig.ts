@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { DataplaneNote, KernelEvent, KernelOutput } from '../../src/core/dataplane/index.ts'
 import { address, type Prefix, parseNetwork, prefix } from '../../src/core/net/index.ts'
 import { BLACKHOLE, type TargetHop, unicastTarget } from '../../src/core/rtnl/index.ts'
@@ -47,6 +48,10 @@ export interface Rig {
    * protocol.
    */
   routes(table: number): RigRoute[]
+  /** What a link to a workload does: answers for others, and knows these by heart; sorted. */
+  served(link: string): { readonly answers: boolean; readonly neighbours: readonly string[] }
+  /** Makes the link answer for nobody but itself. */
+  spoil(link: string): void
   open(options: RigOptions): KernelOutput & { close(): void }
   close(): void
 }
@@ -151,6 +156,12 @@ export function simulatedRig(): Rig {
           })),
       )
     },
+    served(link) {
+      const served = kernel.devices.served(link)
+      const neighbours = served?.neighbours.map(({ address: text, mac }) => `${text} ${mac}`) ?? []
+      return { answers: served !== undefined, neighbours: neighbours.sort() }
+    },
+    spoil: link => kernel.devices.spoil(link),
     open(options) {
       const later = (_stream: string, act: () => void): void => {
         setImmediate(act)
@@ -235,6 +246,18 @@ export function realRig(): Rig {
       const read = (family: string): RigRoute[] => parseRoutes(showTable(ip, family, table))
       return inOrder([...read('-4'), ...read('-6')])
     },
+    served(link) {
+      const neighbours: readonly JsonNeighbour[] = JSON.parse(
+        ip('-j', 'neigh', 'show', 'dev', link, 'nud', 'permanent') || '[]',
+      )
+      return {
+        answers: SETTINGS.every(([path, value]) => settingAt(path(link)) === value),
+        neighbours: neighbours.map(({ dst, lladdr }) => `${dst} ${lladdr}`).sort(),
+      }
+    },
+    spoil: link => {
+      for (const [path] of SETTINGS) writeFileSync(path(link), '0')
+    },
     open(options) {
       const note = options.note ?? ((): void => {})
       const { table, protocol, deliver, notificationOctetsMax } = options
@@ -247,6 +270,20 @@ export function realRig(): Rig {
     },
     close() {},
   }
+}
+
+/** Some of what a link to a workload is set to. */
+const SETTINGS: readonly (readonly [(link: string) => string, string])[] = [
+  [link => `/proc/sys/net/ipv4/conf/${link}/proxy_arp`, '1'],
+  [link => `/proc/sys/net/ipv4/conf/${link}/forwarding`, '1'],
+  [link => `/proc/sys/net/ipv6/conf/${link}/proxy_ndp`, '1'],
+]
+
+const settingAt = (path: string): string => readFileSync(path, 'latin1').trim()
+
+interface JsonNeighbour {
+  readonly dst: string
+  readonly lladdr: string
 }
 
 function hopWords(act: RouteAct, route: RigRoute): string[] {
