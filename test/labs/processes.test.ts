@@ -188,7 +188,7 @@ lab('a controller that is killed costs no session, and the next one sees what ch
 lab('the state of a node is in the store, and a copy stays when it goes', async t => {
   const { left, right } = both()
   const { FileStore } = await import('../../src/shell/store/file/store.ts')
-  const store = new FileStore(both().store, 5_000)
+  const store = new FileStore(both().store, { deadlineMs: 5_000, onlyRead: false })
   t.teardown(() => store.close())
   await until(async () => {
     const agent = await store.get('/martlet/v1/nodes/right/agent')

@@ -74,7 +74,7 @@ async function plan(surroundings: Surroundings, options: PlanOptions): Promise<v
   const { terminal } = surroundings
   const configuration = surroundings.loadConfig(options.config)
   const node = options.node ?? configuration.node
-  const store = await surroundings.openStore(configuration)
+  const store = await surroundings.openStore(configuration, { onlyRead: true })
   const listing = await store
     .list(watchedRoots(configuration), options.at)
     .finally(() => store.close())

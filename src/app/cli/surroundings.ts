@@ -27,7 +27,11 @@ export interface Surroundings {
   readonly pause: (milliseconds: number) => Promise<void>
   /** @throws ConfigurationError */
   loadConfig(path: string | undefined): NodeConfiguration
-  openStore(configuration: NodeConfiguration): Promise<Store>
+  /** @param options  `onlyRead`: reading leaves no trace */
+  openStore(
+    configuration: NodeConfiguration,
+    options?: { readonly onlyRead: boolean },
+  ): Promise<Store>
   /** Undefined where the configuration does not name Kubernetes: files of the store count then. */
   openServices(configuration: NodeConfiguration): Promise<ServiceSource | undefined>
   openAgent(configuration: NodeConfiguration): Promise<LocalAgent>
@@ -55,9 +59,9 @@ export function surroundings(): Surroundings {
     uniqueId: randomUUID,
     pause: milliseconds => setTimeout(milliseconds),
     loadConfig,
-    openStore: async ({ store }) => {
+    openStore: async ({ store }, options) => {
       const { openStore } = await import('../../shell/store/index.ts')
-      return openStore(store)
+      return openStore(store, options)
     },
     openServices: async ({ kubernetes }) => {
       if (kubernetes === undefined) return undefined

@@ -17,16 +17,18 @@ const DEADLINE_MS = 5000
  * Opens the store that the configuration names. Does not wait for it: a store that is not there yet
  * rejects calls, and a watch tells `lost` until it comes.
  *
+ * @param options  `onlyRead`: reading leaves no trace, where a directory else keeps the number of
+ *   each change that was made by hand
  * @throws StoreError where a certificate or password file cannot be read
  */
 export function openStore(
   configuration: StoreConfiguration,
-  options: { readonly deadlineMs?: number } = {},
+  options: { readonly deadlineMs?: number; readonly onlyRead?: boolean } = {},
 ): Store {
-  const deadlineMs = options.deadlineMs ?? DEADLINE_MS
+  const { deadlineMs = DEADLINE_MS, onlyRead = false } = options
   switch (configuration.kind) {
     case 'directory':
-      return new FileStore(configuration.path, deadlineMs)
+      return new FileStore(configuration.path, { deadlineMs, onlyRead })
     case 'etcd':
       return new EtcdStore(configuration, deadlineMs)
     default:

@@ -409,6 +409,21 @@ test('pod CIDRs are of the configuration, else of the affinities, else of the st
   t.deepEqual(asked([], undefined, ['confirmed'], usePodCidr), [], 'addresses are not of IPAM')
 })
 
+test('an affinity that is deleted is none, whatever its state', t => {
+  const blockAffinities = [{ node: 'a', cidr: '10.9.0.0/26', state: 'confirmed', deleted: true }]
+  const found = desired(snapshot({ nodes: [node('a', '10.0.0.1')], blockAffinities }), facts('a'))
+  t.deepEqual(found.speaker?.originated, [])
+})
+
+test('a router id that is another node’s too is told, inside an AS', t => {
+  const told = (asNumber: number): readonly string[] => {
+    const nodes = [node('a', '10.0.0.1'), node('b', { ipv4Address: '10.0.0.2', asNumber })]
+    return reasons(desired(snapshot({ nodes }), facts('a', { routerId: 0x0a000002 })))
+  }
+  t.regex(told(64512)[0] ?? '', /the router id of b too/)
+  t.deepEqual(told(65001), [])
+})
+
 test('own pod CIDRs are blackholes, everybody’s are watched', t => {
   const found = desired(snapshot({ nodes: three }), facts('worker-1'))
   t.deepEqual(found.speaker?.originated, [prefix('10.200.1.0/24')])

@@ -288,6 +288,8 @@ test('addresses borrowed from blocks of other nodes are announced by themselves,
     block(OWN, 'host:a', { node: 'a' }),
     block('10.244.2.0/26', 'host:b', { node: 'a' }),
     block('10.244.3.0/26', 'host:b', { node: 'a', type: 'ipipTunnelAddress' }),
+    // inside what is announced whole anyway
+    block('10.244.1.32/27', 'host:b', { node: 'a' }),
   ]
   const found = wanted({ store: { blocks } })
   t.deepEqual(found.originated, [

@@ -53,16 +53,18 @@ export class FileStore implements Store {
   readonly #root: string
   readonly #state: string
   readonly #deadlineMs: number
+  readonly #onlyRead: boolean
   readonly #reader: FileReader
   readonly #watches = new Set<FileWatch>()
   /** revisions where the directory is read-only to us */
   #memory: Revisions | undefined
   #closed = false
 
-  constructor(path: string, deadlineMs: number) {
+  constructor(path: string, options: { readonly deadlineMs: number; readonly onlyRead: boolean }) {
     this.#root = path
     this.#state = join(path, STATE_FOLDER)
-    this.#deadlineMs = deadlineMs
+    this.#deadlineMs = options.deadlineMs
+    this.#onlyRead = options.onlyRead
     this.#reader = new FileReader(path)
   }
 
@@ -147,8 +149,9 @@ export class FileStore implements Store {
     }
   }
 
-  /** Gives what was changed by hand its revision. */
+  /** Gives what was changed by hand its revision: for all, or where that is not ours, for us. */
   async #number(): Promise<Revisions> {
+    if (this.#onlyRead) return await this.#numberHere()
     try {
       return await this.#locked(async () => {
         const last = await readRevisions(this.#state)
@@ -158,11 +161,15 @@ export class FileStore implements Store {
       })
     } catch (error) {
       if (!['EACCES', 'EPERM', 'EROFS'].includes(systemCode(error) ?? '')) throw error
-      const plain = await this.#plain(await this.#reader.scan())
-      const last = this.#memory ?? (await readRevisions(this.#state))
-      this.#memory = nextRevisions(last, valuesOf(plain))
-      return this.#memory
+      return await this.#numberHere()
     }
+  }
+
+  async #numberHere(): Promise<Revisions> {
+    const plain = await this.#plain(await this.#reader.scan())
+    const last = this.#memory ?? (await readRevisions(this.#state))
+    this.#memory = nextRevisions(last, valuesOf(plain))
+    return this.#memory
   }
 
   async #write(
