@@ -132,12 +132,29 @@ lab(
   },
 )
 
+/** Waits until the kernels of all nodes have this key, of the two, with every session, and the other with none. */
+async function signedWith(cluster: CalicoCluster, password: 'first' | 'second'): Promise<void> {
+  for (const name of NAMES)
+    await until(
+      `${name} signs with the ${password} password`,
+      async () => {
+        const sockets = await cluster.run(name, 'ss', '-Htni', 'state', 'established')
+        const keys = sockets.match(/first|second/g) ?? []
+        if (keys.length === NAMES.length - 1 && keys.every(key => key === password)) return true
+        throw new Error(keys.join(' '))
+      },
+      SOON,
+    )
+}
+
 lab(
   'a new password goes under the sessions of the mesh, and counts for the next ones',
   async (t, cluster) => {
     const before = await untilSessions(cluster, EACH(5))
     await noneLostDuring(t, cluster, await podsOf(cluster, NAMES), async () => {
+      await signedWith(cluster, 'first')
       await cluster.put(PASSWORD, 'second')
+      await signedWith(cluster, 'second')
       // each asks each for all that it has said, and hears it
       for (const { node, name } of before) await (await cluster.agent(node).api()).refresh(name)
       await until(
