@@ -6,6 +6,7 @@ import {
   birdView,
   type Desired,
   desired,
+  linksOf,
   NO_SECRETS,
   type Problem,
   type Secrets,
@@ -17,6 +18,7 @@ import { makeApi } from '../shell/api/index.ts'
 import { interfacesHere } from '../shell/bird/index.ts'
 import { now, wallOffset } from '../shell/clock/index.ts'
 import { type NodeConfiguration, watchedRoots } from '../shell/config/index.ts'
+import { hostInterfaces } from '../shell/host/index.ts'
 import { DataplaneLink, listen, SpeakerLink, socketPaths } from '../shell/link/index.ts'
 import type { Log } from '../shell/log/index.ts'
 import { SecretFiles } from '../shell/secrets/index.ts'
@@ -29,6 +31,7 @@ import { Membership } from './controller/membership.ts'
 import { NodeStatuses } from './controller/node-statuses.ts'
 import { PublishedPodCidrs, Reporter } from './controller/reporter.ts'
 import { Services, serviceSourceOf } from './controller/services.ts'
+import { TunnelAddresses } from './controller/tunnel-addresses.ts'
 import type { Running } from './process.ts'
 
 /**
@@ -99,6 +102,7 @@ export class Controller {
   readonly #reporter: Reporter
   readonly #podCidrs: PublishedPodCidrs
   readonly #membership: Membership
+  readonly #tunnels: TunnelAddresses
   readonly #nodeStatuses: NodeStatuses
   readonly #services: Services
   readonly #speaker: SpeakerLink
@@ -108,6 +112,8 @@ export class Controller {
   readonly #startedAt = now()
   readonly #epochOffset = wallOffset()
   #desired: Desired | undefined
+  /** which of this machine's links have the node's addresses */
+  #links: ReturnType<typeof linksOf> = {}
   /** when the speaker was last told something new */
   #configuredAt = now()
   #gather: NodeJS.Timeout | undefined
@@ -131,6 +137,7 @@ export class Controller {
     this.#reporter = new Reporter(store, configuration.state.leaseSeconds, log)
     this.#podCidrs = new PublishedPodCidrs(store, configuration.facts, log)
     this.#membership = new Membership(configuration, store, log, () => this.#decideSoon())
+    this.#tunnels = new TunnelAddresses(configuration, store, log, () => this.#decideSoon())
     this.#nodeStatuses = new NodeStatuses(store, log)
     this.#services = new Services({
       ...serviceSourceOf(configuration, this.#inForce),
@@ -219,9 +226,13 @@ export class Controller {
     const problems = [...unreadable, ...snapshot.problems]
     const { facts } = this.#options.configuration
     this.#membership.keep({ snapshot, entries })
-    const next = this.#membership.applied(
-      desired({ ...snapshot, problems }, facts, this.#secretsNow(), this.#services.objects),
+    this.#tunnels.keep({ snapshot, entries })
+    this.#links = linksOf(snapshot, facts.node, hostInterfaces())
+    const made = desired(
+      ...([{ ...snapshot, problems }, facts, this.#secretsNow(), this.#services.objects] as const),
+      this.#links,
     )
+    const next = this.#tunnels.applied(this.#membership.applied(made))
     this.#desired = next
     this.#logProblems(next.problems)
     // before the speaker hears of them, and asks for them
@@ -266,6 +277,9 @@ export class Controller {
     const { entries, snapshot } = this.#inForce
     if (snapshot === undefined) return
     this.#membership.keep({ snapshot, entries })
+    this.#tunnels.keep({ snapshot, entries })
+    if (differ(this.#links, linksOf(snapshot, this.#options.configuration.node, hostInterfaces())))
+      this.#decideSoon()
     if (entries === undefined) return
     this.#podCidrs.keep(entries)
     const asked = snapshot.calicoNodeStatuses

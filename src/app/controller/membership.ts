@@ -14,6 +14,7 @@ import {
   type Snapshot,
   type Store,
   withheld,
+  withoutTunnels,
 } from '../../core/intent/index.ts'
 import { FAMILIES, type Family, parsePrefix } from '../../core/net/index.ts'
 import { now } from '../../shell/clock/index.ts'
@@ -228,7 +229,7 @@ export class Membership {
   #keepCni({ snapshot }: View): void {
     const { cni, facts } = this.#configuration
     if (this.#cni === undefined || cni === undefined) return
-    const ranges = podCidrsOf(snapshot, facts).own
+    const ranges = withoutTunnels(snapshot, facts.node, podCidrsOf(snapshot, facts).own)
     const text = ranges.join(' ')
     if (text === this.#ranges && (this.#problems.get('cni') ?? []).length === 0) return
     this.#alone('cni', async () => {

@@ -4,6 +4,13 @@
  */
 
 export {
+  type AssignRules,
+  type AssignStep,
+  assignStep,
+  ordinalsOf,
+  withAssigned,
+} from './ipam/assign.ts'
+export {
   addressAt,
   addressesIn,
   affinityOf,

@@ -17,6 +17,12 @@ export {
   withheld,
 } from './node/registration.ts'
 export {
+  nodeWithTunnels,
+  type TunnelAddressChange,
+  tunnelAddressChanges,
+  withoutTunnels,
+} from './node/tunnel-addresses.ts'
+export {
   type EndpointSlice,
   KUBERNETES_ROOT,
   NO_SERVICE_OBJECTS,
@@ -47,6 +53,7 @@ export {
 } from './peers/settings.ts'
 export * from './plan.ts'
 export { isBlackhole } from './routes/routes.ts'
+export { linksOf } from './routes/tunnels.ts'
 export {
   type BirdPeer,
   type BirdRoute,

@@ -2,11 +2,14 @@ import {
   AFFINITIES_ROOT,
   type AffinityState,
   type AllocationBlock,
+  type AssignRules,
   affinityKey,
+  assignStep,
   BLOCKS_ROOT,
   type BlockView,
   blockKey,
   type ClaimRules,
+  type ClaimStep,
   claimStep,
   decodeBlock,
   decodeHandle,
@@ -17,17 +20,20 @@ import {
   handleKey,
   IPAM_CONFIG_DEFAULT,
   IPAM_CONFIG_KEY,
+  type IpamConfig,
   newBlock,
+  ordinalsOf,
   parseAffinityKey,
   parseBlockKey,
   type ReleaseRules,
   releaseStep,
   withAllReserved,
+  withAssigned,
   withoutAffinity,
   withReleased,
 } from '../../core/calico/index.ts'
 import type { Entry, Store, WriteResult } from '../../core/intent/index.ts'
-import type { Prefix } from '../../core/net/index.ts'
+import { type Address, type Prefix, parsePrefix } from '../../core/net/index.ts'
 import { StoreError } from './errors.ts'
 
 /**
@@ -65,35 +71,57 @@ export class BlockClient {
     rules: Omit<ClaimRules, 'config'>,
   ): Promise<{ readonly block: Prefix } | { readonly why: string }> {
     await this.#read()
-    const configured = await this.#store.get(IPAM_CONFIG_KEY)
-    const config = (configured && decodeIpamConfig(configured.value)) ?? IPAM_CONFIG_DEFAULT
+    const config = await this.#config()
     for (let write = 0; write < IPAM_WRITES_MAX; write++) {
       const step = claimStep(this.#view(), { ...rules, config })
+      if (step.type === 'held') return { block: step.block }
+      if (step.type === 'none') return { why: step.why }
+      await this.#claimStep(step, rules.handleId)
+    }
+    throw tooMany()
+  }
+
+  /**
+   * Assigns one address to an owner, or finds the one that it has. Rejects where the store does not
+   * answer; what was begun is gone on with by the next call.
+   */
+  async assign(
+    rules: Omit<AssignRules, 'config'>,
+  ): Promise<{ readonly address: Address } | { readonly why: string }> {
+    await this.#read()
+    const config = await this.#config()
+    for (let write = 0; write < IPAM_WRITES_MAX; write++) {
+      const step = assignStep(this.#view(), { ...rules, config })
       switch (step.type) {
         case 'held':
-          return { block: step.block }
+          return { address: step.address }
         case 'none':
           return { why: step.why }
-        case 'pend':
-          await this.#setAffinity(step.block, 'pending')
+        case 'assign':
+          await this.#assign(step.block, step.ordinal, rules)
           break
-        case 'confirm':
-          await this.#setAffinity(step.block, 'confirmed')
+        case 'release':
+          await this.#giveBack(step.block, rules.handleId)
           break
-        case 'create':
-          await this.#create(step.block)
-          break
-        case 'reserve':
-          await this.#reserve(step.block, rules.handleId)
-          break
-        case 'abandon':
-          await this.#remove(affinityKey(this.#node, step.block))
+        case 'claim':
+          await this.#claimStep(step.step, undefined)
           break
         default:
           step satisfies never
       }
     }
     throw tooMany()
+  }
+
+  /** Gives back all addresses of an owner. Rejects where the store does not answer. */
+  async giveBack(handleId: string): Promise<void> {
+    await this.#read()
+    const handle = await this.#store.get(handleKey(handleId))
+    const named = Object.keys((handle && decodeHandle(handle.value)?.block) ?? {})
+    const blocks = new Set(named.flatMap(text => parsePrefix(text) ?? []))
+    for (const [cidr, block] of this.#blocks)
+      if (block !== undefined && ordinalsOf(block, handleId).length > 0) blocks.add(cidr)
+    for (const cidr of blocks) await this.#giveBack(cidr, handleId)
   }
 
   /** Gives a block up. Rejects where the store does not answer; the next release goes on. */
@@ -128,6 +156,32 @@ export class BlockClient {
       }
     }
     throw tooMany()
+  }
+
+  /** One write of a claim. */
+  #claimStep(
+    step: Exclude<ClaimStep, { readonly type: 'held' | 'none' }>,
+    handleId: string | undefined,
+  ): Promise<void> {
+    switch (step.type) {
+      case 'pend':
+        return this.#setAffinity(step.block, 'pending')
+      case 'confirm':
+        return this.#setAffinity(step.block, 'confirmed')
+      case 'create':
+        return this.#create(step.block)
+      case 'reserve':
+        return this.#reserve(step.block, handleId)
+      case 'abandon':
+        return this.#remove(affinityKey(this.#node, step.block))
+      default:
+        return step.type satisfies never
+    }
+  }
+
+  async #config(): Promise<IpamConfig> {
+    const configured = await this.#store.get(IPAM_CONFIG_KEY)
+    return (configured && decodeIpamConfig(configured.value)) ?? IPAM_CONFIG_DEFAULT
   }
 
   #view(): BlockView {
@@ -182,6 +236,31 @@ export class BlockClient {
     const count = reserved.allocations.filter(slot => slot === index).length
     await this.#count(handleId, cidr, count)
     await this.#put(blockKey(cidr), encodeBlock(reserved))
+  }
+
+  async #assign(
+    cidr: Prefix,
+    ordinal: number,
+    owner: Pick<AssignRules, 'handleId' | 'secondary'>,
+  ): Promise<void> {
+    const block = this.#blocks.get(cidr)
+    if (block === undefined) return
+    const count = ordinalsOf(block, owner.handleId).length + 1
+    await this.#count(owner.handleId, cidr, count)
+    await this.#put(blockKey(cidr), encodeBlock(withAssigned(block, ordinal, owner)))
+  }
+
+  /** The block first: an owner that counts too many is gone on with, an address of nobody's not. */
+  async #giveBack(cidr: Prefix, handleId: string): Promise<void> {
+    for (let write = 0; write < IPAM_WRITES_MAX; write++) {
+      const block = this.#blocks.get(cidr)
+      if (block === undefined || ordinalsOf(block, handleId).length === 0) {
+        await this.#count(handleId, cidr, 0)
+        return
+      }
+      await this.#change(cidr, known => withReleased(known, handleId))
+    }
+    throw tooMany()
   }
 
   async #change(cidr: Prefix, change: (block: AllocationBlock) => AllocationBlock): Promise<void> {

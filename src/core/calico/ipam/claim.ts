@@ -38,6 +38,8 @@ export interface ClaimRules {
   readonly reserved: readonly Prefix[]
   /** `strictAffinity` and `maxBlocksPerHost` forbid nothing here: one block, and no borrowing */
   readonly config: IpamConfig
+  /** what the pools have to be for; absent: workloads */
+  readonly use?: 'Workload' | 'Tunnel'
   /** whose the addresses of the block are to be, which another IPAM hands out; absent: nobody's */
   readonly handleId?: string
 }
@@ -107,7 +109,7 @@ function isFree(block: Prefix, view: BlockView, length: number): boolean {
 
 /** The pools that a node may take blocks from by itself, with the length of their blocks. */
 export function usablePools(
-  rules: Pick<ClaimRules, 'family' | 'labels' | 'pools'>,
+  rules: Pick<ClaimRules, 'family' | 'labels' | 'pools' | 'use'>,
 ): { readonly cidr: Prefix; readonly length: number }[] {
   return rules.pools.flatMap(({ spec }) => {
     const cidr = parsePrefix(spec.cidr)
@@ -116,7 +118,7 @@ export function usablePools(
     const selector = parseSelector(spec.nodeSelector ?? '')
     const isFor = 'reason' in selector ? false : selector.matches(rules.labels)
     if (spec.disabled === true || spec.assignmentMode === 'Manual' || !isFor) return []
-    if (!uses.includes('Workload')) return []
+    if (!uses.includes(rules.use ?? 'Workload')) return []
     const length = spec.blockSize ?? (rules.family === 'ipv4' ? 26 : 122)
     return length < prefixParts(cidr).length ? [] : [{ cidr, length }]
   })

@@ -1,6 +1,7 @@
 import {
   type FelixConfigurationSpec,
   type NodeResource,
+  parseNodeAddress,
   TUNNELS,
   type TunnelKind,
   vtepMac,
@@ -17,6 +18,7 @@ import {
 } from '../../net/index.ts'
 import { parseMac } from '../../rtnl/index.ts'
 import { type ClusterNode, keyOf } from '../cluster.ts'
+import type { HostInterface } from '../node/autodetect.ts'
 import type { PodCidrs } from '../originated/pod-cidrs.ts'
 import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 import { type ClusterPool, ownershipOf, type RemoteBlock, remoteBlocks } from './cluster-routes.ts'
@@ -78,6 +80,21 @@ export function tunnelsOf(snapshot: Snapshot, surroundings: TunnelSurroundings):
     routes: [...routes.values()].toSorted((a, b) => comparePrefixes(a.prefix, b.prefix)),
     problems: links ? problems : [],
   }
+}
+
+/** Which of a machine's links have the addresses of a node. O(interfaces). */
+export function linksOf(
+  { nodes }: Pick<Snapshot, 'nodes'>,
+  node: string,
+  interfaces: readonly HostInterface[],
+): TunnelSurroundings['links'] {
+  const bgp = nodes.find(({ metadata }) => metadata.name === node)?.spec.bgp
+  const of = (text: string | undefined): string | undefined => {
+    const address = parseNodeAddress(text ?? '')
+    return interfaces.find(({ addresses }) => addresses.some(own => own.address === address))?.name
+  }
+  const [ipv4, ipv6] = [of(bgp?.ipv4Address), of(bgp?.ipv6Address)]
+  return { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
 }
 
 /** In order of the names of their links. */
