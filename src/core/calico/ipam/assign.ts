@@ -62,6 +62,8 @@ export function assignStep(view: BlockView, rules: AssignRules): AssignStep {
 
 /** A block more: those that the node has hold nothing that could be taken. */
 function claimFor(view: BlockView, rules: AssignRules): AssignStep {
+  if (usablePools({ ...rules, use: 'Tunnel' }).length === 0)
+    return { type: 'none', why: `no IPPool of ${rules.family} is for tunnels of this node` }
   const { handleId: _handle, secondary: _secondary, avoid: _avoid, ...shared } = rules
   const confirmed = [...view.affinities].filter(([, state]) => state === 'confirmed')
   const { maxBlocksPerHost: most } = rules.config
