@@ -7,6 +7,7 @@ import {
   type NodeFacts,
   type Plan,
   type PlannedProgram,
+  type PlannedRoute,
   type PlannedSession,
   planOf,
   type Secrets,
@@ -179,7 +180,18 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
     ),
     section('told to peers', programLines(found.exports, found)),
     section('taken from peers', programLines(found.imports, found)),
-    section('into the kernel', found.kernel),
+    section('into the kernel, of what is learned', found.kernel),
+    section(
+      'into the kernel, of its own',
+      found.routes.map(routeText).filter(text => text !== ''),
+    ),
+    section(
+      count(found.tunnels.length, 'tunnel'),
+      found.tunnels.flatMap(({ name, kind, address, ends }) => [
+        `${name} ${address}, ${kind} with ${count(ends.length, 'other end')}`,
+        ...ends.map(({ address: end, node }) => `  ${end} at ${node}`),
+      ]),
+    ),
     section(
       count(found.problems.length, 'problem'),
       found.problems.map(({ object, field, reason }) =>
@@ -192,6 +204,19 @@ function describe({ terminal }: Surroundings, found: Plan, wide: boolean): strin
 
 const section = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : [title, ...lines.map(line => `  ${line}`)].join('\n')
+
+/** As `ip route` words it; blackholes are with what is originated. */
+function routeText({ prefix, kind, gateway, interface: link, metric }: PlannedRoute): string {
+  if (kind === 'blackhole') return ''
+  const said: readonly (readonly [string, string | number | null])[] = [
+    ['via', gateway],
+    ['dev', link],
+    ['metric', metric],
+  ]
+  return [prefix, ...said.flatMap(([word, value]) => (value === null ? [] : [word, value]))].join(
+    ' ',
+  )
+}
 
 /** Most names of sessions in a line; a mesh has many that are all alike. */
 const NAMES_SHOWN = 4

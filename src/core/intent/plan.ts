@@ -1,4 +1,5 @@
 import type { BgpFilterResource } from '../calico/index.ts'
+import type { NodeRoute, NodeRouteOut, Tunnel } from '../dataplane/index.ts'
 import {
   type Address,
   type Asn,
@@ -47,6 +48,10 @@ export interface Plan {
   readonly imports: readonly PlannedProgram[]
   /** which of the best routes are the kernel's: sentences, as in a program */
   readonly kernel: readonly string[]
+  /** what the kernel gets beside what is learned; in order of prefix */
+  readonly routes: readonly PlannedRoute[]
+  /** this node's ends of tunnels; in order of name */
+  readonly tunnels: readonly PlannedTunnel[]
   readonly problems: readonly Problem[]
 }
 
@@ -59,6 +64,31 @@ export interface PlannedProgram {
   readonly sessions: readonly string[]
   /** `in 10.244.0.0/16: accept`; the last says what becomes of all else */
   readonly rules: readonly string[]
+}
+
+/**
+ * A route of the node itself: of its own blocks, its workloads, to other nodes' blocks through
+ * tunnels, to peers behind a gateway.
+ */
+export interface PlannedRoute {
+  readonly prefix: Prefix
+  readonly kind: NodeRouteOut['kind']
+  readonly gateway: Address | null
+  /** null: that of the gateway */
+  readonly interface: string | null
+  /** null: as the node's configuration says */
+  readonly metric: number | null
+}
+
+/** This node's end of all tunnels of one kind. */
+export interface PlannedTunnel {
+  /** of the link */
+  readonly name: string
+  readonly kind: Tunnel['kind']
+  /** of the tunnel itself */
+  readonly address: Address
+  /** whither packets go for which other node's end; of IPIP the routes say it */
+  readonly ends: readonly { readonly address: Address; readonly node: Address }[]
 }
 
 /** Where peers are to connect to; `0.0.0.0` and `::` are any address of the node. */
@@ -169,6 +199,8 @@ export function planOf(
     exports: programsOf(desired, ({ export: policy }) => policyOf(policy)),
     imports: programsOf(desired, ({ importRules }) => importRules?.policy ?? ACCEPT_ALL),
     kernel: speaker === undefined ? [] : rulesOf(speaker.fibPolicy ?? ACCEPT_ALL),
+    routes: desired.dataplane.routes.map(plannedRoute),
+    tunnels: desired.dataplane.tunnels?.map(plannedTunnel) ?? [],
     problems: desired.problems,
   }
 }
@@ -242,6 +274,21 @@ function plannedSession(
     withheld: neighbour.withheld ?? null,
   }
 }
+
+const plannedRoute = ({ prefix, metric, out }: NodeRoute): PlannedRoute => ({
+  prefix,
+  kind: out.kind,
+  gateway: out.kind === 'via' ? out.gateway : null,
+  interface: out.kind === 'blackhole' ? null : (out.interface ?? null),
+  metric: metric ?? null,
+})
+
+const plannedTunnel = ({ name, kind, address: own, ends }: Tunnel): PlannedTunnel => ({
+  name,
+  kind,
+  address: own,
+  ends: ends.map(({ address: end, node }) => ({ address: end, node })),
+})
 
 const clusterIdOf = ({ clusterId }: SpeakerConfig): string | null =>
   clusterId === undefined ? null : formatQuad(clusterId)

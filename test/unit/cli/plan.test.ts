@@ -55,7 +55,9 @@ test('the plan has the keys that programs rely on, and null for what is not said
     'ranges',
     'revision',
     'routerId',
+    'routes',
     'sessions',
+    'tunnels',
   ])
   t.like(plan, { node: 'worker-0', revision: 4, routerId: '10.0.0.1', asNumber: 64512 })
   t.deepEqual(plan.listen as object, [{ family: 'ipv4', address: '0.0.0.0', port: 179 }])

@@ -381,6 +381,12 @@ test('WireGuard: routes to nodes that have it are Felix’s, where this node has
       ...(installs(found, via('fd44::/64', `fd00::${last}`)) ? [`v6 ${last}`] : []),
     ])
   }
+  const told = (felixBeside?: true): number =>
+    wanted({
+      store: { nodes: [wireguard('a', 1, both), ...others] },
+      facts: { ...(felixBeside && { felixBeside }) },
+    }).problems.filter(({ field }) => field === 'spec.wireguard').length
+  t.deepEqual([told(), told(true)], [1, 0], 'without a Felix nobody writes them')
   t.deepEqual(reached([]), ['v4 2', 'v6 2', 'v4 3', 'v6 3', 'v4 4', 'v6 4'])
   t.deepEqual(reached(['IPv4']), ['v6 2', 'v4 3', 'v6 3', 'v4 4', 'v6 4'])
   t.deepEqual(reached(both), ['v4 3', 'v4 4', 'v6 4'])

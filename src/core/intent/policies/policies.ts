@@ -98,7 +98,7 @@ export function policiesOf(
     localPref: { ipv4: localPrefOf(normal.ipv4), ipv6: localPrefOf(normal.ipv6) },
     ...(kernel && { kernel }),
     sessions: new SessionPolicies(snapshot.bgpFilters, communityTerms(communities), calico),
-    problems: [...problems, ...unnamed],
+    problems: [...problems, ...unnamed, ...unencrypted(facts, own)],
   }
 }
 
@@ -113,6 +113,15 @@ function encryptedFor(own: ClusterNode, nodes: ReadonlyMap<string, ClusterNode>)
       address !== undefined && wireguard.includes(family) ? hostPrefix(address) : [],
     ),
   )
+}
+
+/** That nobody is here to encrypt: no packet is sent in the clear that was to be encrypted. */
+function unencrypted({ felixBeside }: NodeFacts, own: ClusterNode | undefined): Problem[] {
+  if (own === undefined || own.wireguard.length === 0 || felixBeside) return []
+  const reason =
+    'says that this node has WireGuard, which is Felix’s, and no Felix runs beside: routes to ' +
+    'other nodes that have it are not installed; write "calico: {felix: beside}", or take it out'
+  return [{ object: own.key, field: 'spec.wireguard', reason }]
 }
 
 /** A block of one address leads to its workload, if there is one: nothing is dropped. */
