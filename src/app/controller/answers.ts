@@ -4,7 +4,8 @@ import {
   type KernelPlace,
   kernelDocument,
   kernelPlace,
-  nodeRouteDocument,
+  kernelRouteDocument,
+  leftRouteDocuments,
   pathDocument,
   type RouteDocument,
   routeDocument,
@@ -47,7 +48,9 @@ export function answersOf(agent: Knowledge): AgentAnswers {
       }
     },
     routes: async asked =>
-      asked === undefined ? routeDocuments(agent.facts) : await lookup(agent, asked),
+      asked === undefined
+        ? [...routeDocuments(agent.facts), ...leftRouteDocuments(agent.facts)]
+        : await lookup(agent, asked),
     refresh: peer => refresh(agent, peer),
   }
 }
@@ -85,8 +88,7 @@ async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]>
   })
   const own = kernel.get(exact)
   if (own === undefined || routes.some(({ prefix }) => prefix === exact)) return documents
-  // what nobody wants any more has no path
-  return own.owner === 'node' ? [...documents, nodeRouteDocument(node, own, desired)] : documents
+  return [...documents, kernelRouteDocument(node, own, desired)]
 }
 
 /** Of a prefix of which the dataplane knows nothing. */

@@ -10,6 +10,7 @@ import {
   instant,
   lastDocument,
   lastKey,
+  leftRouteDocuments,
   ROUTES_STATUS_MAX,
   type RouteDocument,
   routeDocument,
@@ -436,7 +437,7 @@ test('an own pod CIDR is a blackhole once it is one, and nothing is known withou
   t.is((document as RouteDocument).kernel, 'unknown')
 })
 
-test('a route that the node wants for itself is listed, and one that nobody wants is not', t => {
+test('a route that the node wants for itself is listed, one that nobody wants for who asks alone', t => {
   const routes = [
     { prefix: prefix('10.200.0.7/32'), state: 'installed', owner: 'node' },
     { prefix: prefix('10.200.0.8/32'), state: 'stale', owner: 'speaker' },
@@ -445,6 +446,11 @@ test('a route that the node wants for itself is listed, and one that nobody want
   const document = documents.get(`${ROOT}routes/ipv4/10.200.0.7-32`) as RouteDocument
   t.like(document, { from: 'node', kernel: 'installed', pathsTotal: 1 })
   t.false(documents.has(`${ROOT}routes/ipv4/10.200.0.8-32`))
+  const left = leftRouteDocuments(status({ dataplane: { ...dataplane, routes } }))
+  t.deepEqual(
+    left.map(({ prefix: text, from, kernel }) => [text, from, kernel]),
+    [['10.200.0.8/32', 'kernel', 'stale']],
+  )
 })
 
 test('what is beyond the kernel half’s list is unknown, not absent', t => {

@@ -293,7 +293,7 @@ export interface RouteDocument {
   readonly family: 'ipv4' | 'ipv6'
   /**
    * the session of the best path; `local`: this node announces it; `node`: it is in the kernel for
-   * this node alone, a workload or a tunnel
+   * this node alone, a workload or a tunnel; in answers of the API also `kernel`: left from before
    */
   readonly from: string
   /** of all paths in use; empty for what this node originates */

@@ -231,8 +231,21 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
     if (document !== undefined) documents.push(document)
   }
   for (const route of kernel.values())
-    if (route.owner === 'node') documents.push(nodeRouteDocument(node, route, desired))
+    if (route.owner === 'node') documents.push(kernelRouteDocument(node, route, desired))
   return documents.slice(0, ROUTES_STATUS_MAX)
+}
+
+/**
+ * Routes of ours in the kernel that nobody wants now, or nobody has wanted since a half was started
+ * again. For who asks the agent; what comes and goes so is not written to the store.
+ */
+export function leftRouteDocuments(facts: StatusFacts): RouteDocument[] {
+  const { node, dataplane, desired, speaker } = facts
+  const known = new Set(speaker?.routes.map(({ prefix }) => prefix))
+  const left = dataplane?.routes.filter(
+    ({ prefix, owner }) => owner !== 'node' && !known.has(prefix),
+  )
+  return (left ?? []).map(route => kernelRouteDocument(node, route, desired))
 }
 
 const NOT_LISTED = 'more routes than are listed: martlet routes PREFIX asks for one'
@@ -257,21 +270,22 @@ export function kernelPlace(
 
 const isBlackhole = ({ out }: NodeRoute): boolean => out.kind === 'blackhole'
 
-/** A route that the node itself wants, and that the BGP half knows nothing of. */
-export function nodeRouteDocument(
+/** A route of which the BGP half knows nothing: the node wants it, or it is left from before. */
+export function kernelRouteDocument(
   node: string,
   route: KernelRouteSnapshot,
   desired: Desired | undefined,
 ): RouteDocument {
+  const from = route.owner === 'node' ? 'node' : 'kernel'
   const path = { best: true, multipath: false, asPath: '', origin: 'IGP', communities: [] }
   return {
     node,
     prefix: route.prefix,
     family: prefixParts(route.prefix).family,
-    from: 'node',
+    from,
     nextHops: gatewaysOf(route.prefix, desired),
     ...kernelPlace(route, desired),
-    best: { from: 'node', ...path },
+    best: { from, ...path },
     pathsTotal: 1,
   }
 }

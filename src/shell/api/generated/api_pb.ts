@@ -1093,7 +1093,8 @@ export type RouteDocument = Message<"martlet.v1.RouteDocument"> & {
   family: string;
 
   /**
-   * the session of the best path, local, or node: in the kernel for this node alone
+   * the session of the best path, local, node: in the kernel for this node alone, or kernel: left
+   * there from before
    *
    * @generated from field: string from = 4;
    */
