@@ -151,10 +151,7 @@ lab('an endpoint of a node is a route on its interface, in both families', async
       t.is((await run(cluster, node.name, `sysctl -n net.${setting}`)).trim(), '1', setting)
     const own = await run(cluster, node.name, 'ip -4 address show dev cali0')
     t.is(own, '', 'nobody has the gateway’s address')
-    const { pid } = cluster
-      .agent(node.name)
-      .lines()
-      .find(({ process: who }) => who === 'dataplane')!
+    const pid = cluster.agent(node.name).child('dataplane')
     const status = await run(cluster, node.name, `cat /proc/${pid}/status`)
     t.regex(status, /^CapEff:\s0+1000$/m, 'who set all this has CAP_NET_ADMIN alone')
     t.notRegex(status, /^Uid:\s+0\s/m)
