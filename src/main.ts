@@ -6,6 +6,9 @@
 /** The oldest Node.js that runs this; the npm packages bring one that does. */
 const NODE_MAJOR_MIN = 24
 
+// what a library does that Node.js will not have one day is nothing that an operator can act on
+process.noDeprecation = true
+
 const words = process.argv.slice(2)
 const [name] = words
 

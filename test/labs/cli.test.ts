@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { type EtcdMember, etcdMembers } from '../support/etcd.ts'
+import { certificates, type EtcdMember, etcdMembers } from '../support/etcd.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const KEY = '/calico/resources/v3/projectcalico.org/bgppeers/tor'
@@ -115,3 +115,83 @@ test.serial('an etcd that does not answer is code 5 and one line, within its dea
   t.is(out, '')
   t.regex(said, /^martlet: .*"store" in the configuration says where\n$/)
 })
+
+test.serial(
+  'with TLS and users, what is wrong is told in a line: whom the other does not trust',
+  async t => {
+    t.timeout(60_000)
+    const tls = certificates(t)
+    const at = (name: string): string => join(tls, name)
+    const others = certificates(t)
+    const trust = ['--trusted-ca-file', at('ca.crt'), '--client-cert-auth']
+    const [secured] = await etcdMembers(1, {
+      scheme: 'https',
+      flags: [...trust, '--cert-file', at('server.crt'), '--key-file', at('server.key')],
+      controlFlags: [
+        '--cacert',
+        at('ca.crt'),
+        '--cert',
+        at('client.crt'),
+        '--key',
+        at('client.key'),
+      ],
+    })
+    if (secured === undefined) return t.fail('one member was asked for')
+    t.teardown(() => secured.remove())
+    await secured.start()
+    await secured.control('user', 'add', 'root:secret')
+    await secured.control('user', 'grant-role', 'root', 'root')
+    await secured.control('role', 'add', 'martlet')
+    for (const prefix of ['/calico/', '/martlet/'])
+      await secured.control(
+        'role',
+        'grant-permission',
+        'martlet',
+        '--prefix=true',
+        'readwrite',
+        prefix,
+      )
+    await secured.control('user', 'add', 'martlet:tern')
+    await secured.control('user', 'grant-role', 'martlet', 'martlet')
+    await secured.control('auth', 'enable')
+    const etcdOf = { endpoints: [secured.endpoint], ca: at('ca.crt') }
+    const signed = { ...etcdOf, certificate: at('client.crt'), key: at('client.key') }
+    const user = { username: 'martlet', passwordFile: file('password', 'tern\n') }
+    const as = (etcd: object, ...words: string[]): Promise<Ended> =>
+      martlet(
+        ...words,
+        '-c',
+        file('tls.yaml', JSON.stringify({ node: 'worker-0', store: { etcd } })),
+      )
+
+    const tor = file('tor.yaml', peer(64512))
+    t.deepEqual(await as({ ...signed, ...user }, 'apply', '-f', tor), {
+      code: 0,
+      out: "Successfully applied 1 'BGPPeer' resource(s)\n",
+      said: '',
+    })
+    // a member that is not there costs time, and nothing else
+    const endpoints = ['https://127.0.0.1:1', secured.endpoint]
+    const found = await as({ ...signed, ...user, endpoints }, 'get', 'bgppeer', 'tor')
+    t.deepEqual([found.code, found.said], [0, ''])
+    const advice = '; look at the user and the certificates of "store"\n'
+    const wrong: readonly (readonly [object, RegExp])[] = [
+      [
+        { ...signed, username: 'martlet', password: 'gull' },
+        /^martlet: etcd refuses: .*invalid user ID or password$/,
+      ],
+      [signed, /^martlet: etcd refuses: .*permission denied$/],
+      [{ ...etcdOf, ...user }, /^martlet: etcd at \S+: TLS fails: .*certificate/],
+      [
+        { ...signed, ...user, ca: join(others, 'ca.crt') },
+        /: TLS fails: unable to verify the first certificate$/,
+      ],
+    ]
+    for (const [etcd, sentence] of wrong) {
+      const { code, out, said } = await as(etcd, 'get', 'bgppeers')
+      t.deepEqual([code, out], [5, ''])
+      t.true(said.endsWith(advice), said)
+      t.regex(said.slice(0, -advice.length), sentence)
+    }
+  },
+)

@@ -3,7 +3,6 @@
  * leader, wants a password or a certificate. The store must not miss a change, nor wait for ever,
  * nor take long to be back.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,7 +10,13 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { Store } from '../../src/core/intent/index.ts'
 import { openStore, StoreError } from '../../src/shell/store/index.ts'
-import { type EtcdMember, type EtcdOptions, etcdMembers, freePort } from '../support/etcd.ts'
+import {
+  certificates,
+  type EtcdMember,
+  type EtcdOptions,
+  etcdMembers,
+  freePort,
+} from '../support/etcd.ts'
 import { until } from '../support/until.ts'
 import { Watched } from '../support/watched.ts'
 
@@ -334,22 +339,3 @@ test('a cluster with TLS wants a certificate, and ours must be signed', async t 
   await t.throwsAsync(anonymous.get(`${ROOT}a`), { instanceOf: StoreError })
   t.throws(() => openStore({ ...base, ca: file('absent.crt') }), { message: /absent\.crt/ })
 })
-
-/** An authority, a server on 127.0.0.1 and a client, made by openssl for an hour. */
-function certificates(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'martlet-tls-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
-  const openssl = (...words: string[]): unknown =>
-    execFileSync('openssl', words, { cwd: folder, stdio: 'ignore' })
-  const keyed = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl('req', '-x509', ...keyed, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=ca')
-  writeFileSync(join(folder, 'san'), 'subjectAltName=IP:127.0.0.1\n')
-  for (const name of ['server', 'client']) {
-    const request = ['-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`]
-    openssl('req', ...keyed, ...request)
-    const signer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '1']
-    const files = ['-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'san']
-    openssl('x509', '-req', ...signer, ...files)
-  }
-  return folder
-}

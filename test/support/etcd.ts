@@ -2,12 +2,13 @@
  * Real etcd servers on loopback, one process each, in a folder of their own; ended by their
  * process, never by name.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { ExecutionContext } from 'ava'
 import { until } from './until.ts'
 
 const run = promisify(execFile)
@@ -127,4 +128,26 @@ function member(
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * An authority (`ca`), a server on 127.0.0.1 and a client, made by openssl for a day: `.crt` and `.key` of each, in a
+ * folder that goes with the test.
+ */
+export function certificates(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'martlet-tls-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const openssl = (...words: string[]): unknown =>
+    execFileSync('openssl', words, { cwd: folder, stdio: 'ignore' })
+  const keyed = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  openssl('req', '-x509', ...keyed, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=ca')
+  writeFileSync(join(folder, 'san'), 'subjectAltName=IP:127.0.0.1\n')
+  for (const name of ['server', 'client']) {
+    const request = ['-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`]
+    openssl('req', ...keyed, ...request)
+    const signer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '1']
+    const files = ['-in', `${name}.csr`, '-out', `${name}.crt`, '-extfile', 'san']
+    openssl('x509', '-req', ...signer, ...files)
+  }
+  return folder
 }

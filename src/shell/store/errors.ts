@@ -29,12 +29,25 @@ export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError'
 }
 
-/** What any thrown value says, without gRPC's number, its headings, and those that it leaves empty. */
+/** What libraries put around a sentence, or behind it, and what is to stand in its place. */
+const AROUND: readonly (readonly [RegExp, string])[] = [
+  [/\s*Resolution note:\s*$/, ''],
+  // gRPC's number, its heading, and the time
+  [/^\d+ [A-Z_]+: /, ''],
+  [/^No connection established\. Last error: (?:Error: )?([\s\S]*?)\.?$/, '$1'],
+  [/\s*\(\d{4}-\d\d-\d\dT[\d:.]+Z\)/, ''],
+  // OpenSSL's numbers, and the place in its sources
+  [/^[\dA-F]+:error:[\dA-F]+:SSL routines:[^:]*:([^:]*):[\s\S]*$/, '$1'],
+  // what Node.js advises: here the configuration names the authority
+  [/; if the root CA is installed locally[\s\S]*$/, ''],
+]
+
+/** What any thrown value says, without what libraries put around it. */
 export const sentenceOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error))
-    .replace(/\s*Resolution note:\s*$/, '')
-    .replace(/^\d+ [A-Z_]+: /, '')
-    .replace(/^No connection established\. Last error: (?:Error: )?(.*?)\.?$/, '$1')
+  AROUND.reduce(
+    (text, [around, instead]) => text.replace(around, instead),
+    error instanceof Error ? error.message : String(error),
+  )
 
 /** The code of an error of the operating system, `ENOENT`. */
 export const systemCode = (error: unknown): string | undefined =>

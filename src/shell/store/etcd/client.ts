@@ -153,7 +153,11 @@ const isRefusal = (error: unknown): boolean =>
 
 function unavailable(options: IOptions, deadlineMs: number, cause: unknown): StoreError {
   const hosts = [options.hosts].flat().join(', ')
-  const sentence = `etcd at ${hosts} does not answer within ${deadlineMs} ms: ${sentenceOf(cause)}`
+  const why = sentenceOf(cause)
+  // it is there, and one of us does not trust the other: waiting does not mend that
+  if (/certificate|\b(?:ssl|tls)/i.test(why))
+    return new StoreError('STORE_REFUSED', `etcd at ${hosts}: TLS fails: ${why}`, { cause })
+  const sentence = `etcd at ${hosts} does not answer within ${deadlineMs} ms: ${why}`
   return new StoreError('STORE_UNAVAILABLE', sentence, { cause })
 }
 
