@@ -5,6 +5,7 @@ import type { SessionDocument } from '../../../src/core/intent/index.ts'
 import { type AgentClient, type AgentState, connectApi } from '../../../src/shell/api/index.ts'
 import { type Lab, Probes } from '../../../src/shell/lab/index.ts'
 import { socketPaths } from '../../../src/shell/link/index.ts'
+import { routesIn, routesOf } from './kernel-routes.ts'
 import { until } from './lab.ts'
 
 /** How long anything may take that takes a second on a machine with nothing else to do. */
@@ -115,9 +116,9 @@ export class AgentNode {
     return this.untilSession(address, 'is Established', ({ state }) => state === 'Established')
   }
 
-  /** The agent's IPv4 routes in the kernel, as `ip` prints them. */
+  /** The agent's IPv4 routes in the kernel, a line each. */
   async routes(): Promise<string> {
-    return await this.run('ip', 'route', 'show', 'proto', '77')
+    return routesIn(await this.run(...routesOf('-4', 'proto', '77')))
   }
 
   /** Waits until the kernel has a route of the agent's to `prefix`; returns when that was. */

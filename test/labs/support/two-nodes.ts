@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { connectApi } from '../../../src/shell/api/index.ts'
 import { socketPaths } from '../../../src/shell/link/index.ts'
 import { until } from '../../support/until.ts'
+import { routesIn, routesOf } from './kernel-routes.ts'
 
 /** A line of a node's log. */
 export interface Line {
@@ -93,9 +94,9 @@ export class LabNode {
     return execFileSync('ip', ['netns', 'exec', this.namespace, ...words], { encoding: 'utf8' })
   }
 
-  /** The kernel's routes that are ours, as `ip` prints them. */
+  /** The kernel's routes that are ours, a line each. */
   routes(): string {
-    return this.exec('ip', 'route', 'show', 'proto', '77')
+    return routesIn(this.exec(...routesOf('-4', 'proto', '77')))
   }
 
   /** The state of its only session, as its agent answers; undefined while it does not. */
