@@ -55,6 +55,24 @@ for (const [cluster, nodes] of Object.entries(CLUSTERS))
         t.is(printed, readFileSync(file, 'utf8'))
       })
 
+test('docs/plan.md names each key of a plan and of its sessions, and no others', t => {
+  const text = readFileSync(join(import.meta.dirname, '../../../docs/plan.md'), 'utf8')
+  const [ofPlan = '', ofSession = ''] = text
+    .slice(text.indexOf('## Keys'))
+    .split('Of each session:')
+  const named = (part: string): string[] =>
+    part.split('\n').flatMap(line => {
+      const first = line.startsWith('|') ? (line.split('|')[1] ?? '') : ''
+      return [...first.matchAll(/`(\w+)`/g)].flatMap(([, name]) => name ?? [])
+    })
+  const plan: unknown = JSON.parse(
+    readFileSync(join(PLANS, 'reflectors', 'reflector-1.json'), 'utf8'),
+  )
+  t.deepEqual(named(ofPlan).toSorted(), Object.keys(Object(plan)).toSorted())
+  const [session] = Object(plan).sessions
+  t.deepEqual(named(ofSession).toSorted(), Object.keys(session).toSorted())
+})
+
 test('every plan that is there is compared', t => {
   for (const [cluster, nodes] of Object.entries(CLUSTERS)) {
     const expected = nodes.flatMap(node => [`${node}.json`, `${node}.txt`])
