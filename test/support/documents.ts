@@ -128,6 +128,7 @@ const route: Required<Omit<RouteDocument, 'paths'>> = {
   kernel: 'held',
   kernelError: 'ENETUNREACH',
   kernelLeads: 'via 10.240.0.9 dev eth0',
+  kernelOwner: 'speaker',
   best: {
     from: 'Mesh_10_240_0_21',
     best: true,

@@ -401,3 +401,25 @@ test('colours are for terminals only, and do not move columns', async t => {
   t.false(plain.printed.includes('\u001b['))
   t.is(stripVTControlCharacters(colourful.printed), plain.printed)
 })
+
+test('of a route that the node wants for itself it is said whose it is, and BGP knows no path', async t => {
+  const route = routeDocument({
+    ...{ prefix: '10.200.0.7/32', from: 'node', nextHops: ['dev cali7'], pathsTotal: 0, paths: [] },
+    ...{ kernel: 'installed', kernelLeads: 'dev cali7', kernelOwner: 'node' },
+  })
+  const agent = agentOf({ agent: agentDocument(), routes: [route] })
+  const { printed } = await run(['routes', '10.200.0.7'], { agent })
+  t.is(
+    printed,
+    `10.200.0.7/32 at worker-0
+Kernel      installed
+Leads       dev cali7
+Wanted by   this node: its own addresses, a workload, or a tunnel
+Next hops   dev cali7
+Paths       0`,
+  )
+  const left = routeDocument({ from: 'kernel', pathsTotal: 0, paths: [], kernel: 'stale' })
+  const other = agentOf({ agent: agentDocument(), routes: [left] })
+  const { printed: second } = await run(['routes', '10.200.1.0/24'], { agent: other })
+  t.regex(second, /Wanted by {3}nobody now: left from before/)
+})

@@ -55,6 +55,7 @@ export function describeRoute(terminal: Terminal, route: RouteDocument): string 
   const heading = facts([
     ['Kernel', paint(terminal, kernelMood(route.kernel), kernel(route))],
     ['Leads', route.kernelLeads],
+    ['Wanted by', ownerText(route)],
     ['Next hops', nextHops(route)],
     ['Paths', pathsFact(route)],
   ])
@@ -62,15 +63,20 @@ export function describeRoute(terminal: Terminal, route: RouteDocument): string 
   return [
     `${route.prefix} at ${route.node}`,
     heading,
-    '',
-    pathTable(terminal, paths),
+    ...(route.pathsTotal === 0 ? [] : ['', pathTable(terminal, paths)]),
     ...(said.length === 0 ? [] : ['', ...said]),
   ].join('\n')
 }
 
+function ownerText({ kernelOwner, from }: RouteDocument): string | undefined {
+  if (kernelOwner === 'node') return 'this node: its own addresses, a workload, or a tunnel'
+  if (from === 'kernel') return 'nobody now: left from before'
+  return kernelOwner === undefined ? undefined : 'BGP'
+}
+
 function pathsFact(route: RouteDocument): string {
   const known = route.paths?.length ?? 1
-  if (known === route.pathsTotal) return String(known)
+  if (known >= route.pathsTotal) return String(route.pathsTotal)
   const missing = count(route.pathsTotal - known, 'other')
   return `${route.pathsTotal}; the ${missing} only by the agent’s API, on the node itself`
 }

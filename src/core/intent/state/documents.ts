@@ -307,9 +307,11 @@ export interface RouteDocument {
   readonly kernelError?: string
   /** where ours in the kernel leads; only in answers of the API that name one prefix */
   readonly kernelLeads?: string
+  /** who wants it there, or did last: the BGP half, or the node itself; only in such answers */
+  readonly kernelOwner?: 'speaker' | 'node'
   /** in answers of the API that name one prefix it may be a path that is not used, the first one */
   readonly best: PathDocument
-  /** how many paths there are, the best included */
+  /** how many paths there are, the best included; 0: BGP knows none, `best` says nothing */
   readonly pathsTotal: number
   /** all of them, the best first; only in answers of the API that name one prefix */
   readonly paths?: readonly PathDocument[]

@@ -251,11 +251,14 @@ export function leftRouteDocuments(facts: StatusFacts): RouteDocument[] {
 const NOT_LISTED = 'more routes than are listed: martlet routes PREFIX asks for one'
 
 /** Where a route stands in the kernel, as documents say it. */
-export type KernelPlace = Pick<RouteDocument, 'kernel' | 'kernelError' | 'kernelLeads'>
+export type KernelPlace = Pick<
+  RouteDocument,
+  'kernel' | 'kernelError' | 'kernelLeads' | 'kernelOwner'
+>
 
 /** Where the kernel half says that a route stands. */
 export function kernelPlace(
-  { prefix, state, error, leads }: KernelRouteSnapshot,
+  { prefix, state, error, leads, owner }: KernelRouteSnapshot,
   desired: Desired | undefined,
 ): KernelPlace {
   const drops =
@@ -264,7 +267,8 @@ export function kernelPlace(
   return {
     kernel: drops ? 'blackhole' : state,
     ...(error !== undefined && { kernelError: error }),
-    ...(leads !== undefined && { kernelLeads: leads }),
+    // these two are of answers about one prefix
+    ...(leads !== undefined && { kernelLeads: leads, ...(owner && { kernelOwner: owner }) }),
   }
 }
 
@@ -286,7 +290,7 @@ export function kernelRouteDocument(
     nextHops: gatewaysOf(route.prefix, desired),
     ...kernelPlace(route, desired),
     best: { from, ...path },
-    pathsTotal: 1,
+    pathsTotal: 0,
   }
 }
 
@@ -316,6 +320,7 @@ export function routeDocument(
     kernel: place.kernel,
     ...(place.kernelError === undefined ? {} : { kernelError: place.kernelError }),
     ...(place.kernelLeads === undefined ? {} : { kernelLeads: place.kernelLeads }),
+    ...(place.kernelOwner === undefined ? {} : { kernelOwner: place.kernelOwner }),
     best: pathDocument(best),
     pathsTotal: route.paths.length,
   }
