@@ -69,6 +69,9 @@ export class Reader {
   }
 }
 
+/** From so many bytes on the runtime copies faster than a loop does. */
+const LONG_BYTES = 96
+
 /** Writes big-endian fields into a buffer that it owns or was given. */
 export class Writer {
   readonly buffer: Uint8Array
@@ -76,10 +79,13 @@ export class Writer {
   length = 0
   overflow = false
 
-  /** @param space  a buffer to write into, or the number of bytes to allocate; also the limit */
-  constructor(space: Uint8Array | number) {
+  /**
+   * @param space  a buffer to write into, or the number of bytes to allocate
+   * @param limit  most bytes; absent: as many as there is room for
+   */
+  constructor(space: Uint8Array | number, limit?: number) {
     this.buffer = typeof space === 'number' ? new Uint8Array(space) : space
-    this.limit = this.buffer.length
+    this.limit = limit ?? this.buffer.length
   }
 
   u8(value: number): void {
@@ -106,6 +112,15 @@ export class Writer {
     if (!this.#fits(from.length)) return
     this.buffer.set(from, this.length)
     this.length += from.length
+  }
+
+  /** Copies bytes `start` to `end`, not included, of `from` in. */
+  copy(from: Uint8Array, start: number, end: number): void {
+    if (!this.#fits(end - start)) return
+    const { buffer, length } = this
+    if (end - start >= LONG_BYTES) buffer.set(from.subarray(start, end), length)
+    else for (let at = start; at < end; at++) buffer[length + at - start] = from[at]!
+    this.length = length + end - start
   }
 
   /**

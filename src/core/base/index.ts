@@ -3,7 +3,14 @@
 export { Bitset } from './bitset.ts'
 export { ByteQueue } from './byte-queue.ts'
 export { equalBytes, Reader, Writer } from './bytes.ts'
-export { grownInt32, grownLength, grownUint8, grownUint16, grownUint32 } from './columns.ts'
+export {
+  freeColumn,
+  grownInt32,
+  grownLength,
+  grownUint8,
+  grownUint16,
+  grownUint32,
+} from './columns.ts'
 export type { Engine } from './engine.ts'
 export { Heap } from './heap.ts'
 export { after, type Brand, type Millis, millis, NEVER, seconds } from './ids.ts'

@@ -1,4 +1,4 @@
-import { grownInt32, grownUint32 } from './columns.ts'
+import { freeColumn, grownInt32, grownUint32 } from './columns.ts'
 import { invariant } from './invariant.ts'
 
 /**
@@ -8,13 +8,14 @@ import { invariant } from './invariant.ts'
 /** No row. */
 const EMPTY = -1
 
-/** A chunk of the arena is at most this many octets; so is a string. */
-const CHUNK_OCTETS = 1 << 20
-const CHUNK_OCTETS_MIN = 1 << 12
+/** A chunk of the arena has at most this many words. */
+const CHUNK_BITS = 18
+const CHUNK_WORDS = 1 << CHUNK_BITS
+const CHUNK_WORDS_MIN = 1 << 10
 const ROWS_MIN = 32
 
-/** From so many octets on a string is copied by the runtime, and not octet by octet. */
-const LONG_OCTETS = 128
+/** A string is shorter than this. What of it nobody writes to costs nothing. */
+const SPACE_OCTETS = 1 << 17
 
 /** Most rows of an `Interner`; beyond it `add` returns -1. */
 export const INTERNER_ROWS_MAX = 1 << 24
@@ -28,19 +29,25 @@ export const INTERNER_OCTETS_MAX = 1 << 30
 /**
  * Counts references to byte strings, each kept once.
  *
- *   row    places   chunk and offset in the arena (20 bits)   4 bytes
+ *   row    places   chunk and word in the arena (18 bits)      4 bytes
  *          lengths  octets of the string                      4 bytes
  *          hashes   of the string; of a free row: the next    4 bytes
  *          counts   references; 0 where the row is free       4 bytes
  *   slot   slots    row, or EMPTY                             4 bytes; two to four slots a row
  *
- * About 25 bytes a string beside its octets, which lie one after another in chunks of up to a
- * megabyte. A string goes when its last reference does; when more octets are dead than live, the
- * arena is rewritten. Row numbers are used again, so whoever keeps one keeps a reference.
+ * About 25 bytes a string beside its octets, which lie one string after another in chunks of up to
+ * a megabyte, each padded with zeros to whole words: strings are hashed, compared and copied by
+ * words. A string goes when its last reference does; when more is dead than live, the arena is
+ * rewritten. Row numbers are used again, so whoever keeps one keeps a reference.
+ *
+ * A string is looked for in `space`. Whoever writes it there spares a copy.
  *
  * Limits: `INTERNER_ROWS_MAX`, `INTERNER_OCTETS_MAX` (docs/LIMITS.md).
  */
 export class Interner {
+  /** room for one string, from the first octet on; the next call may overwrite what is there */
+  readonly space: Uint8Array
+  readonly #words: Int32Array
   readonly #seed: number
   readonly #octetsMax: number
   #places = new Uint32Array(ROWS_MIN)
@@ -48,14 +55,19 @@ export class Interner {
   #hashes = new Int32Array(ROWS_MIN)
   #counts = new Int32Array(ROWS_MIN)
   #slots = new Int32Array(2 * ROWS_MIN).fill(EMPTY)
-  #chunks: Uint8Array[] = []
+  #chunks: Int32Array<ArrayBuffer>[] = []
   /** where the next string goes in the last chunk */
   #fill = 0
+  /** words of strings that are there, and of those that have gone */
   #live = 0
   #dead = 0
   #rows = 0
   #size = 0
   #free = EMPTY
+  // the string that was looked for last, and the slot that it has or would have
+  #length = 0
+  #hash = 0
+  #slot = 0
 
   /**
    * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
@@ -63,6 +75,9 @@ export class Interner {
    * @param octetsMax  of all strings
    */
   constructor(seed = 0, octetsMax = INTERNER_OCTETS_MAX) {
+    const words = new Int32Array(SPACE_OCTETS / 4)
+    this.#words = words
+    this.space = new Uint8Array(words.buffer)
     this.#seed = seed | 0
     this.#octetsMax = octetsMax
   }
@@ -94,15 +109,20 @@ export class Interner {
 
   /** Octets that columns and arena take. */
   get bytes(): number {
-    const chunks = this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    const chunks = this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
     return 16 * this.#counts.length + 4 * this.#slots.length + chunks
   }
 
   /** The row of a string, or -1. Holds nothing. O(its octets). */
   find(bytes: Uint8Array, start = 0, end = bytes.length): number {
-    const hash = hashOf(bytes, start, end, this.#seed)
-    const slot = this.#search(bytes, start, end, hash)
-    return this.#slots[slot]!
+    const length = end - start
+    invariant(length < SPACE_OCTETS - 4, 'an interned string fits its space')
+    const { space } = this
+    if (bytes !== space) space.set(bytes.subarray(start, end))
+    for (let at = length; at < length + 3; at++) space[at] = 0
+    this.#length = length
+    this.#hash = hashOf(this.#words, length, this.#seed)
+    return this.#search()
   }
 
   /**
@@ -110,21 +130,26 @@ export class Interner {
    * octets).
    */
   add(bytes: Uint8Array, start = 0, end = bytes.length): number {
-    const hash = hashOf(bytes, start, end, this.#seed)
-    const slot = this.#search(bytes, start, end, hash)
-    const found = this.#slots[slot]!
+    this.find(bytes, start, end)
+    return this.take()
+  }
+
+  /** `add` of the string that was looked for last, since when nothing else was done here. */
+  take(): number {
+    const found = this.#slots[this.#slot]!
     if (found >= 0) {
       this.#counts[found]!++
       return found
     }
-    if (this.#live + end - start > this.#octetsMax) return EMPTY
-    const row = this.#take()
+    const length = this.#length
+    if (4 * this.#live + length > this.#octetsMax) return EMPTY
+    const row = this.#takeRow()
     if (row < 0) return row
-    this.#places[row] = this.#store(bytes, start, end)
-    this.#lengths[row] = end - start
-    this.#hashes[row] = hash
+    this.#places[row] = this.#store(this.#words, 0, wordsOf(length))
+    this.#lengths[row] = length
+    this.#hashes[row] = this.#hash
     this.#counts[row] = 1
-    this.#slots[slot] = row
+    this.#slots[this.#slot] = row
     this.#size++
     if (4 * this.#size > 3 * this.#slots.length) this.#rehash(2 * this.#slots.length)
     return row
@@ -157,31 +182,36 @@ export class Interner {
   /** The string, not copied; valid until the next `add` or `release`. */
   view(row: number): Uint8Array {
     const place = this.#places[row]!
-    const offset = place & (CHUNK_OCTETS - 1)
-    return this.#chunks[place >>> 20]!.subarray(offset, offset + this.#lengths[row]!)
+    const { buffer } = this.#chunks[place >>> CHUNK_BITS]!
+    return new Uint8Array(buffer, 4 * (place & (CHUNK_WORDS - 1)), this.#lengths[row]!)
   }
 
-  #search(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const mask = this.#slots.length - 1
+  /** The row of the string in `space`, or EMPTY. */
+  #search(): number {
+    const hash = this.#hash
+    const slots = this.#slots
+    const mask = slots.length - 1
     let slot = hash & mask
-    for (;;) {
-      const row = this.#slots[slot]!
-      if (row < 0) return slot
-      if (this.#hashes[row] === hash && this.#equals(row, bytes, start, end)) return slot
-      slot = (slot + 1) & mask
+    for (; ; slot = (slot + 1) & mask) {
+      const row = slots[slot]!
+      if (row >= 0 && (this.#hashes[row] !== hash || !this.#equals(row))) continue
+      this.#slot = slot
+      return row
     }
   }
 
-  #equals(row: number, bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#lengths[row] !== end - start) return false
+  #equals(row: number): boolean {
+    if (this.#lengths[row] !== this.#length) return false
     const place = this.#places[row]!
-    const chunk = this.#chunks[place >>> 20]!
-    const shift = (place & (CHUNK_OCTETS - 1)) - start
-    for (let at = start; at < end; at++) if (chunk[at + shift] !== bytes[at]) return false
+    const chunk = this.#chunks[place >>> CHUNK_BITS]!
+    const first = place & (CHUNK_WORDS - 1)
+    const words = this.#words
+    const count = wordsOf(this.#length)
+    for (let at = 0; at < count; at++) if (chunk[first + at] !== words[at]) return false
     return true
   }
 
-  #take(): number {
+  #takeRow(): number {
     const row = this.#free
     if (row >= 0) {
       this.#free = this.#hashes[row]!
@@ -200,24 +230,22 @@ export class Interner {
     this.#counts = grownInt32(this.#counts, rows)
   }
 
-  #store(bytes: Uint8Array, start: number, end: number): number {
-    const octets = end - start
-    invariant(octets <= CHUNK_OCTETS, 'an interned string fits a chunk')
+  /** Copies `count` words, and returns their place. */
+  #store(from: Int32Array, start: number, count: number): number {
     const last = this.#chunks.at(-1)
-    if (last === undefined || this.#fill + octets > last.length) this.#openChunk(octets)
+    if (last === undefined || this.#fill + count > last.length) this.#openChunk(count)
     const index = this.#chunks.length - 1
     const chunk = this.#chunks[index]!
-    const offset = this.#fill
-    if (octets >= LONG_OCTETS) chunk.set(bytes.subarray(start, end), offset)
-    else for (let at = start; at < end; at++) chunk[offset + at - start] = bytes[at]!
-    this.#fill += octets
-    this.#live += octets
-    return index * CHUNK_OCTETS + offset
+    const first = this.#fill
+    for (let at = 0; at < count; at++) chunk[first + at] = from[start + at]!
+    this.#fill += count
+    this.#live += count
+    return index * CHUNK_WORDS + first
   }
 
-  #openChunk(octets: number): void {
-    const size = Math.min(CHUNK_OCTETS, Math.max(CHUNK_OCTETS_MIN, this.#live, octets))
-    this.#chunks.push(new Uint8Array(size))
+  #openChunk(count: number): void {
+    const size = Math.min(CHUNK_WORDS, Math.max(CHUNK_WORDS_MIN, this.#live, count))
+    this.#chunks.push(new Int32Array(size))
     this.#fill = 0
   }
 
@@ -226,13 +254,14 @@ export class Interner {
     let slot = this.#hashes[row]! & mask
     while (this.#slots[slot] !== row) slot = (slot + 1) & mask
     this.#unlink(slot)
-    this.#live -= this.#lengths[row]!
-    this.#dead += this.#lengths[row]!
+    const count = wordsOf(this.#lengths[row]!)
+    this.#live -= count
+    this.#dead += count
     this.#hashes[row] = this.#free
     this.#free = row
     this.#size--
     if (this.#size === 0) this.#clear()
-    else if (this.#dead > this.#live + CHUNK_OCTETS_MIN) this.#compact()
+    else if (this.#dead > this.#live + CHUNK_WORDS_MIN) this.#compact()
   }
 
   #unlink(slot: number): void {
@@ -251,6 +280,7 @@ export class Interner {
   }
 
   #rehash(count: number): void {
+    freeColumn(this.#slots)
     const slots = new Int32Array(count).fill(EMPTY)
     const mask = count - 1
     for (let row = 0; row < this.#rows; row++) {
@@ -272,13 +302,15 @@ export class Interner {
     for (let row = 0; row < this.#rows; row++) {
       if (this.#counts[row] === 0) continue
       const place = this.#places[row]!
-      const offset = place & (CHUNK_OCTETS - 1)
-      const end = offset + this.#lengths[row]!
-      this.#places[row] = this.#store(old[place >>> 20]!, offset, end)
+      const from = old[place >>> CHUNK_BITS]!
+      const count = wordsOf(this.#lengths[row]!)
+      this.#places[row] = this.#store(from, place & (CHUNK_WORDS - 1), count)
     }
+    for (const chunk of old) freeColumn(chunk)
   }
 
   #clear(): void {
+    for (const chunk of this.#chunks) freeColumn(chunk)
     this.#chunks = []
     this.#fill = 0
     this.#live = 0
@@ -286,28 +318,27 @@ export class Interner {
     this.#rows = 0
     this.#free = EMPTY
     if (this.#counts.length === ROWS_MIN) return
-    this.#places = new Uint32Array(ROWS_MIN)
-    this.#lengths = new Uint32Array(ROWS_MIN)
-    this.#hashes = new Int32Array(ROWS_MIN)
-    this.#counts = new Int32Array(ROWS_MIN)
-    this.#slots = new Int32Array(2 * ROWS_MIN).fill(EMPTY)
+    this.#places = grownUint32(this.#places, ROWS_MIN)
+    this.#lengths = grownUint32(this.#lengths, ROWS_MIN)
+    this.#hashes = grownInt32(this.#hashes, ROWS_MIN)
+    this.#counts = grownInt32(this.#counts, ROWS_MIN)
+    this.#slots = grownInt32(this.#slots, 2 * ROWS_MIN).fill(EMPTY)
   }
 }
 
+const wordsOf = (octets: number): number => (octets + 3) >>> 2
+
 /**
- * Four octets at a time, then the rest; mixed at the end, since the slot is taken from the low
- * bits.
+ * Of the string that `words` begin with, padded with zeros; mixed at the end, since the slot is
+ * taken from the low bits.
  */
-function hashOf(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  let hash = (seed ^ (end - start)) | 0
-  let at = start
-  for (; at + 4 <= end; at += 4) {
-    const word =
-      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-    hash = Math.imul(hash ^ Math.imul(word, 0xcc9e2d51), 0x1b873593)
+function hashOf(words: Int32Array, length: number, seed: number): number {
+  let hash = (seed ^ length) | 0
+  const count = wordsOf(length)
+  for (let at = 0; at < count; at++) {
+    hash = Math.imul(hash ^ Math.imul(words[at]!, 0xcc9e2d51), 0x1b873593)
     hash ^= hash >>> 15
   }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35)
   return hash ^ (hash >>> 13)
 }

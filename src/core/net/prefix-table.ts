@@ -1,5 +1,5 @@
 import type { Brand } from '../base/index.ts'
-import { grownInt32, grownUint8, invariant } from '../base/index.ts'
+import { freeColumn, grownInt32, grownUint8, invariant } from '../base/index.ts'
 import { type Address, addressBytes, addressOctets, type Family, familyOf } from './address.ts'
 import { formatPrefix, type Prefix, prefixParts } from './prefix.ts'
 
@@ -54,9 +54,9 @@ export class PrefixTable {
   readonly #seed: number
   /** how many prefixes there are of each length */
   readonly #counts = new Uint32Array(129)
-  #words: Int32Array
-  #lengths: Uint8Array
-  #slots: Int32Array
+  #words: Int32Array<ArrayBuffer>
+  #lengths: Uint8Array<ArrayBuffer>
+  #slots: Int32Array<ArrayBuffer>
   #rows = 0
   #size = 0
   #free = -1
@@ -65,6 +65,9 @@ export class PrefixTable {
   #w1 = 0
   #w2 = 0
   #w3 = 0
+  // where it is not there: its hash, and the slot that it would have
+  #hash = 0
+  #slot = 0
 
   /**
    * @param seed  any 32-bit integer; one that peers cannot guess keeps them from choosing
@@ -103,23 +106,27 @@ export class PrefixTable {
 
   /** The row of a prefix, made where there is none; `NO_PREFIX` when the table is full. O(1). */
   add(bytes: Uint8Array, offset: number, length: number): PrefixId {
-    this.#load(bytes, offset, length)
-    const slots = this.#slots
-    const mask = slots.length - 1
-    const hash = this.#hash(length)
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const entry = slots[slot]!
-      if (entry === EMPTY) return this.#insert(slot, hash, length)
-      if (((entry ^ hash) & ~ROW_MASK) !== 0) continue
-      const row = entry & ROW_MASK
-      if (this.#equals(row, length)) return row as PrefixId
-    }
+    const row = this.find(bytes, offset, length)
+    return row === NO_PREFIX ? this.#insert(length) : row
   }
 
   /** The row of a prefix, or `NO_PREFIX`. O(1). */
   find(bytes: Uint8Array, offset: number, length: number): PrefixId {
     this.#load(bytes, offset, length)
-    return this.#lookUp(length)
+    const slots = this.#slots
+    const mask = slots.length - 1
+    const hash = this.#hashOf(length)
+    let slot = hash & mask
+    for (; ; slot = (slot + 1) & mask) {
+      const entry = slots[slot]!
+      if (entry === EMPTY) break
+      if (((entry ^ hash) & ~ROW_MASK) !== 0) continue
+      const row = entry & ROW_MASK
+      if (this.#equals(row, length)) return row as PrefixId
+    }
+    this.#hash = hash
+    this.#slot = slot
+    return NO_PREFIX
   }
 
   /** Removes a prefix. Its row, which is free now, or `NO_PREFIX`. O(1). */
@@ -160,6 +167,12 @@ export class PrefixTable {
     for (let at = 0; at < octets; at++)
       into[offset + at] = this.#words[first + (at >> 2)]! >>> (24 - 8 * (at & 3))
     return octets
+  }
+
+  /** Writes the prefix of a row as NLRI has it, its length first, and returns how many octets. */
+  writeNlri(row: PrefixId, into: Uint8Array, at: number): number {
+    into[at] = this.#lengths[row]!
+    return 1 + this.write(row, into, at + 1)
   }
 
   /** The prefix of a row as text. Allocates: for people, not for tables. */
@@ -204,7 +217,7 @@ export class PrefixTable {
   within(prefix: Prefix, visit: (row: PrefixId) => void): void {
     const { family, bytes, length } = prefixParts(prefix)
     if (family !== this.family) return
-    const { stride, words } = { stride: this.#stride, words: this.#words }
+    const [stride, words] = [this.#stride, this.#words]
     const wanted = new Int32Array(stride)
     const masks = new Int32Array(stride)
     this.#load(bytes, 0, length)
@@ -250,7 +263,7 @@ export class PrefixTable {
     this.#w3 = words[first + 3]!
   }
 
-  #hash(length: number): number {
+  #hashOf(length: number): number {
     let hash = Math.imul(this.#w0 ^ this.#seed, 0x9e3779b1)
     if (this.#stride === 4) {
       hash = Math.imul((hash ^ (hash >>> 15)) + this.#w1, 0x85ebca6b)
@@ -275,23 +288,10 @@ export class PrefixTable {
     )
   }
 
-  #lookUp(length: number): PrefixId {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    const hash = this.#hash(length)
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const entry = slots[slot]!
-      if (entry === EMPTY) return NO_PREFIX
-      if (((entry ^ hash) & ~ROW_MASK) !== 0) continue
-      const row = entry & ROW_MASK
-      if (this.#equals(row, length)) return row as PrefixId
-    }
-  }
-
   #slotOf(row: number, length: number): number {
     const slots = this.#slots
     const mask = slots.length - 1
-    const hash = this.#hash(length)
+    const hash = this.#hashOf(length)
     const entry = row | (hash & ~ROW_MASK)
     let slot = hash & mask
     while (slots[slot] !== entry) {
@@ -301,7 +301,8 @@ export class PrefixTable {
     return slot
   }
 
-  #insert(slot: number, hash: number, length: number): PrefixId {
+  /** Puts in the prefix that `find` has just not found. */
+  #insert(length: number): PrefixId {
     let row = this.#free
     if (row >= 0) this.#free = this.#words[row * this.#stride]!
     else {
@@ -320,7 +321,7 @@ export class PrefixTable {
     }
     this.#lengths[row] = length
     this.#counts[length]!++
-    this.#slots[slot] = row | (hash & ~ROW_MASK)
+    this.#slots[this.#slot] = row | (this.#hash & ~ROW_MASK)
     this.#size++
     // three quarters full: probes would become long
     if (4 * this.#size > 3 * this.#slots.length) this.#growSlots()
@@ -337,12 +338,13 @@ export class PrefixTable {
   #growSlots(): void {
     const slots = new Int32Array(this.#slots.length * 2).fill(EMPTY)
     const mask = slots.length - 1
+    freeColumn(this.#slots)
     this.#slots = slots
     for (let row = 0; row < this.#rows; row++) {
       const length = this.#lengths[row]!
       if (length === FREE) continue
       this.#select(row)
-      const hash = this.#hash(length)
+      const hash = this.#hashOf(length)
       let slot = hash & mask
       while (slots[slot] !== EMPTY) slot = (slot + 1) & mask
       slots[slot] = row | (hash & ~ROW_MASK)
@@ -361,7 +363,7 @@ export class PrefixTable {
       if (entry === EMPTY) break
       const row = entry & ROW_MASK
       this.#select(row)
-      const home = this.#hash(this.#lengths[row]!) & mask
+      const home = this.#hashOf(this.#lengths[row]!) & mask
       // may move when its home is not between the hole and where it is, going round
       if (((at - home) & mask) >= ((at - hole) & mask)) {
         slots[hole] = entry
@@ -375,15 +377,13 @@ export class PrefixTable {
     this.#free = -1
     this.#rows = 0
     if (this.#lengths.length === ROWS_MIN) return
-    this.#words = new Int32Array(ROWS_MIN * this.#stride)
-    this.#lengths = new Uint8Array(ROWS_MIN).fill(FREE)
-    this.#slots = new Int32Array(ROWS_MIN * 2).fill(EMPTY)
+    this.#words = grownInt32(this.#words, ROWS_MIN * this.#stride)
+    this.#lengths = grownUint8(this.#lengths, ROWS_MIN).fill(FREE)
+    this.#slots = grownInt32(this.#slots, ROWS_MIN * 2).fill(EMPTY)
   }
 }
 
-/**
- * The first 32 of `bits` bits at `offset`, the rest zero; octets beyond those bits are not read.
- */
+/** The first 32 of `bits` bits at `offset`, then zeros; octets beyond those are not read. */
 function wordAt(bytes: Uint8Array, offset: number, bits: number): number {
   if (bits <= 0) return 0
   let word = bytes[offset]! << 24

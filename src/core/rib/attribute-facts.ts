@@ -179,7 +179,13 @@ function readFact(
  * RFC 4271 §9.1.2.2 (a): a set counts as one, "no matter how many ASes are in the set". RFC 5065
  * §5.3: 0.
  */
-function readAsPath(bytes: Uint8Array, from: number, end: number, self: Self, facts: Facts): void {
+function readAsPath(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  { asns }: Self,
+  facts: Facts,
+): void {
   let at = from
   let first = true
   while (at < end) {
@@ -193,7 +199,8 @@ function readAsPath(bytes: Uint8Array, from: number, end: number, self: Self, fa
     if (type === AS_SEQUENCE || type === AS_SET) first = false
     if (type === AS_SET || type === AS_CONFED_SET) facts.bits |= FACTS.HAS_AS_SET
     for (let each = 0; each < count; each++, at += 4)
-      if (self.asns.includes(word32(bytes, at))) facts.bits |= FACTS.AS_LOOP
+      for (let own = 0; own < asns.length; own++)
+        if (asns[own] === word32(bytes, at)) facts.bits |= FACTS.AS_LOOP
   }
 }
 
@@ -220,6 +227,20 @@ export interface PlainContext {
   readonly external: boolean
   readonly fourOctetAs: boolean
 }
+
+/**
+ * How a peer's octets are to be understood: the same octets mean different things from an external
+ * peer and from an internal one, and with AS numbers of two octets and of four. A small number, 0
+ * to 3.
+ */
+export const attributeContext = ({ external, fourOctetAs }: PlainContext): number =>
+  (external ? 1 : 0) | (fourOctetAs ? 2 : 0)
+
+/** What each of those numbers stands for. */
+export const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => ({
+  external: (at & 1) !== 0,
+  fourOctetAs: (at & 2) !== 0,
+}))
 
 /**
  * True when the codec would decode this record without a fault and write the very same again. False

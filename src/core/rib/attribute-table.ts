@@ -9,15 +9,7 @@ import {
 } from '../base/index.ts'
 import { formatAddress, isLinkLocalAt } from '../net/index.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/index.ts'
-import {
-  FACTS,
-  Facts,
-  isPlain,
-  LOOPS,
-  type PlainContext,
-  readFacts,
-  type Self,
-} from './attribute-facts.ts'
+import { CONTEXTS, FACTS, Facts, isPlain, LOOPS, readFacts, type Self } from './attribute-facts.ts'
 import { type FullTable, fullSets } from './full-table.ts'
 import { NEXT_HOPS_MAX, type NextHops, nextHopOctets } from './next-hops.ts'
 import { type AttributeSetId, type NextHopId, NO_SET, NONE } from './rows.ts'
@@ -52,19 +44,6 @@ export interface AttributeColumns {
   /** row of `NextHops`; NONE of what this node originates */
   readonly nextHop: Int32Array
 }
-
-/**
- * How a peer's octets are to be understood: the same octets mean different things from an external
- * peer and from an internal one, and with AS numbers of two octets and of four. A small number, 0
- * to 3.
- */
-export const attributeContext = ({ external, fourOctetAs }: PlainContext): number =>
-  (external ? 1 : 0) | (fourOctetAs ? 2 : 0)
-
-const CONTEXTS: readonly PlainContext[] = Array.from({ length: 4 }, (_, at) => ({
-  external: (at & 1) !== 0,
-  fourOctetAs: (at & 2) !== 0,
-}))
 
 /** Of `clean`: the set is none that was received. The contexts have the low bits. */
 const ACCEPTED = 0x80
@@ -109,6 +88,8 @@ export class AttributeTable implements AttributeColumns {
   clusterListLength = new Uint16Array(0)
   facts = new Uint16Array(0)
   nextHop = new Int32Array(0)
+  /** where a record is written before it is looked for; what is done with it may write another */
+  readonly draft: Writer
   #clean = new Uint8Array(0)
   /** first alias of a set */
   #alias = new Int32Array(0)
@@ -120,7 +101,6 @@ export class AttributeTable implements AttributeColumns {
   readonly #nextHops: NextHops
   readonly #freed: (set: AttributeSetId) => void
   readonly #facts = new Facts()
-  readonly #canonical = new Writer(RECORD_OCTETS_MAX)
   #self: Self = { asns: [], routerId: 0, clusterId: 0 }
 
   /** @param freed  called with a set that has just gone; may release others, and nothing else */
@@ -132,6 +112,7 @@ export class AttributeTable implements AttributeColumns {
     readonly octetsMax?: number | undefined
   }) {
     this.#sets = new Interner(options.seed, options.octetsMax)
+    this.draft = new Writer(this.#sets.space, RECORD_OCTETS_MAX)
     this.#aliases = new Interner(~options.seed, ALIAS_OCTETS_MAX)
     this.#nextHops = options.nextHops
     this.#freed = options.freed
@@ -196,7 +177,7 @@ export class AttributeTable implements AttributeColumns {
       return set as AttributeSetId
     }
     if (isPlain(record, length, CONTEXTS[context]!)) {
-      const added = this.#add(record, length)
+      const added = this.#take(record, length)
       if (added >= 0) this.#clean[added]! |= 1 << context
       return added
     }
@@ -211,7 +192,7 @@ export class AttributeTable implements AttributeColumns {
   /** The set of these attributes, with one more reference; `NO_SET` when the table is full. */
   intern(attributes: PathAttributes): AttributeSetId {
     const canonical = this.#encode(attributes)
-    return canonical.overflow ? NO_SET : this.#add(canonical.buffer, canonical.length)
+    return canonical.overflow ? NO_SET : this.#add(canonical)
   }
 
   /**
@@ -224,17 +205,17 @@ export class AttributeTable implements AttributeColumns {
     const same = this.#sets.find(canonical.buffer, 0, canonical.length) === received
     if (same && (this.facts[received]! & LOOPS) === 0) return received
     canonical.u8(ACCEPTED_MARK)
-    return canonical.overflow ? NO_SET : this.#add(canonical.buffer, canonical.length, ACCEPTED)
+    return canonical.overflow ? NO_SET : this.#add(canonical, ACCEPTED)
   }
 
   #encode(attributes: PathAttributes): Writer {
-    const canonical = this.#canonical
+    const canonical = this.draft
     canonical.reset()
     const { nextHop, linkLocalNextHop, nextHopLink = 0 } = attributes
     const inReach = nextHop?.includes(':')
       ? nextHopOctets(nextHop, linkLocalNextHop)
       : new Uint8Array(0)
-    writeNextHop(inReach, nextHopLink, canonical)
+    writeNextHop(inReach, 0, inReach.length, nextHopLink, canonical)
     encodeAttributes(attributes, { fourOctetAs: true }, canonical)
     return canonical
   }
@@ -322,9 +303,18 @@ export class AttributeTable implements AttributeColumns {
     return (this.#clean[set]! & ACCEPTED) !== 0
   }
 
-  /** @param clean  `ACCEPTED` for a record with a mark, else 0 */
-  #add(record: Uint8Array, length: number, clean = 0): AttributeSetId {
-    const row = this.#sets.add(record, 0, length)
+  #add({ buffer, length }: Writer, clean = 0): AttributeSetId {
+    this.#sets.find(buffer, 0, length)
+    return this.#take(buffer, length, clean)
+  }
+
+  /**
+   * The set of the record that was looked for just now.
+   *
+   * @param clean  `ACCEPTED` for a record with a mark, else 0
+   */
+  #take(record: Uint8Array, length: number, clean = 0): AttributeSetId {
+    const row = this.#sets.take()
     if (row < 0) return NO_SET
     const set = row as AttributeSetId
     if (this.#sets.count(row) > 1) return set
@@ -379,14 +369,21 @@ export class AttributeTable implements AttributeColumns {
 }
 
 /**
- * Writes the head of a record: what MP_REACH_NLRI has as next hop, 0, 4, 16 or 32 octets, and the
- * number of the link that it is on, 0 for none, where a link-local address is among it.
+ * Writes the head of a record: octets `start` to `end` of `bytes`, which are what MP_REACH_NLRI has
+ * as next hop, 0, 4, 16 or 32, and the number of the link that it is on, 0 for none, where a
+ * link-local address is among it.
  */
-export function writeNextHop(octets: Uint8Array, link: number, to: Writer): void {
-  const { length } = octets
-  const local = length === 32 || (length === 16 && isLinkLocalAt(octets, 0))
+export function writeNextHop(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  link: number,
+  to: Writer,
+): void {
+  const octets = end - start
+  const local = octets === 32 || (octets === 16 && isLinkLocalAt(bytes, start))
   const linked = local && link !== 0
-  to.u8(length + (linked ? 2 : 0))
-  to.put(octets)
+  to.u8(octets + (linked ? 2 : 0))
+  to.copy(bytes, start, end)
   if (linked) to.u16(link)
 }

@@ -9,6 +9,7 @@ export {
 } from './acceptance.ts'
 export { AdjRibIn, newWalk, PathColumn, type PathWalk } from './adj-rib-in.ts'
 export {
+  attributeContext,
   CODES,
   EXTENDED_LENGTH,
   FACTS,
@@ -21,7 +22,6 @@ export {
   ALIASES_MAX,
   type AttributeColumns,
   AttributeTable,
-  attributeContext,
   RECORD_OCTETS_MAX,
   writeNextHop,
 } from './attribute-table.ts'

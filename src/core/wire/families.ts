@@ -72,20 +72,27 @@ export function afiSafiOf(family: Family): { readonly afi: number; readonly safi
  * sound field.
  *
  * @param identified  four octets of path identifier precede each prefix. RFC 7911 §3
+ * @param from  where in `bytes` the field begins, and `to` where it ends
  */
-export function checkNlri(nlri: Uint8Array, family: Family, identified = false): Fault | number {
+export function checkNlri(
+  bytes: Uint8Array,
+  family: Family,
+  identified = false,
+  from = 0,
+  to = bytes.length,
+): Fault | number {
   const { bits } = FAMILY_SPECS[family]
   const before = identified ? PATH_IDENTIFIER_OCTETS : 0
   let count = 0
-  let at = 0
-  while (at + before < nlri.length) {
-    const length = nlri[at + before]!
+  let at = from
+  while (at + before < to) {
+    const length = bytes[at + before]!
     if (length > bits)
       return nlriFault(`a prefix of ${length} bits is longer than ${family} allows`)
     at += before + 1 + ((length + 7) >>> 3)
     count++
   }
-  return at === nlri.length ? count : nlriFault('the last prefix runs past the end of its field')
+  return at === to ? count : nlriFault('the last prefix runs past the end of its field')
 }
 
 function nlriFault(why: string): Fault {

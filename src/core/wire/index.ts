@@ -67,11 +67,10 @@ export {
 } from './open/open.ts'
 export { decodeRouteRefresh, encodeRouteRefresh } from './route-refresh.ts'
 export {
-  locateReach,
-  type ReachLocation,
-  reachAt,
+  locateUpdate,
+  type RoutesLocation,
   remedyOf,
   splitUpdate,
-  unreachAt,
+  type UpdateLocation,
 } from './update.ts'
 export { endOfRib, UpdateBuilder } from './update-builder.ts'

@@ -1,8 +1,9 @@
 import { Reader } from '../base/index.ts'
+import type { Family } from '../net/index.ts'
 import type { DecodedAttributes } from './attributes/decode.ts'
 import { MP_REACH_NLRI } from './attributes/mp-reach.ts'
 import { MP_UNREACH_NLRI } from './attributes/mp-unreach.ts'
-import type { AttributeKey, AttributeSpec, Reach, Unreach } from './attributes/spec.ts'
+import { FAMILY_SPECS, familyOfAfiSafi } from './families.ts'
 import { updateFault } from './fault.ts'
 import { FLAG, UPDATE_ERROR } from './iana.ts'
 import type { Fault, Remedy, Update } from './message.ts'
@@ -37,102 +38,129 @@ export function splitUpdate(body: Uint8Array): Update | Fault {
   return { type: 'UPDATE', withdrawn, attributes, nlri: from.rest() }
 }
 
-/**
- * Where two attributes lie in a Path Attributes field, as octets from its start; -1 where absent.
- */
-export interface ReachLocation {
-  /** first octet of MP_REACH_NLRI, its flags */
-  reachStart: number
-  /** the octet after it */
-  reachEnd: number
-  unreachStart: number
-  unreachEnd: number
+/** MP_REACH_NLRI or MP_UNREACH_NLRI, as octets of an UPDATE's body. */
+export interface RoutesLocation {
+  /** first octet of the attribute, its flags; -1 where there is none */
+  start: number
+  /** the octet after it, and after its routes */
+  end: number
+  /** of its routes; undefined where it is not known here, or the attribute is malformed */
+  family: Family | undefined
+  /** first octet of its routes */
+  nlri: number
+}
+
+/** Where everything in an UPDATE's body lies: octets from its start. */
+export interface UpdateLocation {
+  /** false: the sections are longer than the message */
+  fits: boolean
+  /** the octet after the withdrawn routes, which begin at octet 2 */
+  withdrawnEnd: number
+  attributes: number
+  /** the octet after the attributes, where the NLRI begins; it goes on to the end of the message */
+  nlri: number
+  readonly reach: RoutesLocation & { nextHop: number; nextHopEnd: number }
+  readonly unreach: RoutesLocation
   /**
-   * false: headers do not add up, or one of the two is there twice; `decodeAttributes` says what
+   * false: headers of attributes do not add up, or one of those two is broken or there twice;
+   * `decodeAttributes` says what
    */
   sound: boolean
 }
 
-const located: ReachLocation = {
-  reachStart: -1,
-  reachEnd: -1,
-  unreachStart: -1,
-  unreachEnd: -1,
-  sound: true,
+const absent = (): RoutesLocation => ({ start: -1, end: -1, family: undefined, nlri: -1 })
+
+const located: UpdateLocation = {
+  fits: false,
+  withdrawnEnd: 0,
+  attributes: 0,
+  nlri: 0,
+  reach: { ...absent(), nextHop: -1, nextHopEnd: -1 },
+  unreach: absent(),
+  sound: false,
 }
 
 /**
- * Finds MP_REACH_NLRI and MP_UNREACH_NLRI by walking headers. O(attributes), allocates nothing.
+ * Finds what is in an UPDATE by walking headers. O(attributes), allocates nothing.
  *
  * @returns one object for all calls: valid until the next one
  */
-export function locateReach(raw: Uint8Array): Readonly<ReachLocation> {
-  located.reachStart = -1
-  located.reachEnd = -1
-  located.unreachStart = -1
-  located.unreachEnd = -1
-  located.sound = true
-  let at = 0
-  while (at < raw.length) {
+export function locateUpdate(body: Uint8Array): Readonly<UpdateLocation> {
+  const { reach, unreach } = located
+  reach.start = -1
+  reach.family = undefined
+  unreach.start = -1
+  unreach.family = undefined
+  located.fits = false
+  located.sound = false
+  if (body.length < 4) return located
+  located.withdrawnEnd = 2 + word16(body, 0)
+  located.attributes = located.withdrawnEnd + 2
+  if (located.attributes > body.length) return located
+  located.nlri = located.attributes + word16(body, located.withdrawnEnd)
+  if (located.nlri > body.length) return located
+  located.fits = true
+  located.sound = findRoutes(body, located.attributes, located.nlri)
+  return located
+}
+
+/** False where attributes are not sound. */
+function findRoutes(body: Uint8Array, from: number, to: number): boolean {
+  const { reach, unreach } = located
+  let sound = true
+  for (let at = from; at < to; ) {
     const start = at
-    const extended = (raw[at]! & FLAG.EXTENDED_LENGTH) !== 0
-    at += extended ? 4 : 3
-    if (at > raw.length) return unsound()
-    at += extended ? (raw[at - 2]! << 8) | raw[at - 1]! : raw[at - 1]!
-    if (at > raw.length) return unsound()
-    const code = raw[start + 1]!
+    const extended = (body[at]! & FLAG.EXTENDED_LENGTH) !== 0
+    const value = at + (extended ? 4 : 3)
+    if (value > to) return false
+    at = value + (extended ? word16(body, value - 2) : body[value - 1]!)
+    if (at > to) return false
+    const code = body[start + 1]!
     if (code === MP_REACH_NLRI.code) {
-      if (located.reachStart >= 0) return unsound()
-      located.reachStart = start
-      located.reachEnd = at
+      if (reach.start >= 0) return false
+      sound = readReach(body, start, value, at) && sound
     } else if (code === MP_UNREACH_NLRI.code) {
-      if (located.unreachStart >= 0) return unsound()
-      located.unreachStart = start
-      located.unreachEnd = at
+      if (unreach.start >= 0) return false
+      sound = readUnreach(body, start, value, at) && sound
     }
   }
-  return located
+  return sound
 }
 
-function unsound(): Readonly<ReachLocation> {
-  located.sound = false
-  return located
+function readReach(body: Uint8Array, start: number, value: number, end: number): boolean {
+  const { reach } = located
+  reach.start = start
+  reach.end = end
+  reach.family = undefined
+  if (!hasFlags(body[start]!, MP_REACH_NLRI.flags) || end - value < 5) return false
+  const family = familyOfAfiSafi(word16(body, value), body[value + 2]!)
+  const octets = body[value + 3]!
+  reach.nextHop = value + 4
+  reach.nextHopEnd = value + 4 + octets
+  // behind an octet that is reserved
+  reach.nlri = value + 5 + octets
+  if (reach.nlri > end) return false
+  if (family === undefined) return true
+  if (!FAMILY_SPECS[family].nextHopOctets.includes(octets)) return false
+  reach.family = family
+  return true
 }
 
-/**
- * MP_REACH_NLRI as `locateReach` found it. On a fault, `decodeAttributes` of the whole field says
- * what is to be done. The parts are views of `raw`.
- */
-export function reachAt(raw: Uint8Array, start: number, end: number): Reach | Fault {
-  return attributeAt(MP_REACH_NLRI, raw, start, end)
+function readUnreach(body: Uint8Array, start: number, value: number, end: number): boolean {
+  const { unreach } = located
+  unreach.start = start
+  unreach.end = end
+  unreach.family = undefined
+  if (!hasFlags(body[start]!, MP_UNREACH_NLRI.flags) || end - value < 3) return false
+  unreach.family = familyOfAfiSafi(word16(body, value), body[value + 2]!)
+  unreach.nlri = value + 3
+  return true
 }
 
-/** MP_UNREACH_NLRI as `locateReach` found it; faults as with `reachAt`. */
-export function unreachAt(raw: Uint8Array, start: number, end: number): Unreach | Fault {
-  return attributeAt(MP_UNREACH_NLRI, raw, start, end)
-}
+const hasFlags = (flags: number, wanted: number): boolean =>
+  (flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) === wanted
 
-function attributeAt<Key extends AttributeKey & ('reach' | 'unreach')>(
-  spec: AttributeSpec<Key>,
-  raw: Uint8Array,
-  start: number,
-  end: number,
-): NonNullable<ReturnType<typeof spec.decode>> | Fault {
-  const flags = raw[start]!
-  const from = new Reader(raw, start + ((flags & FLAG.EXTENDED_LENGTH) === 0 ? 3 : 4), end)
-  const fits = (flags & (FLAG.OPTIONAL | FLAG.TRANSITIVE)) === spec.flags
-  const value = fits ? spec.decode(from, NO_CONTEXT) : undefined
-  if (value !== undefined && !from.overrun) return value
-  return updateFault(
-    'session-reset',
-    spec.subcode,
-    `${spec.name} is malformed`,
-    raw.subarray(start, end),
-  )
-}
-
-/** The two attributes read the same on every session. */
-const NO_CONTEXT = { fourOctetAs: true, ebgp: false }
+const word16 = (bytes: Uint8Array, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!
 
 /**
  * What is to be done with an UPDATE, all things considered.

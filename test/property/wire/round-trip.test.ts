@@ -9,12 +9,9 @@ import {
   encodeKeepalive,
   encodeOpen,
   Framer,
-  locateReach,
+  locateUpdate,
   type PathAttributes,
-  reachAt,
-  splitUpdate,
   UpdateBuilder,
-  unreachAt,
 } from '../../../src/core/wire/index.ts'
 import { attributes, internalAttributes, open, prefixIn } from './arbitraries.ts'
 
@@ -166,15 +163,12 @@ function wireForm({ path, prefix }: Entry, addPath: boolean): number[] {
 }
 
 function nlriIn(message: Uint8Array, withdrawn: boolean, multiprotocol: boolean): Uint8Array {
-  const update = splitUpdate(message.subarray(19))
-  if ('remedy' in update) throw new Error(update.why)
-  if (!multiprotocol) return withdrawn ? update.withdrawn : update.nlri
-  const at = locateReach(update.attributes)
-  const part = withdrawn
-    ? unreachAt(update.attributes, at.unreachStart, at.unreachEnd)
-    : reachAt(update.attributes, at.reachStart, at.reachEnd)
-  if ('remedy' in part) throw new Error(part.why)
-  return part.nlri
+  const body = message.subarray(19)
+  const { fits, sound, withdrawnEnd, nlri, reach, unreach } = locateUpdate(body)
+  if (!fits || !sound) throw new Error('what is built is sound')
+  if (!multiprotocol) return withdrawn ? body.subarray(2, withdrawnEnd) : body.subarray(nlri)
+  const part = withdrawn ? unreach : reach
+  return body.subarray(part.nlri, part.end)
 }
 
 test('a stream of messages is the same in any chunks', t => {

@@ -3,9 +3,8 @@ import fc from 'fast-check'
 import {
   decodeAttributes,
   decodeRouteRefresh,
-  locateReach,
-  reachAt,
-  unreachAt,
+  familyOfAfiSafi,
+  locateUpdate,
 } from '../../../src/core/wire/index.ts'
 import { EXTERNAL, judge } from '../../vectors/codec.ts'
 import { loadVectors } from '../../vectors/vectors.ts'
@@ -97,21 +96,28 @@ test('attributes that carry routes are found where the decoder finds them', t =>
   fc.assert(
     fc.property(section, raw => {
       const decoded = decodeAttributes(raw, EXTERNAL)
-      const { sound, ...at } = locateReach(raw)
+      const body = Uint8Array.of(0, 0, raw.length >>> 8, raw.length, ...raw)
+      const { sound, fits, reach, unreach } = locateUpdate(body)
+      t.true(fits)
       if (!sound) {
         if (decoded.remedy === undefined) throw new Error('sound for the decoder alone')
         return
       }
       if (decoded.remedy === 'session-reset') return
-      if ((decoded.reach !== undefined) !== at.reachStart >= 0) throw new Error('MP_REACH_NLRI')
-      if ((decoded.unreach !== undefined) !== at.unreachStart >= 0) throw new Error('MP_UNREACH')
-      if (decoded.reach !== undefined && (raw[at.reachStart]! & 0xc0) === 0x80) {
+      if ((decoded.reach !== undefined) !== reach.start >= 0) throw new Error('MP_REACH_NLRI')
+      if ((decoded.unreach !== undefined) !== unreach.start >= 0) throw new Error('MP_UNREACH')
+      if (decoded.reach !== undefined) {
         found++
-        t.deepEqual(reachAt(raw, at.reachStart, at.reachEnd), decoded.reach)
+        const { afi, safi } = decoded.reach
+        t.is(reach.family, familyOfAfiSafi(afi, safi))
+        t.deepEqual(body.slice(reach.nextHop, reach.nextHopEnd), decoded.reach.nextHop.slice())
+        t.deepEqual(body.slice(reach.nlri, reach.end), decoded.reach.nlri.slice())
       }
-      if (decoded.unreach !== undefined && (raw[at.unreachStart]! & 0xc0) === 0x80) {
+      if (decoded.unreach !== undefined) {
         found++
-        t.deepEqual(unreachAt(raw, at.unreachStart, at.unreachEnd), decoded.unreach)
+        const { afi, safi } = decoded.unreach
+        t.is(unreach.family, familyOfAfiSafi(afi, safi))
+        t.deepEqual(body.slice(unreach.nlri, unreach.end), decoded.unreach.nlri.slice())
       }
     }),
     { numRuns: 5000 },

@@ -5,13 +5,11 @@ import {
   decodeAttributes,
   encodeAttributes,
   endOfRib,
-  locateReach,
-  reachAt,
+  locateUpdate,
   remedyOf,
   splitUpdate,
   type Update,
   UpdateBuilder,
-  unreachAt,
 } from '../../../src/core/wire/index.ts'
 import { prefixesOf } from '../../vectors/codec.ts'
 import { bytesOf, hexOf } from '../../vectors/vectors.ts'
@@ -127,20 +125,50 @@ test('sections are views, not copies', t => {
   ])
 })
 
-test('the attributes that carry routes are found wherever they are', t => {
-  const raw = bytesOf(
-    '40010100 900e0005 0002010000 400200 800f03000201 c00804 00000001'.replaceAll(' ', ''),
-  )
-  const { reachStart, reachEnd, unreachStart, unreachEnd, sound } = locateReach(raw)
-  t.deepEqual([reachStart, reachEnd, unreachStart, unreachEnd, sound], [4, 13, 16, 22, true])
-  t.deepEqual(unreachAt(raw, 16, 22), { afi: 2, safi: 1, nlri: new Uint8Array(0) })
-  t.true('remedy' in reachAt(raw, 4, 13), 'an IPv6 next hop has 16 or 32 octets')
+/** The body of an UPDATE that has these attributes and nothing else. */
+const bodyOf = (hex: string): Uint8Array => {
+  const raw = bytesOf(hex.replaceAll(' ', ''))
+  return Uint8Array.of(0, 0, raw.length >>> 8, raw.length, ...raw)
+}
+
+test('everything in an UPDATE is found wherever it is', t => {
+  const reach = '900e0015 000201 10 20010db8000000000000000000000001 00'
+  const raw = bytesOf(`40010100${reach}400200 800f03000201 c00804 00000001`.replaceAll(' ', ''))
+  const { length } = raw
+  const body = Uint8Array.of(0, 2, 8, 10, 0, length, ...raw, 8, 11)
+  t.like(locateUpdate(body), {
+    fits: true,
+    sound: true,
+    withdrawnEnd: 4,
+    attributes: 6,
+    nlri: 6 + length,
+    reach: { start: 10, end: 35, family: 'ipv6', nextHop: 18, nextHopEnd: 34, nlri: 35 },
+    unreach: { start: 38, end: 44, family: 'ipv6', nlri: 44 },
+  })
+  t.like(locateUpdate(Uint8Array.of(0, 0, 0, 0)), {
+    fits: true,
+    sound: true,
+    reach: { start: -1, family: undefined },
+    unreach: { start: -1, family: undefined },
+  })
 })
 
-test('attributes that do not add up are not sound', t => {
+test('sections that are longer than the message do not fit', t => {
+  for (const hex of ['000000', '00010000', '0000000140', '00020a'])
+    t.false(locateUpdate(bytesOf(hex)).fits === 'remedy' in splitUpdate(bytesOf(hex)), hex)
+})
+
+test('attributes that do not add up, or are there twice, are not sound', t => {
   for (const hex of ['40', '4001', '40010200', '500100', '800f03000201800f03000201'])
-    t.false(locateReach(bytesOf(hex)).sound, hex)
-  t.like(locateReach(new Uint8Array(0)), { reachStart: -1, unreachStart: -1, sound: true })
+    t.false(locateUpdate(bodyOf(hex)).sound, hex)
+  const odd = locateUpdate(bodyOf('900e0005 0002010000'))
+  t.like(
+    odd,
+    { sound: false, reach: { family: undefined } },
+    'an IPv6 next hop has 16 or 32 octets',
+  )
+  t.false(locateUpdate(bodyOf('c00f03000201')).sound, 'MP_UNREACH_NLRI is not transitive')
+  t.false(locateUpdate(bodyOf('800f020002')).sound, 'it has three octets at least')
 })
 
 test('RFC 7606 §5.2: a fault without a route resets the session, unless it is only discarded', t => {

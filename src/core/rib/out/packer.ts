@@ -10,8 +10,8 @@ import { LOCAL_PEER, NO_OUT_SET, NONE, type OutSetId, type PeerId } from '../row
 /** Most rows that are gathered before they are packed. */
 export const PACK_ROWS_MAX = 16_384
 
-/** Octets of the longest prefix, IPv6. */
-const PREFIX_OCTETS = 16
+/** Octets of the longest prefix as NLRI, IPv6. */
+const NLRI_OCTETS = 17
 
 /** What messages are to be like: part of what two sessions agreed on. */
 export interface MessageForm {
@@ -25,7 +25,7 @@ export interface MessageForm {
 export type Send = (messages: Uint8Array, excluded: PeerId) => void
 
 /** Messages that are written, and whom they are not for. */
-interface Run {
+interface Sending {
   excluded: PeerId
   readonly builder: UpdateBuilder
   readonly send: Send
@@ -33,7 +33,7 @@ interface Run {
 
 const NOTHING = new Uint8Array(0)
 
-function handOut({ builder, excluded, send }: Run): void {
+function handOut({ builder, excluded, send }: Sending): void {
   builder.take(messages => send(messages, excluded))
 }
 
@@ -42,13 +42,18 @@ function handOut({ builder, excluded, send }: Run): void {
  * announcements by attribute set in the order in which the sets came up. A message has one excluded
  * peer for all its rows.
  *
- *   entry   row, excluded peer, path identifier, next entry of its set (of the last: the first)
- *   set     its last entry, NONE while it has none
+ *   entry   row
+ *   run     entries that differ in nothing but their row: the first of them, the excluded peer, the
+ *           path identifier, the next run of its set (of the last: the first)
+ *   set     its last run, NONE while it has none
+ *
+ * Prefixes that came together mostly go together, so a run is about as long as a set has prefixes.
  */
 export class Packer {
   readonly #sets: Interner
   readonly #builders = new Map<number, UpdateBuilder>()
   readonly #rows = new Int32Array(PACK_ROWS_MAX)
+  readonly #starts = new Int32Array(PACK_ROWS_MAX + 1)
   readonly #excluded = new Uint16Array(PACK_ROWS_MAX)
   readonly #paths = new Uint8Array(PACK_ROWS_MAX)
   readonly #next = new Int32Array(PACK_ROWS_MAX)
@@ -56,7 +61,10 @@ export class Packer {
   readonly #touched: OutSetId[] = []
   #withdrawn = NONE
   #count = 0
-  readonly #scratch = new Uint8Array(PREFIX_OCTETS)
+  #runs = 0
+  /** what the rows of the last run are sent with */
+  #set = NO_OUT_SET
+  readonly #scratch = new Uint8Array(NLRI_OCTETS)
 
   /** @param sets  records: next hop's length, next hop, attributes; as `OutSetId` numbers them */
   constructor(sets: Interner) {
@@ -75,16 +83,13 @@ export class Packer {
   add(row: PrefixId, set: OutSetId, excluded: PeerId, path: number): void {
     const entry = this.#count++
     this.#rows[entry] = row
-    this.#excluded[entry] = excluded
-    this.#paths[entry] = path
-    const tail = set === NO_OUT_SET ? this.#withdrawn : this.#tail(set)
-    if (tail === NONE) this.#next[entry] = entry
-    else {
-      this.#next[entry] = this.#next[tail]!
-      this.#next[tail] = entry
-    }
-    if (set === NO_OUT_SET) this.#withdrawn = entry
-    else this.#tails[set] = entry
+    const last = this.#runs - 1
+    const goesOn =
+      last >= 0 &&
+      set === this.#set &&
+      excluded === this.#excluded[last] &&
+      path === this.#paths[last]
+    if (!goesOn) this.#open(entry, set, excluded, path)
   }
 
   /**
@@ -94,11 +99,12 @@ export class Packer {
   flush(prefixes: PrefixTable, form: MessageForm, send: Send): void {
     if (this.#count === 0) return
     const builder = this.#builder(form)
+    this.#starts[this.#runs] = this.#count
     // messages with the same excluded peer are handed out together
-    const run: Run = { excluded: LOCAL_PEER, builder, send }
+    const sending: Sending = { excluded: LOCAL_PEER, builder, send }
     if (this.#withdrawn !== NONE) {
       builder.withdraw(prefixes.family)
-      this.#pack(run, this.#withdrawn, prefixes)
+      this.#pack(sending, this.#withdrawn, prefixes)
       this.#withdrawn = NONE
     }
     for (const set of this.#touched) {
@@ -106,12 +112,29 @@ export class Packer {
       const octets = record[0]!
       const nextHop = octets === 0 ? NOTHING : record.subarray(1, 1 + octets)
       builder.announce(prefixes.family, record.subarray(1 + octets), nextHop)
-      this.#pack(run, this.#tails[set]!, prefixes)
+      this.#pack(sending, this.#tails[set]!, prefixes)
       this.#tails[set] = NONE
     }
     this.#touched.length = 0
     this.#count = 0
-    handOut(run)
+    this.#runs = 0
+    handOut(sending)
+  }
+
+  #open(entry: number, set: OutSetId, excluded: PeerId, path: number): void {
+    const run = this.#runs++
+    this.#set = set
+    this.#starts[run] = entry
+    this.#excluded[run] = excluded
+    this.#paths[run] = path
+    const tail = set === NO_OUT_SET ? this.#withdrawn : this.#tail(set)
+    if (tail === NONE) this.#next[run] = run
+    else {
+      this.#next[run] = this.#next[tail]!
+      this.#next[tail] = run
+    }
+    if (set === NO_OUT_SET) this.#withdrawn = run
+    else this.#tails[set] = run
   }
 
   #tail(set: OutSetId): number {
@@ -121,27 +144,32 @@ export class Packer {
     return tail
   }
 
-  #pack(run: Run, tail: number, prefixes: PrefixTable): void {
-    const { builder } = run
-    const scratch = this.#scratch
-    for (let entry = this.#next[tail]!; ; entry = this.#next[entry]!) {
-      const row = this.#rows[entry] as PrefixId
-      const excluded = this.#excluded[entry] as PeerId
-      if (excluded !== run.excluded) {
+  #pack(sending: Sending, tail: number, prefixes: PrefixTable): void {
+    const { builder } = sending
+    for (let run = this.#next[tail]!; ; run = this.#next[run]!) {
+      const excluded = this.#excluded[run] as PeerId
+      if (excluded !== sending.excluded) {
         if (builder.count > 0) builder.end()
-        handOut(run)
-        run.excluded = excluded
+        handOut(sending)
+        sending.excluded = excluded
       }
-      prefixes.write(row, scratch, 0)
-      const length = prefixes.length(row)
-      const path = this.#paths[entry]!
-      if (!builder.add(scratch, 0, length, path)) {
-        builder.end()
-        builder.add(scratch, 0, length, path)
-      }
-      if (entry === tail) break
+      this.#write(builder, run, prefixes)
+      if (run === tail) break
     }
     builder.end()
+  }
+
+  #write(builder: UpdateBuilder, run: number, prefixes: PrefixTable): void {
+    const scratch = this.#scratch
+    const path = this.#paths[run]!
+    const end = this.#starts[run + 1]!
+    for (let entry = this.#starts[run]!; entry < end; entry++) {
+      prefixes.writeNlri(this.#rows[entry] as PrefixId, scratch, 0)
+      const length = scratch[0]!
+      if (builder.add(scratch, 1, length, path)) continue
+      builder.end()
+      builder.add(scratch, 1, length, path)
+    }
   }
 
   #builder({ messageMax, addPath }: MessageForm): UpdateBuilder {

@@ -79,8 +79,10 @@ export class Plane {
 
   /** The pass is over: rows that nobody holds any more are dropped. */
   endPass(): void {
-    for (const [at, row] of this.rows.entries())
+    for (let at = 0; at < this.rows.length; at++) {
+      const row = this.rows[at]!
       if (this.last[at] !== NO_OUT_SET && this.adj.out[row] === NO_OUT_SET) this.#locRib.drop(row)
+    }
     this.rows.length = 0
     this.last.length = 0
     this.lastOwners.length = 0

@@ -121,7 +121,7 @@ export class RulesExporter implements Exporter {
   readonly #rules: ExportRules
   readonly #tables: Tables
   readonly #surroundings: ExportSurroundings
-  readonly #writer = new Writer(RECORD_OCTETS_MAX)
+  readonly #writer: Writer
   readonly #judge: Judge
   readonly #nextHop: NextHopRule
   /** where third-party next hops may stay: what is done where one may not */
@@ -136,6 +136,7 @@ export class RulesExporter implements Exporter {
     this.#rules = rules
     this.#tables = tables
     this.#surroundings = surroundings
+    this.#writer = new Writer(tables.outSets.space, RECORD_OCTETS_MAX)
     const { family, program } = rules
     this.#nextHop = new NextHopRule({ ...rules.nextHop, family })
     this.#ownNextHop = new NextHopRule({ ...rules.nextHop, family, shared: undefined })

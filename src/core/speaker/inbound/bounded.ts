@@ -8,6 +8,7 @@ import {
 } from '../../rib/index.ts'
 import { PATH_IDENTIFIER_OCTETS } from '../../wire/index.ts'
 import { FULL_PREFIXES } from '../tables.ts'
+import type { Nlri } from './put.ts'
 
 /** Routes of a peer that may not have more than so many: `block` of its prefix limits. */
 
@@ -30,29 +31,29 @@ export interface Shortage {
 }
 
 /**
- * Puts `set` in the row of each route of `nlri` for which there is room. A route that is there may
+ * Puts `set` in the row of each route for which there is room. A route that is there may
  * become another; one that import rules refused and now would let in may not, and goes. For peers
  * with a bound: slower than what others have.
  */
 export function putBounded(
   locRib: LocRib,
-  nlri: Uint8Array,
+  { bytes, start, end }: Nlri,
   peer: PeerId,
   { set, bound, identified }: { set: AttributeSetId; bound: Bound; identified: boolean },
   shortage: Shortage,
 ): void {
   const adj = locRib.adjRibIn(peer)
   const { acceptances } = locRib
-  for (let at = 0; at < nlri.length; ) {
-    const identifier = identified ? wordAt(nlri, at) : NONE
+  for (let at = start; at < end; ) {
+    const identifier = identified ? wordAt(bytes, at) : NONE
     if (identified) at += PATH_IDENTIFIER_OCTETS
-    const length = nlri[at]!
-    const known = locRib.prefixes.find(nlri, at + 1, length)
+    const length = bytes[at]!
+    const known = locRib.prefixes.find(bytes, at + 1, length)
     const source = identified && known >= 0 ? adj.find(known, identifier) : peer
     const has = known >= 0 && source !== NONE && locRib.source(source).get(known) !== NO_SET
     if (has || adj.size < bound.received) {
       const accepted = acceptances.accepted(peer)
-      const row = locRib.add(nlri, at + 1, length)
+      const row = locRib.add(bytes, at + 1, length)
       const put = (each: AttributeSetId): boolean => {
         if (identified) return locRib.putIdentified(peer, row, identifier, each)
         locRib.put(peer, row, each)

@@ -1,11 +1,10 @@
-import { Writer } from '../../base/index.ts'
+import { invariant, type Writer } from '../../base/index.ts'
 import type { Family } from '../../net/index.ts'
 import {
   type AttributeSetId,
   attributeContext,
   NO_SET,
   type PeerId,
-  RECORD_OCTETS_MAX,
   writeNextHop,
 } from '../../rib/index.ts'
 import {
@@ -13,19 +12,16 @@ import {
   checkNlri,
   decodeAttributes,
   type Fault,
-  familyOfAfiSafi,
-  locateReach,
+  locateUpdate,
   missingMandatory,
   type Negotiated,
   type PathAttributes,
-  type Reach,
   type Remedy,
-  reachAt,
+  type RoutesLocation,
   remedyOf,
   splitUpdate,
-  type Unreach,
   type Update,
-  unreachAt,
+  type UpdateLocation,
   updateFault,
 } from '../../wire/index.ts'
 import { FULL_PREFIXES, type Tables } from '../tables.ts'
@@ -70,24 +66,16 @@ export interface Verdict extends Shortage {
  */
 const ROW_OCTETS = 32
 
-/** The parts of an UPDATE, located but not decoded. */
-interface Parts {
-  readonly update: Update
-  readonly reach: Reach | undefined
-  readonly unreach: Unreach | undefined
-  /**
-   * MP_REACH_NLRI or MP_UNREACH_NLRI are broken or there twice: only the codec can say what that
-   * means
-   */
-  readonly sound: boolean
-  /** attributes other than MP_UNREACH_NLRI are there */
-  readonly beyondUnreach: boolean
+/** An UPDATE, its parts located but not decoded, and whose it is. */
+interface Received {
+  readonly body: Uint8Array
+  readonly at: Readonly<UpdateLocation>
+  readonly from: Sender
 }
 
 /** Reads UPDATEs of any peer. Keeps nothing between two of them but memory to work in. */
 export class Importer {
   readonly #tables: Tables
-  readonly #record = new Writer(RECORD_OCTETS_MAX)
   readonly #verdict: Verdict = {
     reset: undefined,
     faults: [],
@@ -115,39 +103,32 @@ export class Importer {
     verdict.endOfRib = undefined
     verdict.full = undefined
     verdict.crowded = false
-    const update = splitUpdate(body)
-    if ('remedy' in update) {
-      verdict.reset = update
-      return verdict
-    }
-    verdict.rows += Math.floor(update.attributes.length / ROW_OCTETS)
-    this.#apply(locate(update), from, verdict)
+    const at = locateUpdate(body)
+    if (at.fits) {
+      verdict.rows += Math.floor((at.nlri - at.attributes) / ROW_OCTETS)
+      this.#apply({ body, at, from }, verdict)
+    } else verdict.reset = tooLong(body)
     return verdict
   }
 
-  #apply(parts: Parts, from: Sender, verdict: Verdict): void {
-    const { update, reach, unreach } = parts
-    verdict.endOfRib = endOfRibOf(parts)
+  #apply(received: Received, verdict: Verdict): void {
+    const { body, at, from } = received
+    verdict.endOfRib = endOfRibOf(body, at)
     if (verdict.endOfRib !== undefined) return
-    const broken = this.#checkRoutes(parts, from, verdict)
-    if (broken !== undefined) {
-      verdict.reset = broken
-      return
-    }
-    const announces = update.nlri.length > 0 || (reach !== undefined && reach.nlri.length > 0)
+    verdict.reset = checkRoutes(received, verdict)
+    if (verdict.reset !== undefined) return
+    const classic = at.nlri < body.length
+    const reached = hasRoutes(at.reach)
     const { sets } = this.#tables
     let set: AttributeSetId = NO_SET
     let reachSet: AttributeSetId = NO_SET
-    if (!parts.sound || (parts.beyondUnreach && !announces)) {
-      if (this.#judge(update, from, verdict)) return
+    if (!at.sound || (isBeyondUnreach(at) && !classic && !reached)) {
+      if (this.#judge(body, from, verdict)) return
     } else {
-      if (update.nlri.length > 0) set = this.#known(update, undefined, from)
-      if (reach !== undefined && reach.nlri.length > 0) reachSet = this.#known(update, reach, from)
-      const missing =
-        (update.nlri.length > 0 && set === NO_SET) ||
-        (reach !== undefined && reach.nlri.length > 0 && reachSet === NO_SET)
-      if (missing) {
-        const decoded = this.#decode(update, reach, from, verdict)
+      if (classic) set = this.#known(received, false)
+      if (reached) reachSet = this.#known(received, true)
+      if ((classic && set === NO_SET) || (reached && reachSet === NO_SET)) {
+        const decoded = this.#decode(received, verdict)
         if (set !== NO_SET) sets.release(set)
         if (reachSet !== NO_SET) sets.release(reachSet)
         if (decoded === undefined) return
@@ -155,75 +136,54 @@ export class Importer {
         reachSet = decoded.reachSet
       }
     }
-    this.#write(update.withdrawn, 'ipv4', NO_SET, from, verdict)
-    if (unreach !== undefined) this.#write(unreach.nlri, familyIn(unreach), NO_SET, from, verdict)
-    this.#write(update.nlri, 'ipv4', set, from, verdict)
-    if (reach !== undefined) this.#write(reach.nlri, familyIn(reach), reachSet, from, verdict)
+    const { reach, unreach } = at
+    this.#write(received, 2, at.withdrawnEnd, 'ipv4', NO_SET, verdict)
+    this.#write(received, unreach.nlri, unreach.end, unreach.family, NO_SET, verdict)
+    this.#write(received, at.nlri, body.length, 'ipv4', set, verdict)
+    this.#write(received, reach.nlri, reach.end, reach.family, reachSet, verdict)
     if (set !== NO_SET) sets.release(set)
     if (reachSet !== NO_SET) sets.release(reachSet)
-  }
-
-  /** RFC 7606 §5.3: routes that do not parse reset the session, before anything is applied. */
-  #checkRoutes(
-    { update, reach, unreach }: Parts,
-    { negotiated }: Sender,
-    verdict: Verdict,
-  ): Fault | undefined {
-    return (
-      countRoutes(update.withdrawn, 'ipv4', negotiated, verdict) ??
-      countRoutes(update.nlri, 'ipv4', negotiated, verdict) ??
-      (reach && countRoutes(reach.nlri, familyIn(reach), negotiated, verdict)) ??
-      (unreach && countRoutes(unreach.nlri, familyIn(unreach), negotiated, verdict))
-    )
   }
 
   /**
    * The set that was interned for these octets before, held; `NO_SET` where the codec must be
    * asked.
+   *
+   * @param reached  for the routes of MP_REACH_NLRI
    */
-  #known(update: Update, reach: Reach | undefined, from: Sender): AttributeSetId {
-    if (reach !== undefined && !isAgreed(reach, from)) return NO_SET
-    const length = this.#compose(update, reach, from)
-    return this.#tables.sets.find(this.#record.buffer, length, contextOf(from))
+  #known(received: Received, reached: boolean): AttributeSetId {
+    const { at, from } = received
+    if (reached && !isAgreed(at, from)) return NO_SET
+    const { buffer, length } = this.#compose(received, reached)
+    return this.#tables.sets.find(buffer, length, contextOf(from))
   }
 
   #linkOf({ interface: name }: Sender): number {
     return name === undefined ? 0 : this.#tables.nextHops.link(name)
   }
 
-  /** Writes the record of these octets; returns its length. */
-  #compose({ attributes }: Update, reach: Reach | undefined, from: Sender): number {
-    const record = this.#record
+  /** Writes the record of these octets: without the two attributes that carry routes. */
+  #compose({ body, at, from }: Received, reached: boolean): Writer {
+    const { reach, unreach } = at
+    const record = this.#tables.sets.draft
     record.reset()
-    if (reach === undefined) record.u8(0)
-    else writeNextHop(reach.nextHop, this.#linkOf(from), record)
-    const at = locateReach(attributes)
-    if (at.reachStart < 0 && at.unreachStart < 0) {
-      record.put(attributes)
-      return record.length
-    }
-    const unreachFirst = at.unreachStart >= 0 && at.unreachStart < at.reachStart
-    const first = unreachFirst || at.reachStart < 0 ? at.unreachStart : at.reachStart
-    const firstEnd = first === at.reachStart ? at.reachEnd : at.unreachEnd
-    const second = first === at.reachStart ? at.unreachStart : at.reachStart
-    record.put(attributes.subarray(0, first))
-    if (second < 0) record.put(attributes.subarray(firstEnd))
-    else {
-      record.put(attributes.subarray(firstEnd, second))
-      record.put(attributes.subarray(first === at.reachStart ? at.unreachEnd : at.reachEnd))
-    }
-    return record.length
+    if (reached) writeNextHop(body, reach.nextHop, reach.nextHopEnd, this.#linkOf(from), record)
+    else record.u8(0)
+    const unreachFirst = unreach.start < reach.start
+    const between = copyBefore(body, at.attributes, unreachFirst ? unreach : reach, record)
+    const rest = copyBefore(body, between, unreachFirst ? reach : unreach, record)
+    record.copy(body, rest, at.nlri)
+    return record
   }
 
   /** Asks the codec. Undefined: the session is to be reset. `NO_SET`: the routes are withdrawn. */
   #decode(
-    update: Update,
-    reach: Reach | undefined,
-    from: Sender,
+    received: Received,
     verdict: Verdict,
   ): { set: AttributeSetId; reachSet: AttributeSetId } | undefined {
-    const context = contextFor(from)
-    const decoded = decodeAttributes(update.attributes, context)
+    const { body, at, from } = received
+    const update = sectionsOf(body)
+    const decoded = decodeAttributes(update.attributes, contextFor(from))
     const remedy = remedyOf(decoded, update)
     if (this.#faults(decoded.faults, remedy, verdict)) return undefined
     const none = { set: NO_SET, reachSet: NO_SET }
@@ -234,21 +194,22 @@ export class Importer {
       const { linkLocalNextHop: _linkLocal, nextHop: _nextHop, ...rest } = decoded.attributes
       const nextHop = decoded.nextHopAttribute
       const attributes = nextHop === undefined ? rest : { ...rest, nextHop }
-      result.set = this.#intern(attributes, update, undefined, from, clean, verdict)
+      result.set = this.#intern(attributes, received, { reached: false, clean }, verdict)
     }
-    if (reach !== undefined && reach.nlri.length > 0)
-      result.reachSet = this.#intern(decoded.attributes, update, reach, from, clean, verdict)
+    if (hasRoutes(at.reach)) {
+      const how = { reached: true, clean }
+      result.reachSet = this.#intern(decoded.attributes, received, how, verdict)
+    }
     return result
   }
 
   #intern(
     attributes: PathAttributes,
-    update: Update,
-    reach: Reach | undefined,
-    from: Sender,
-    clean: boolean,
+    received: Received,
+    { reached, clean }: { readonly reached: boolean; readonly clean: boolean },
     verdict: Verdict,
   ): AttributeSetId {
+    const { from } = received
     const missing = missingMandatory(attributes, contextFor(from))
     if (missing !== undefined) {
       verdict.faults.push(missing)
@@ -258,15 +219,18 @@ export class Importer {
     const link = this.#linkOf(from)
     const set = sets.intern(link === 0 ? attributes : { ...attributes, nextHopLink: link })
     if (set === NO_SET) verdict.full = sets.full
-    else if (clean)
-      sets.remember(this.#record.buffer, this.#compose(update, reach, from), contextOf(from), set)
+    else if (clean) {
+      const { buffer, length } = this.#compose(received, reached)
+      sets.remember(buffer, length, contextOf(from), set)
+    }
     return set
   }
 
   /**
    * Attributes without routes, or broken ones. True when the session is to be reset. RFC 7606 §5.2
    */
-  #judge(update: Update, from: Sender, verdict: Verdict): boolean {
+  #judge(body: Uint8Array, from: Sender, verdict: Verdict): boolean {
+    const update = sectionsOf(body)
     const decoded = decodeAttributes(update.attributes, contextFor(from))
     return this.#faults(decoded.faults, remedyOf(decoded, update), verdict)
   }
@@ -281,78 +245,99 @@ export class Importer {
     return true
   }
 
-  /** Puts `set` in the rows of `nlri`, or takes the peer's paths out for `NO_SET`. The hot loop. */
+  /**
+   * Puts `set` in the rows of octets `start` to `end` of the body, or takes the peer's paths out
+   * for `NO_SET`.
+   */
   #write(
-    nlri: Uint8Array,
+    { body, from }: Received,
+    start: number,
+    end: number,
     family: Family | undefined,
     set: AttributeSetId,
-    from: Sender,
     verdict: Verdict,
   ): void {
-    if (nlri.length === 0 || family === undefined) return
+    if (start >= end || family === undefined) return
+    const { bounds, id: peer, negotiated } = from
     // RFC 4760 §7: routes of a family that was not agreed on are not looked at
-    if (!from.negotiated.families.includes(family)) return
+    if (!negotiated.families.includes(family)) return
     const locRib = this.#tables.locRibs[family]
-    const bound = from.bounds.get(family)
-    if (bound !== undefined && set !== NO_SET) {
-      const identified = from.negotiated.addPathReceive.includes(family)
-      putBounded(locRib, nlri, from.id, { set, bound, identified }, verdict)
-    } else if (from.negotiated.addPathReceive.includes(family))
-      putIdentified(locRib, nlri, from.id, set, verdict)
-    else if (set === NO_SET) withdraw(locRib, nlri, from.id)
-    else if (!announce(locRib, nlri, from.id, set)) verdict.full = FULL_PREFIXES
+    const nlri = { bytes: body, start, end }
+    const bound = bounds.get(family)
+    const identified = negotiated.addPathReceive.includes(family)
+    if (bound !== undefined && set !== NO_SET)
+      putBounded(locRib, nlri, peer, { set, bound, identified }, verdict)
+    else if (identified) putIdentified(locRib, nlri, peer, set, verdict)
+    else if (set === NO_SET) withdraw(locRib, nlri, peer)
+    else if (!announce(locRib, nlri, peer, set)) verdict.full = FULL_PREFIXES
   }
+}
+
+/** RFC 7606 §5.3: routes that do not parse reset the session, before anything is applied. */
+function checkRoutes(received: Received, verdict: Verdict): Fault | undefined {
+  const { body, at } = received
+  const { reach, unreach } = at
+  return (
+    countRoutes(received, 2, at.withdrawnEnd, 'ipv4', verdict) ??
+    countRoutes(received, at.nlri, body.length, 'ipv4', verdict) ??
+    countRoutes(received, reach.nlri, reach.end, reach.family, verdict) ??
+    countRoutes(received, unreach.nlri, unreach.end, unreach.family, verdict)
+  )
 }
 
 /** Adds the routes of a field to what the UPDATE cost; a fault where they do not parse. */
 function countRoutes(
-  nlri: Uint8Array,
+  { body, from }: Received,
+  start: number,
+  end: number,
   family: Family | undefined,
-  { addPathReceive }: Negotiated,
   verdict: Verdict,
 ): Fault | undefined {
-  if (nlri.length === 0 || family === undefined) return undefined
-  const count = checkNlri(nlri, family, addPathReceive.includes(family))
+  if (start >= end || family === undefined) return undefined
+  const identified = from.negotiated.addPathReceive.includes(family)
+  const count = checkNlri(body, family, identified, start, end)
   if (typeof count !== 'number') return count
   verdict.rows += count
   return undefined
 }
 
+/** Copies what is before an attribute, from `start` on; returns where it goes on behind it. */
+function copyBefore(body: Uint8Array, start: number, not: RoutesLocation, to: Writer): number {
+  if (not.start < 0) return start
+  to.copy(body, start, not.start)
+  return not.end
+}
+
 /** What a reset says where the codec gave no fault of its own. */
 const MALFORMED: Fault = updateFault('session-reset', 1, 'the attributes are malformed')
 
-function locate(update: Update): Parts {
-  const { attributes } = update
-  if (attributes.length === 0)
-    return { update, reach: undefined, unreach: undefined, sound: true, beyondUnreach: false }
-  const at = locateReach(attributes)
-  const { reachStart, reachEnd, unreachStart, unreachEnd } = at
-  const reach = reachStart < 0 ? undefined : reachAt(attributes, reachStart, reachEnd)
-  const unreach = unreachStart < 0 ? undefined : unreachAt(attributes, unreachStart, unreachEnd)
-  const broken = isFault(reach) || isFault(unreach)
-  const unreachOctets = unreachStart < 0 ? 0 : unreachEnd - unreachStart
-  return {
-    update,
-    reach:
-      isFault(reach) || reach === undefined || familyIn(reach) === undefined ? undefined : reach,
-    unreach: isFault(unreach) ? undefined : unreach,
-    sound: at.sound && !broken,
-    beyondUnreach: attributes.length > unreachOctets,
-  }
+/** The sections as the codec takes them. */
+function sectionsOf(body: Uint8Array): Update {
+  const update = splitUpdate(body)
+  invariant(!('remedy' in update), 'sections that fit are sections')
+  return update
 }
 
-const isFault = (value: object | undefined): value is Fault =>
-  value !== undefined && 'remedy' in value
+function tooLong(body: Uint8Array): Fault {
+  const update = splitUpdate(body)
+  return 'remedy' in update ? update : MALFORMED
+}
+
+const hasRoutes = ({ family, nlri, end }: RoutesLocation): boolean =>
+  family !== undefined && nlri < end
+
+/** Attributes other than MP_UNREACH_NLRI are there. */
+function isBeyondUnreach({ attributes, nlri, unreach }: Readonly<UpdateLocation>): boolean {
+  return nlri - attributes > (unreach.start < 0 ? 0 : unreach.end - unreach.start)
+}
 
 /** RFC 4724 §2: an UPDATE without anything, or with an empty MP_UNREACH_NLRI and nothing else. */
-function endOfRibOf({ update, unreach, sound, beyondUnreach }: Parts): Family | undefined {
-  if (update.withdrawn.length > 0 || update.nlri.length > 0 || !sound || beyondUnreach)
-    return undefined
-  if (update.attributes.length === 0) return 'ipv4'
-  return unreach !== undefined && unreach.nlri.length === 0 ? familyIn(unreach) : undefined
+function endOfRibOf(body: Uint8Array, at: Readonly<UpdateLocation>): Family | undefined {
+  const { unreach, withdrawnEnd, attributes, nlri } = at
+  if (withdrawnEnd > 2 || nlri < body.length || !at.sound || isBeyondUnreach(at)) return undefined
+  if (nlri === attributes) return 'ipv4'
+  return unreach.nlri === unreach.end ? unreach.family : undefined
 }
-
-const familyIn = ({ afi, safi }: Reach | Unreach): Family | undefined => familyOfAfiSafi(afi, safi)
 
 const contextFor = ({ external, negotiated }: Sender): AttributeContext => ({
   ebgp: external,
@@ -361,8 +346,8 @@ const contextFor = ({ external, negotiated }: Sender): AttributeContext => ({
 })
 
 /** False for the IPv6 next hop of IPv4 routes that was not agreed on. RFC 8950 §4 */
-const isAgreed = (reach: Reach, { negotiated }: Sender): boolean =>
-  reach.nextHop.length === 4 || negotiated.extendedNextHop || familyIn(reach) !== 'ipv4'
+const isAgreed = ({ reach }: Readonly<UpdateLocation>, { negotiated }: Sender): boolean =>
+  reach.nextHopEnd - reach.nextHop === 4 || negotiated.extendedNextHop || reach.family !== 'ipv4'
 
 const contextOf = ({ external, negotiated }: Sender): number =>
   attributeContext({ external, fourOctetAs: negotiated.fourOctetAs })
