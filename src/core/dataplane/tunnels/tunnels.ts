@@ -30,9 +30,9 @@ const HARMLESS: ReadonlySet<number> = new Set([EEXIST, ENODEV, ENOENT, ESRCH])
  * Looks at all links, addresses and neighbours, and does what makes them what is wanted, until a
  * look finds nothing to do:
  *
- *   intent, notifications, resync --> look --inspect--> Inspected --plan--> configure --> Configured
- *                                      ^                                                     |
- *                                      +-----------------------------------------------------+
+ *   intent, notification, resync --> look --inspect--> Inspected --plan--> configure --> Configured
+ *                                     ^                                                     |
+ *                                     +-----------------------------------------------------+
  *
  * Nothing is remembered of what was done: a link that somebody deletes, renames or changes is seen
  * at the next look, which its notification asks for. A kernel that refuses is asked again, less and
