@@ -6,6 +6,7 @@
  *   npm run perf -- B --martlet old=/tmp/old/dist/main.js --martlet new=dist/main.js
  *   npm run perf -- MRT --mrt rib.gz              a table that somebody really has
  *   npm run perf -- soak E5000                    what takes long runs only when it is named
+ *   npm run perf -- --scale 0.01                  to see that all of it runs
  *   npm run perf -- -o json                       the same as one document
  *
  * Prints medians, their spread, the ratio to the fastest other, and whether each target is met. It asserts nothing: a
@@ -21,7 +22,7 @@ import { NetlinkTool } from './bench/kernel/tool.ts'
 import { IP_BATCH, KernelHalf, MINIMAL, type Writer } from './bench/kernel/writers.ts'
 import { Machine, Report, type Result, time } from './bench/report.ts'
 import type { Sample, Scenario } from './bench/scenario.ts'
-import { SCENARIOS } from './bench/scenarios.ts'
+import { scenarios } from './bench/scenarios.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,6 +39,8 @@ const { values, positionals } = parseArgs({
     node: { type: 'string' },
     /** a TABLE_DUMP_V2 file, for the scenario MRT */
     mrt: { type: 'string' },
+    /** a fraction of all sizes, to try the harness: such numbers say nothing */
+    scale: { type: 'string', default: '1' },
     output: { type: 'string', short: 'o', default: 'text' },
     verbose: { type: 'boolean', default: false },
   },
@@ -71,24 +74,24 @@ const writers: readonly Writer[] = chosen([
   MINIMAL,
   IP_BATCH,
 ])
-const scenarios = SCENARIOS.filter(({ name, named }) =>
+const all = scenarios(Number(values.scale))
+const played = all.filter(({ name, named }) =>
   positionals.length === 0 ? named === undefined : positionals.includes(name),
 )
-const strange = positionals.filter(name => !SCENARIOS.some(scenario => scenario.name === name))
+const strange = positionals.filter(name => !all.some(scenario => scenario.name === name))
 if (strange.length > 0) {
-  const names = SCENARIOS.map(({ name, what }) => `  ${name.padEnd(7)} ${what}`).join('\n')
+  const names = all.map(({ name, what }) => `  ${name.padEnd(7)} ${what}`).join('\n')
   process.stderr.write(`there is no scenario ${strange.join(', ')}; there are\n${names}\n`)
   process.exit(2)
 }
 
 const host = new Host(`perf${process.pid}`)
 const tool = NetlinkTool.make(host)
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    host.remove()
-    tool?.remove()
-    process.exit(1)
-  })
+process.on('exit', () => {
+  host.remove()
+  tool?.remove()
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
 const speakerOptions = [
   ...(values.node?.split(' ') ?? []),
@@ -171,7 +174,7 @@ const lineOf = ({ measure, value, unit, margin, cpuSeconds, peakMb, ...rest }: S
 const command = ['npm run perf --', ...process.argv.slice(2)].join(' ')
 say(`${machine.describe()}\n${command}`)
 for (const [name, version] of versions) say(`${name}: ${version ?? 'not installed'}`)
-for (const scenario of scenarios) {
+for (const scenario of played) {
   say(`\n${scenario.name}: ${scenario.what}`)
   for (let run = 0; run < Number(values.runs); run++) await play(scenario)
 }
@@ -185,5 +188,4 @@ if (asJson) {
   }
   process.stdout.write(`${JSON.stringify({ ...about, ...report.toJSON() }, undefined, 2)}\n`)
 } else for (const line of report.lines()) say(line)
-tool?.remove()
 process.exit(0)

@@ -61,6 +61,16 @@ const versionOf = (command: string, ...words: readonly string[]): string | undef
   }
 }
 
+/** What a program of the daemon's own says when asked; that there is no such route is an answer too. */
+async function answer(host: Host, command: readonly string[]): Promise<void> {
+  try {
+    await host.execute(command)
+  } catch (error) {
+    const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : ''
+    if (said.trim() === '') throw error
+  }
+}
+
 /** The agent built from `main`, a `main.js`: speaker and controller as services of their own. */
 export function martlet(name: string, main: string): Daemon {
   return {
@@ -117,7 +127,7 @@ function startMartlet(host: Host, setting: Setting, main: string): void {
 function askMartlet(host: Host): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const asking = request({
-      socketPath: join(host.directory, 'run', 'api.sock'),
+      socketPath: join(host.directory, 'run', 'api', 'api.sock'),
       path: '/martlet.v1.Agent/ListRoutes',
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -239,7 +249,7 @@ export const FRR: Daemon = {
   ask: host => {
     const sockets = join(host.directory, 'frr')
     const line = `show bgp ipv4 unicast ${ASKED}`
-    return host.execute(['vtysh', '--vty_socket', sockets, '-d', 'bgpd', '-c', line])
+    return answer(host, ['vtysh', '--vty_socket', sockets, '-d', 'bgpd', '-c', line])
   },
   processes: /\/usr\/lib\/frr\/(zebra|bgpd)/,
   cannot: {},
@@ -313,7 +323,7 @@ export const GOBGP: Daemon = {
     const config = host.write('gobgp.yml', text)
     host.start(['/usr/bin/gobgpd', '-t', 'yaml', '-f', config, '-l', 'error'], 'gobgp.log', cores)
   },
-  ask: host => host.execute(['gobgp', 'global', 'rib', ASKED]),
+  ask: host => answer(host, ['gobgp', 'global', 'rib', ASKED]),
   processes: /gobgpd/,
   cannot: {
     ...NO_KERNEL,

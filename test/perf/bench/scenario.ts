@@ -61,6 +61,9 @@ export type Scenario =
   | (Named & { readonly for: 'daemons'; run(stage: Stage): Promise<Sample[]> })
   | (Named & { readonly for: 'writers'; run(place: Place, writer: Writer): Promise<Sample[]> })
 
+/** How many of something there are, where the whole harness is only tried. */
+export type Scaled = (count: number) => number
+
 /** Thrown where a scenario cannot be played: the table names the gap. */
 export class Gap extends Error {}
 

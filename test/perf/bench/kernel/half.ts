@@ -88,7 +88,9 @@ class Half {
         if (event.type === 'Written') this.#batches++
         this.#loop.deliver(event)
       },
-      note: note => process.stderr.write(`${JSON.stringify(note)}\n`),
+      note: note => {
+        if (note.code !== 'KERNEL_ADOPTED') process.stderr.write(`${JSON.stringify(note)}\n`)
+      },
     })
     const engine = new Dataplane(config, this.#kernel, { chance: new Prng(1) })
     const watched: Engine<DataplaneEvent> = {

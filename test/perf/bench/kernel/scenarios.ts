@@ -12,6 +12,7 @@ import {
   type Place,
   rest,
   type Sample,
+  type Scaled,
   type Scenario,
   type Stage,
   WITHIN_MS,
@@ -237,15 +238,15 @@ const restored = (name: string, prefixes: number): Scenario => ({
 })
 
 /** The kernel's scenarios, in the order in which they run. */
-export const KERNEL_SCENARIOS: readonly Scenario[] = [
-  throughBgp('K100', 100_000),
-  throughBgp('K500', 500_000),
-  peerDies('P1', 1_000),
-  peerDies('P100', 100_000),
-  restored('R100', 100_000),
-  written('W100', 100_000),
-  written('W500', 500_000),
-  adopted('AD500', 500_000),
-  lost('N1', 1_000),
-  lost('N100', 100_000),
+export const kernelScenarios = (scaled: Scaled): readonly Scenario[] => [
+  throughBgp('K100', scaled(100_000)),
+  throughBgp('K500', scaled(500_000)),
+  peerDies('P1', scaled(1_000)),
+  peerDies('P100', scaled(100_000)),
+  restored('R100', scaled(100_000)),
+  written('W100', scaled(100_000)),
+  written('W500', scaled(500_000)),
+  adopted('AD500', scaled(500_000)),
+  lost('N1', scaled(1_000)),
+  lost('N100', scaled(100_000)),
 ]

@@ -321,6 +321,7 @@ class Generator {
       const stream = own[session.index]
       if (stream !== undefined) session.send(stream)
     }
+    const before = this.#counts(sessions)
     const idle = performance.eventLoopUtilization()
     const start = performance.now()
     if (connects) {
@@ -334,11 +335,18 @@ class Generator {
       // a daemon may send a client's own prefix back: that is its affair
       const waiting = sessions.filter(session => session.prefixes < wanted(session))
       if (waiting.length === 0) {
-        const { octets: octetsIn, announced, messages } = this.#counts(sessions)
+        const after = this.#counts(sessions)
         const busy = performance.eventLoopUtilization(idle).utilization
         const end = sessions.reduce((latest, one) => Math.max(latest, one.lastUpdate), start)
         const octetsOut = own.reduce((sum, { length }) => sum + length, 0)
-        return { ms: end - start, busy, messages, octetsIn, octetsOut, announced }
+        return {
+          ms: end - start,
+          busy,
+          messages: after.messages - before.messages,
+          octetsIn: after.octets - before.octets,
+          octetsOut,
+          announced: after.announced - before.announced,
+        }
       }
       if (now - start > withinMs) {
         const least = Math.min(...waiting.map(({ prefixes }) => prefixes))
