@@ -8,6 +8,7 @@
 import test from 'ava'
 import { FAMILIES, type Family } from '../../../src/core/net/index.ts'
 import { until } from '../../support/until.ts'
+import { routesIn, routesOf } from '../support/kernel-routes.ts'
 import { BIRD } from './support/bird.ts'
 import { FRR } from './support/frr.ts'
 import { GOBGP } from './support/gobgp.ts'
@@ -168,9 +169,11 @@ const client: Row = {
       )
       t.like(path, { nextHop: CORE.addresses[family], asPath: '', localPref: OWN_PREFERENCE })
     }
-    const routes = await scene.agent('leaf').run('sh', '-c', 'ip route; ip -6 route')
-    for (const family of FAMILIES)
+    for (const family of FAMILIES) {
+      const words = routesOf(family === 'ipv4' ? '-4' : '-6')
+      const routes = routesIn(await scene.agent('leaf').run(...words))
       t.true(routes.includes(`${podsOf(CORE)[family]} via ${CORE.addresses[family]} `), routes)
+    }
   },
 }
 
