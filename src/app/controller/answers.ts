@@ -74,7 +74,7 @@ async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]>
   const exact = target === undefined ? parsePrefix(asked) : hostPrefix(target)
   if (exact === undefined)
     throw new ApiError('API_INVALID', `"${asked}" is neither an address nor a prefix`)
-  const { node, desired } = agent.facts
+  const { node } = agent.facts
   const routes = await agent.speaker.lookup(target ?? exact)
   const prefixes = [...new Set([...routes.map(({ prefix }) => prefix), exact])]
   // without an answer the kernel's side of it is unknown, and said to be
@@ -82,13 +82,13 @@ async function lookup(agent: Knowledge, asked: string): Promise<RouteDocument[]>
   const kernel = new Map(found?.map(route => [route.prefix, route]))
   const documents = routes.flatMap(route => {
     const known = kernel.get(route.prefix)
-    const place = known === undefined ? absent(found) : kernelPlace(known, desired)
+    const place = known === undefined ? absent(found) : kernelPlace(known)
     const document = routeDocument(route, { node, ...place })
     return document === undefined ? [] : [{ ...document, paths: route.paths.map(pathDocument) }]
   })
   const own = kernel.get(exact)
   if (own === undefined || routes.some(({ prefix }) => prefix === exact)) return documents
-  return [...documents, kernelRouteDocument(node, own, desired)]
+  return [...documents, kernelRouteDocument(node, own)]
 }
 
 /** Of a prefix of which the dataplane knows nothing. */

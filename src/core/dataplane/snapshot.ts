@@ -13,7 +13,6 @@ import {
   INSTALLED,
   NOT_ALLOWED,
   OVER_LIMIT,
-  OWN,
   PENDING,
   prefixId,
   REJECTED,
@@ -62,18 +61,25 @@ export function findRoute(sources: Sources, prefix: Prefix): KernelRouteSnapshot
   const table = sources.tables[family === 'ipv4' ? 0 : 1]
   const row = table.prefixes.find(bytes, 0, length)
   if (row === NO_PREFIX || table.standing(row) === ABSENT) return undefined
-  const leads = leadsOf(sources, table.seen[row]!)
-  return { ...routeAt(sources, table, row), ...(leads !== undefined && { leads }) }
+  return routeAt(sources, table, row, true)
 }
 
-function routeAt(sources: Sources, table: RouteTable, row: number): KernelRouteSnapshot {
+function routeAt(
+  sources: Sources,
+  table: RouteTable,
+  row: number,
+  whole = false,
+): KernelRouteSnapshot {
   const error = errorOf(sources, table, row)
   const owner = ownerOf(table, row)
+  // of a route that the speaker wants it says itself where it is to lead
+  const leads = whole || owner === 'node' ? leadsOf(sources, table.seen[row]!) : undefined
   return {
     prefix: table.prefixes.text(prefixId(row)),
     state: stateOf(table, row),
     ...(error !== undefined && { error }),
     ...(owner !== undefined && { owner }),
+    ...(leads !== undefined && { leads }),
   }
 }
 
@@ -95,7 +101,7 @@ function stateOf(table: RouteTable, row: number): KernelState {
 }
 
 function ownerOf(table: RouteTable, row: number): KernelRouteSnapshot['owner'] {
-  if ((table.flags[row]! & OWN) !== 0 || table.told[row] === BY_NODE) return 'node'
+  if (table.isNodes(row) || table.told[row] === BY_NODE) return 'node'
   return table.told[row] === 0 ? undefined : 'speaker'
 }
 

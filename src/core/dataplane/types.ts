@@ -161,7 +161,10 @@ export interface KernelRouteSnapshot {
   readonly error?: string
   /** who wants it, or wanted it last; absent: nobody has in this life */
   readonly owner?: 'speaker' | 'node'
-  /** where ours in the kernel leads; only in answers, absent where there is none */
+  /**
+   * where ours in the kernel leads, as `ip route` would say it: in answers, and of the node's own;
+   * absent where there is none
+   */
   readonly leads?: string
 }
 

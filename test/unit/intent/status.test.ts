@@ -427,7 +427,10 @@ test('an own pod CIDR is a blackhole once it is one, and nothing is known withou
     return (documents.get(routeKey('worker-0', local.prefix)) as RouteDocument | undefined)?.kernel
   }
   const held = (state: KernelState): Partial<StatusFacts> => ({
-    dataplane: { ...dataplane, routes: [{ prefix: local.prefix, state, owner: 'node' }] },
+    dataplane: {
+      ...dataplane,
+      routes: [{ prefix: local.prefix, state, owner: 'node', leads: 'blackhole' }],
+    },
   })
   t.is(kernelOf(held('installed')), 'blackhole')
   t.is(kernelOf(held('foreign')), 'foreign')

@@ -305,9 +305,9 @@ export interface RouteDocument {
   readonly kernel: KernelState | 'blackhole' | 'absent' | 'unknown'
   /** why it is not in the kernel as wanted, or not known */
   readonly kernelError?: string
-  /** where ours in the kernel leads; only in answers of the API that name one prefix */
+  /** where ours in the kernel leads: in answers that name one prefix, and of the node's own */
   readonly kernelLeads?: string
-  /** who wants it there, or did last: the BGP half, or the node itself; only in such answers */
+  /** who wants it there, or did last: the BGP half, or the node itself; where `kernelLeads` is */
   readonly kernelOwner?: 'speaker' | 'node'
   /** in answers of the API that name one prefix it may be a path that is not used, the first one */
   readonly best: PathDocument

@@ -1,11 +1,6 @@
 import type { Millis } from '../../base/index.ts'
 import { escapeName } from '../../calico/index.ts'
-import type {
-  DataplaneSnapshot,
-  Intervention,
-  KernelRouteSnapshot,
-  NodeRoute,
-} from '../../dataplane/index.ts'
+import type { DataplaneSnapshot, Intervention, KernelRouteSnapshot } from '../../dataplane/index.ts'
 import { formatQuad, type Prefix, prefixParts } from '../../net/index.ts'
 import type {
   AttributesSnapshot,
@@ -212,13 +207,13 @@ function hintOf(
  * that only the node itself wants after those of the BGP half.
  */
 export function routeDocuments(facts: StatusFacts): RouteDocument[] {
-  const { node, dataplane, desired, speaker } = facts
+  const { node, dataplane, speaker } = facts
   const kernel = new Map(dataplane?.routes.map(route => [route.prefix, route]))
   const cut = (dataplane?.routes.length ?? 0) >= ROUTES_STATUS_MAX
   const standing = (prefix: Prefix): KernelPlace => {
     const known = kernel.get(prefix)
     if (dataplane === undefined) return { kernel: 'unknown' }
-    if (known !== undefined) return kernelPlace(known, desired)
+    if (known !== undefined) return kernelPlace(known)
     return cut ? { kernel: 'unknown', kernelError: NOT_LISTED } : { kernel: 'absent' }
   }
   const documents: RouteDocument[] = []
@@ -231,7 +226,7 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
     if (document !== undefined) documents.push(document)
   }
   for (const route of kernel.values())
-    if (route.owner === 'node') documents.push(kernelRouteDocument(node, route, desired))
+    if (route.owner === 'node') documents.push(kernelRouteDocument(node, route))
   return documents.slice(0, ROUTES_STATUS_MAX)
 }
 
@@ -240,12 +235,12 @@ export function routeDocuments(facts: StatusFacts): RouteDocument[] {
  * again. For who asks the agent; what comes and goes so is not written to the store.
  */
 export function leftRouteDocuments(facts: StatusFacts): RouteDocument[] {
-  const { node, dataplane, desired, speaker } = facts
+  const { node, dataplane, speaker } = facts
   const known = new Set(speaker?.routes.map(({ prefix }) => prefix))
   const left = dataplane?.routes.filter(
     ({ prefix, owner }) => owner !== 'node' && !known.has(prefix),
   )
-  return (left ?? []).map(route => kernelRouteDocument(node, route, desired))
+  return (left ?? []).map(route => kernelRouteDocument(node, route))
 }
 
 const NOT_LISTED = 'more routes than are listed: martlet routes PREFIX asks for one'
@@ -257,47 +252,33 @@ export type KernelPlace = Pick<
 >
 
 /** Where the kernel half says that a route stands. */
-export function kernelPlace(
-  { prefix, state, error, leads, owner }: KernelRouteSnapshot,
-  desired: Desired | undefined,
-): KernelPlace {
-  const drops =
-    state === 'installed' &&
-    desired?.dataplane.routes.some(route => route.prefix === prefix && isBlackhole(route))
+export function kernelPlace(route: KernelRouteSnapshot): KernelPlace {
+  const { state, error, leads, owner } = route
   return {
-    kernel: drops ? 'blackhole' : state,
+    kernel: state === 'installed' && leads === BLACKHOLE ? BLACKHOLE : state,
     ...(error !== undefined && { kernelError: error }),
-    // these two are of answers about one prefix
     ...(leads !== undefined && { kernelLeads: leads, ...(owner && { kernelOwner: owner }) }),
   }
 }
 
-const isBlackhole = ({ out }: NodeRoute): boolean => out.kind === 'blackhole'
+/** What the kernel half calls it. */
+const BLACKHOLE = 'blackhole'
 
 /** A route of which the BGP half knows nothing: the node wants it, or it is left from before. */
-export function kernelRouteDocument(
-  node: string,
-  route: KernelRouteSnapshot,
-  desired: Desired | undefined,
-): RouteDocument {
-  const from = route.owner === 'node' ? 'node' : 'kernel'
+export function kernelRouteDocument(node: string, route: KernelRouteSnapshot): RouteDocument {
+  const { prefix, owner, leads = BLACKHOLE } = route
+  const from = owner === 'node' ? 'node' : 'kernel'
   const path = { best: true, multipath: false, asPath: '', origin: 'IGP', communities: [] }
   return {
     node,
-    prefix: route.prefix,
-    family: prefixParts(route.prefix).family,
+    prefix,
+    family: prefixParts(prefix).family,
     from,
-    nextHops: gatewaysOf(route.prefix, desired),
-    ...kernelPlace(route, desired),
+    nextHops: leads === BLACKHOLE ? [] : [leads],
+    ...kernelPlace(route),
     best: { from, ...path },
     pathsTotal: 0,
   }
-}
-
-function gatewaysOf(prefix: Prefix, desired: Desired | undefined): readonly string[] {
-  const out = desired?.dataplane.routes.find(route => route.prefix === prefix)?.out
-  if (out === undefined || out.kind === 'blackhole') return []
-  return [out.kind === 'via' ? out.gateway : `dev ${out.interface}`]
 }
 
 /**

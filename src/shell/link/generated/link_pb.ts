@@ -3189,7 +3189,7 @@ export type KernelRoute = Message<"martlet.link.v1.KernelRoute"> & {
   owner?: string | undefined;
 
   /**
-   * where it leads in the kernel; in answers to lookups
+   * where it leads in the kernel; in answers to lookups, and of the node's own
    *
    * @generated from field: optional string leads = 5;
    */
