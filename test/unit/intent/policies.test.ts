@@ -283,6 +283,9 @@ const block = (
   deleted: false,
 })
 
+/** Nobody has an address but whom the first attributes are of: the one at `ordinal`. */
+const last = (ordinal: number): (number | null)[] => [...Array(ordinal).fill(null), 0]
+
 test('addresses borrowed from blocks of other nodes are announced by themselves, and drop nothing', t => {
   const blocks = [
     block(OWN, 'host:a', { node: 'a' }),
@@ -290,12 +293,17 @@ test('addresses borrowed from blocks of other nodes are announced by themselves,
     block('10.244.3.0/26', 'host:b', { node: 'a', type: 'ipipTunnelAddress' }),
     // inside what is announced whole anyway
     block('10.244.1.32/27', 'host:b', { node: 'a' }),
+    // its own, and given up; another's, and given up
+    block('10.244.4.0/26', 'host:a', { node: 'a' }),
+    { ...block('10.244.5.0/26', 'host:b', { node: 'a' }), deleted: true },
+    { ...block('10.244.6.0/23', 'host:b', { node: 'a' }), allocations: last(258) },
   ]
   const found = wanted({ store: { blocks } })
   t.deepEqual(found.originated, [
     { prefix: prefix(OWN), kind: 'block', blackhole: true },
     { prefix: prefix('10.244.2.1/32'), kind: 'block', blackhole: false },
     { prefix: prefix('10.244.2.3/32'), kind: 'block', blackhole: false },
+    { prefix: prefix('10.244.7.2/32'), kind: 'block', blackhole: false },
   ])
   t.deepEqual(
     found.speaker?.originated,
