@@ -36,7 +36,7 @@ export {
   TIE_RULE,
 } from './decide.ts'
 export { type FullTable, fullSets } from './full-table.ts'
-export { CHANGES, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
+export { CHANGES, type Decided, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
 export {
   NEXT_HOPS_MAX,
   NextHops,

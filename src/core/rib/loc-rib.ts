@@ -34,6 +34,13 @@ export interface Shared {
 /** What a decision changed. */
 export const CHANGES = { NOTHING: 0, BEST: 1, GROUP: 2 } as const
 
+/** Rows that were decided, the first `count`, and bits of `CHANGES` for each. */
+export interface Decided {
+  count: number
+  readonly rows: PrefixId[]
+  readonly changes: number[]
+}
+
 /**
  * The Loc-RIB of one family, with the Adj-RIBs-In that it is decided from. RFC 4271 §3.2.
  *
@@ -75,6 +82,7 @@ export class LocRib {
   readonly #columns: DecisionColumns
   readonly #shared: Shared
   readonly #candidates = new Candidates()
+  readonly #decided: Decided = { count: 0, rows: [], changes: [] }
   readonly #hops: NextHopId[] = []
 
   constructor(family: Family, shared: Shared, seed: number) {
@@ -200,13 +208,8 @@ export class LocRib {
 
   /** Nobody's any more? Then the row goes back to the prefix table. */
   drop(row: PrefixId): void {
-    this.#uses[row]!--
-    this.settle(row)
-  }
-
-  /** Gives the row back if nobody needs it. */
-  settle(row: PrefixId): void {
-    if (this.#uses[row] !== 0 || this.best[row] !== NONE || this.#dirty.has(row)) return
+    const left = --this.#uses[row]!
+    if (left !== 0 || this.best[row] !== NONE || this.#dirty.has(row)) return
     this.prefixes.free(row)
     if (this.prefixes.size > 0) return
     this.#resize(0)
@@ -238,13 +241,32 @@ export class LocRib {
     return row
   }
 
-  /** The next dirty row, which is clean now, or `NO_PREFIX`. In order of rows, going round. */
-  takeDirty(): PrefixId {
-    return this.#dirty.take() as PrefixId
+  /**
+   * Decides at most `most` dirty rows, in their order, going round. Each is held until `dropAll`.
+   *
+   * @returns one object for all calls: valid until the next one
+   */
+  decideDirty(most: number): Decided {
+    const decided = this.#decided
+    decided.count = 0
+    while (decided.count < most) {
+      const row = this.#dirty.take() as PrefixId
+      if (row < 0) break
+      decided.rows[decided.count] = row
+      decided.changes[decided.count] = this.#decide(row)
+      decided.count++
+      this.hold(row)
+    }
+    return decided
+  }
+
+  /** Drops rows that were decided. */
+  dropAll({ rows, count }: Decided): void {
+    for (let at = 0; at < count; at++) this.drop(rows[at]!)
   }
 
   /** Decides one row. Returns bits of `CHANGES`: equal means silent. */
-  decide(row: PrefixId): number {
+  #decide(row: PrefixId): number {
     const candidates = this.#gather(row)
     const at = decide(this.#columns, candidates)
     const set = at < 0 ? NO_SET : candidates.sets[at]!

@@ -189,18 +189,18 @@ export class Pipeline {
   /** Decides dirty rows, and hands on what that changed. */
   #decide(budget: number): void {
     const { fib, tables } = this.#parts
+    const { concern } = fib
     let left = budget
     for (const family of FAMILIES) {
       const locRib = tables.locRibs[family]
       const exports = this.#parts.exports[family]
-      for (; left > 0; left--) {
-        const row = locRib.takeDirty()
-        if (row < 0) break
-        const changes = locRib.decide(row)
-        exports.consider(row, changes)
-        if ((changes & fib.concern) !== 0) fib.consider(family, row)
-        locRib.settle(row)
-      }
+      const decided = locRib.decideDirty(left)
+      const { rows, changes, count } = decided
+      exports.consider(decided)
+      for (let at = 0; at < count; at++)
+        if ((changes[at]! & concern) !== 0) fib.consider(family, rows[at]!)
+      locRib.dropAll(decided)
+      left -= count
     }
   }
 

@@ -113,10 +113,7 @@ test('paths by identifier agree with a map through restarts and sweeps, whatever
         return locRib.add(bytes, 0, length)
       }
       const decide = (): void => {
-        for (let row = locRib.takeDirty(); row >= 0; row = locRib.takeDirty()) {
-          locRib.decide(row)
-          locRib.settle(row)
-        }
+        locRib.dropAll(locRib.decideDirty(Number.POSITIVE_INFINITY))
       }
       for (const each of acts) {
         if (each.act === 'decide') {
@@ -222,7 +219,7 @@ test('a peer has so many paths of a prefix and no more, and a stale one makes ro
   t.is(locRib.adjRibIn(peer!).size, PATHS_PER_PEER_MAX)
   t.true(locRib.putIdentified(peer!, row, 7, known[1]!), 'one that it has may change')
   locRib.adjRibIn(peer!).age()
-  while (locRib.takeDirty() >= 0);
+  locRib.dropAll(locRib.decideDirty(1))
   t.true(locRib.putIdentified(peer!, row, 1000, known[0]!))
   t.is(locRib.dirty, 1, 'with the same attributes it is another path all the same')
   const { size, stale } = locRib.adjRibIn(peer!)

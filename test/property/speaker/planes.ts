@@ -296,12 +296,9 @@ export class Stage {
   /** One slice. True when more waits. */
   work(budget: number): boolean {
     const { locRib, exports } = this
-    for (let left = budget; left > 0; left--) {
-      const row = locRib.takeDirty()
-      if (row < 0) break
-      exports.consider(row, locRib.decide(row))
-      locRib.settle(row)
-    }
+    const decided = locRib.decideDirty(budget)
+    exports.consider(decided)
+    locRib.dropAll(decided)
     exports.flush()
     exports.holdEndOfRib(this.#held)
     return exports.work(budget) || locRib.dirty > 0

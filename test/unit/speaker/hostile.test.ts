@@ -284,8 +284,7 @@ test('what is sent may find no room either: that is said once a session, with th
     update => importer.update(update.subarray(HEADER_OCTETS), sender).full === undefined,
   ).length
   const { ipv4 } = tables.locRibs
-  for (let row = ipv4.takeDirty(); row >= 0; row = ipv4.takeDirty())
-    exports.consider(row, ipv4.decide(row))
+  exports.consider(ipv4.decideDirty(Number.POSITIVE_INFINITY))
   while (exports.work(1000)) exports.flush()
   const sent = b.news().filter(each => 'announced' in each).length
   // what is sent has an AS more

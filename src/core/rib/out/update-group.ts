@@ -1,5 +1,6 @@
 import type { PrefixId } from '../../net/index.ts'
 import { endOfRib } from '../../wire/index.ts'
+import { CHANGES, type Decided } from '../loc-rib.ts'
 import {
   type AttributeSetId,
   LOCAL_PEER,
@@ -82,11 +83,6 @@ export class UpdateGroup {
     return this.#filled !== FILLED
   }
 
-  /** True where a path that is not the best matters too. */
-  get several(): boolean {
-    return this.#selection !== undefined
-  }
-
   /** The columns, for checks. */
   get planes(): readonly Plane[] {
     return this.#planes
@@ -157,6 +153,14 @@ export class UpdateGroup {
     }
     this.#filled = end === locRib.prefixes.rows ? FILLED : end
     return this.#filled !== FILLED
+  }
+
+  /** Rows were decided: what has changed for the members goes into the pass. */
+  considerAll({ rows, changes, count }: Decided): void {
+    // where paths that are not the best matter too, nothing of the row says whether they changed
+    const all = this.#selection !== undefined
+    for (let at = 0; at < count; at++)
+      if (all || (changes[at]! & CHANGES.BEST) !== 0) this.consider(rows[at]!)
   }
 
   /** A row was decided: if what members are sent has changed, it goes into the pass. */

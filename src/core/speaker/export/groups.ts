@@ -1,8 +1,8 @@
-import type { Address, Family, PrefixId } from '../../net/index.ts'
+import type { Address, Family } from '../../net/index.ts'
 import type { Program } from '../../policy/index.ts'
 import {
   type AttributeSetId,
-  CHANGES,
+  type Decided,
   type Member,
   type PeerId,
   type RefreshMarks,
@@ -49,8 +49,6 @@ export class Exports {
   /** groups that the last member has left */
   readonly #ended = new Set<UpdateGroup>()
   #endOfRibHeld = false
-  /** some group sends paths that are not the best */
-  #several = false
   /** whose turn is next when the budget ends before the members do */
   #turn = 0
 
@@ -146,11 +144,9 @@ export class Exports {
     return this.all.flatMap(group => this.#exporters.get(group)?.program ?? [])
   }
 
-  /** A row was decided, which made `CHANGES`. */
-  consider(row: PrefixId, changes: number): void {
-    const best = (changes & CHANGES.BEST) !== 0
-    if (!best && !this.#several) return
-    for (const group of this.#byRules.values()) if (best || group.several) group.consider(row)
+  /** Rows were decided. */
+  consider(decided: Decided): void {
+    for (const group of this.#byRules.values()) group.considerAll(decided)
   }
 
   /** Sends what changed since the last call to those who are in step. */
@@ -242,7 +238,6 @@ export class Exports {
     group.endOfRibHeld = this.#endOfRibHeld
     this.#exporters.set(group, exporter)
     this.#byRules.set(text, group)
-    this.#several = this.#several || group.several
     return group
   }
 
@@ -254,7 +249,6 @@ export class Exports {
         this.#byRules.delete(text)
         this.#ended.add(group)
       }
-    this.#several = [...this.#byRules.values()].some(group => group.several)
   }
 
   #forget(set: AttributeSetId): void {
