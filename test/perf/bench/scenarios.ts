@@ -149,7 +149,7 @@ async function question(stage: Stage, signal: AbortSignal): Promise<readonly num
 
 const quiet = (prefixes: number): Scenario => ({
   name: 'G',
-  what: `${QUIET} quiet sessions with a KEEPALIVE a second while ${prefixes} prefixes come and go; one more comes up; questions`,
+  what: `${QUIET} quiet sessions, a KEEPALIVE a second, while ${prefixes} prefixes come and go; one more; questions`,
   for: 'daemons',
   peers: QUIET + 3,
   run: async stage => {

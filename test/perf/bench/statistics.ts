@@ -29,8 +29,8 @@ const STUDENT_T = 2.101
 
 /**
  * The slope of `y` over `x` by least squares, through the means of 20 blocks of consecutive points. Memory goes up and
- * down in waves, so neighbours are not independent, and a line through single points would seem surer than it is; blocks
- * longer than a wave are. Throws for less than two points a block.
+ * down in waves, so neighbours are not independent, and a line through single points would seem surer than it is;
+ * blocks longer than a wave are. Throws for less than two points a block.
  */
 export function slopeOf(points: readonly (readonly [x: number, y: number])[]): Slope {
   if (points.length < 2 * BLOCKS)

@@ -27,8 +27,8 @@ export interface Target {
   /** what is looked at, time where absent */
   readonly what?: 'memory' | 'growth'
   /**
-   * `limit`: at most so much itself. `fastest`: at most so many times the fastest other's. Otherwise so many times that of
-   * the contender named, or of our own other measure.
+   * `limit`: at most so much itself. `fastest`: at most so many times the fastest other's. Otherwise so many times that
+   * of the contender named, or of our own other measure.
    */
   readonly against: 'limit' | 'fastest' | { readonly name: string } | { readonly own: string }
   readonly most: number

@@ -13,7 +13,9 @@ import {
 } from '../../perf/bench/load/traffic.ts'
 
 const TABLE_DUMP_V2 = 13
-const [PEER_INDEX_TABLE, RIB_IPV4_UNICAST, RIB_IPV6_UNICAST] = [1, 2, 4]
+const [PEER_INDEX_TABLE, RIB_IPV4_UNICAST, RIB_IPV6_UNICAST, RIB_IPV4_UNICAST_ADDPATH] = [
+  1, 2, 4, 8,
+]
 
 type Entry = readonly [peer: number, attributes: Uint8Array]
 
@@ -81,7 +83,7 @@ async function* inPieces(bytes: Uint8Array, octets: number): AsyncGenerator<Uint
   for (let at = 0; at < bytes.length; at += octets) yield bytes.slice(at, at + octets)
 }
 
-test('the table of the peer that has most is read, its prefixes by their attributes, however the file is cut', async t => {
+test('of the peer that has most all is read, prefixes by their attributes, however the file is cut', async t => {
   for (const octets of [1, 7, 12, 50, FILE.length]) {
     const peer = await fullest(recordsOf(inPieces(FILE, octets)))
     t.is(peer, 1)
@@ -103,6 +105,25 @@ test('a file that ends in the middle of a record, or whose entry is longer than 
   await t.throwsAsync(fullest(recordsOf(inPieces(short, 100))), {
     message: /longer than its record/,
   })
+})
+
+test('of several paths that a peer has to a prefix the first is read', async t => {
+  const to = new Writer(4_096)
+  to.u32(0)
+  to.u8(8)
+  to.u8(10)
+  to.u16(2)
+  for (const [path, attributes] of [FIRST, SECOND].entries()) {
+    to.u16(3)
+    to.u32(1_700_000_000)
+    to.u32(path)
+    to.u16(attributes.length)
+    to.put(attributes)
+  }
+  const file = record(RIB_IPV4_UNICAST_ADDPATH, to.bytes())
+  const table = await tableOf(recordsOf(inPieces(file, 100)), 3)
+  t.deepEqual([...table.lengths], [8])
+  t.deepEqual(table.attributes.map(Buffer.from), [FIRST].map(Buffer.from))
 })
 
 test('a file without such entries has no table', async t => {

@@ -2,15 +2,16 @@
  * The least that a program can do to write, read and watch the kernel's IPv4 table: what the dataplane is measured
  * against, and what it is measured with. It keeps no state, compares nothing, and believes that nobody else writes.
  *
- *   netlink write FILE add|replace|delete via ADDRESS LINK | nhid ID      one route for each prefix of FILE
- *   netlink dump                                                          reads all routes, and each attribute of them
- *   netlink settle FILE present|absent COUNT                              until the prefixes are there, and COUNT in all
- *   netlink moved FILE ADDRESS                                            until each prefix leads to that gateway
- *   netlink down FILE LINK ADDRESS                                        takes LINK down, then as `moved`
- *   netlink restore FILE                                                  deletes each, one after the other, until back
+ *   netlink write FILE add|replace|delete via ADDRESS LINK | nhid ID   one route for each prefix of FILE
+ *   netlink dump                                                       reads all routes, and each attribute of them
+ *   netlink settle FILE present|absent COUNT                           until they are there, and COUNT in all
+ *   netlink moved FILE ADDRESS                                         until each prefix leads to that gateway
+ *   netlink down FILE LINK ADDRESS                                     takes LINK down, then as `moved`
+ *   netlink restore FILE                                               deletes each, one after the other, until back
  *
- * FILE has five octets a prefix: its length, its network. Each prints one line of JSON: `ms` it took, `at` which time of
- * CLOCK_MONOTONIC in ms it was done, `count` of routes, `cpuMs` of its own. Needs CAP_NET_ADMIN; acts on the main table of its namespace.
+ * FILE has five octets a prefix: its length, its network. Each prints one line of JSON: `ms` it took, `at` which time
+ * of CLOCK_MONOTONIC in ms it was done, `count` of routes, `cpuMs` of its own. Needs CAP_NET_ADMIN; acts on the main
+ * table of its namespace.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -66,7 +67,8 @@ static double now(void) {
 static double used(void) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+  long seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec;
+  return seconds * 1e3 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
 static int open_netlink(unsigned groups) {

@@ -1,6 +1,6 @@
 /**
- * The kernel half: routes written by somebody who does nothing else, and by daemons that hear them by BGP; next hops that
- * die; routes that somebody deletes. What the kernel has is asked of the kernel, by a program that is no daemon's.
+ * The kernel half: routes written by somebody who does nothing else, and by daemons that hear them by BGP; next hops
+ * that die; routes that somebody deletes. What the kernel has is asked of the kernel, by a program that is no daemon's.
  */
 
 import { peerAddress, SECOND_GATEWAY } from '../host.ts'

@@ -1,5 +1,5 @@
 /**
- * Who writes the kernel's table without BGP: Martlet's kernel half, a C program that does nothing else, and `ip -batch`.
+ * Who writes the kernel's table without BGP: Martlet's kernel half, a C program that does nothing else, `ip -batch`.
  * Each is told the same prefixes, and has them in memory before its clock starts.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process'

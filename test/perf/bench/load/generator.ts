@@ -61,8 +61,8 @@ export type Order =
   /** the whole table comes and goes, again and again, as fast as a receiver has it */
   | { readonly do: 'flap'; readonly times: number; readonly withinMs: number }
   /**
-   * every peer announces its own prefix, at once or each as soon as its session is up, and everybody has all of them; in
-   * a mesh the last has all, and the others the last one's
+   * every peer announces its own prefix, at once or each as soon as its session is up, and everybody has all of them;
+   * in a mesh the last has all, and the others the last one's
    */
   | {
       readonly do: 'everyone'

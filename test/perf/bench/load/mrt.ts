@@ -1,7 +1,7 @@
 /**
- * A table out of an MRT file (TABLE_DUMP_V2, RFC 6396 §4.3), so that what is measured is what somebody really has. Reads
- * IPv4 unicast entries of the one peer that has most of them; of those, prefixes up to /24. A file that ends in `.gz` is
- * unpacked while it is read.
+ * A table out of an MRT file (TABLE_DUMP_V2, RFC 6396 §4.3, RFC 8050), so that what is measured is what somebody really
+ * has. Reads IPv4 unicast entries of the one peer that has most of them; of those, prefixes up to /24, and where a peer
+ * has several paths to one, the first. A file that ends in `.gz` is unpacked while it is read.
  */
 import { createReadStream } from 'node:fs'
 import { createGunzip } from 'node:zlib'
@@ -24,6 +24,7 @@ export interface MrtRecord {
 const HEADER_OCTETS = 12
 const TABLE_DUMP_V2 = 13
 const RIB_IPV4_UNICAST = 2
+const RIB_IPV4_UNICAST_ADDPATH = 8
 const LENGTH_MAX = 24
 
 /** The records of a file, in order, each valid until the next. Throws when the file ends in the middle of one. */
@@ -113,21 +114,24 @@ interface Entry {
 /**
  *     sequence 4 | prefix length 1 | prefix | entry count 2 | entries: peer 2 | time 4 | length 2 | attributes
  *
- * RFC 6396 §4.3.2, §4.3.4
+ * RFC 6396 §4.3.2, §4.3.4; with a path identifier of four octets behind the time, RFC 8050 §4.1. One entry of each peer.
  */
 function entriesOf({ type, subtype, body }: MrtRecord): Entry[] {
-  if (type !== TABLE_DUMP_V2 || subtype !== RIB_IPV4_UNICAST) return []
+  const severalPaths = subtype === RIB_IPV4_UNICAST_ADDPATH
+  if (type !== TABLE_DUMP_V2 || (subtype !== RIB_IPV4_UNICAST && !severalPaths)) return []
   const reader = new Reader(body)
   reader.u32()
   const length = reader.u8()
   const octets = reader.view((length + 7) >> 3)
   const number = ((octets[0] ?? 0) << 16) | ((octets[1] ?? 0) << 8) | (octets[2] ?? 0)
-  const entries = Array.from({ length: reader.u16() }, () => {
+  const entries = new Map<number, Entry>()
+  for (let left = reader.u16(); left > 0 && !reader.overrun; left--) {
     const peer = reader.u16()
     reader.u32()
+    if (severalPaths) reader.u32()
     const attributes = reader.view(reader.u16())
-    return { number, length, peer, attributes }
-  })
+    if (!entries.has(peer)) entries.set(peer, { number, length, peer, attributes })
+  }
   if (reader.overrun) throw new Error('an entry of the MRT file is longer than its record')
-  return entries
+  return [...entries.values()]
 }

@@ -214,7 +214,7 @@ export class BenchSession {
     }
   }
 
-  /** The hot loop. `skip`: octets of a prefix before its number; with one it is IPv6, and 24 bits longer than IPv4's. */
+  /** The hot loop. `skip`: octets before a prefix's number; with one it is IPv6, and 24 bits longer than IPv4's. */
   #routes(bytes: Uint8Array, from: number, to: number, skip: number, there: boolean): void {
     const seen = this.#seen
     const { first: base } = this.#settings.places
