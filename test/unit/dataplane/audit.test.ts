@@ -1,7 +1,8 @@
 /** What another hand does to routes of ours, what the configuration does not allow, and what is told of both. */
 import test from 'ava'
 import type { DataplaneNote, KernelState } from '../../../src/core/dataplane/index.ts'
-import { address, prefix } from '../../../src/core/net/index.ts'
+import { address, prefix, prefixParts } from '../../../src/core/net/index.ts'
+import { BLACKHOLE, notFound } from '../../../src/core/rtnl/index.ts'
 import { DataplaneWorld, hopsOf } from '../../support/dataplane-world.ts'
 
 const A = hopsOf('10.9.0.2')
@@ -150,6 +151,38 @@ test('who adds routes of our protocol is told of, and what is his goes', t => {
     { code: 'PROTOCOL_SHARED', prefix: prefix('192.0.2.0/24'), by: HAND },
   ])
   t.false(world.ours().some(route => route.startsWith('192.0.2.0/24')))
+})
+
+test('a route of our protocol that we never write is told of once a dump, and stays', t => {
+  const world = new DataplaneWorld()
+  world.intend([])
+  world.speak(1, [A], { '10.200.1.0/24': 1 })
+  world.settle()
+  const { version } = world.snapshot()
+  const hears = (dump: number, text: string): void => {
+    const { family, bytes, length } = prefixParts(prefix(text))
+    const route = {
+      present: true,
+      replaced: false,
+      dump,
+      by: HAND,
+      family,
+      bytes,
+      offset: 0,
+      length,
+    }
+    const more = { protocol: 80, metric: 1024, tos: 8, target: BLACKHOLE, leads: () => notFound(0) }
+    world.say({ type: 'Route', route: { ...route, ...more } })
+  }
+  for (const text of ['192.0.2.0/24', '198.51.100.0/24']) hears(7, text)
+  t.deepEqual(notesOf(world, 'PROTOCOL_SHARED'), [
+    { code: 'PROTOCOL_SHARED', prefix: prefix('192.0.2.0/24'), by: 0 },
+  ])
+  t.true(world.snapshot().version > version)
+  hears(0, '203.0.113.0/24')
+  t.like(notesOf(world, 'PROTOCOL_SHARED')[1], { prefix: prefix('203.0.113.0/24'), by: HAND })
+  world.settle()
+  t.is(world.ours().length, 1)
 })
 
 test('a lookup says who wants a route and where it leads, and nothing of what is not there', t => {

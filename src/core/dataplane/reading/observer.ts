@@ -65,6 +65,8 @@ export class Observer {
     const { by } = lossBy(route, 'changed')
     const whole = new Uint8Array(maxLength(family) >> 3)
     whole.set(bytes.subarray(offset, offset + ((length + 7) >> 3)))
+    // whoever makes hazards of notes is asked for them with the next snapshot
+    this.#o.shared.version++
     this.#o.output.note({ code: 'PROTOCOL_SHARED', prefix: formatPrefix(whole, length), by })
   }
 
