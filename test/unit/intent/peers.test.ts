@@ -17,6 +17,7 @@ import { address, prefix } from '../../../src/core/net/index.ts'
 import {
   configuration,
   facts,
+  filter,
   labelled,
   node,
   peer,
@@ -367,6 +368,35 @@ test('reachableBy: a gateway of the other family makes no session', t => {
   const plan = planned('w1', { bgpPeers: [peer('p', spec)] })
   t.deepEqual(plan.sessions, [])
   t.deepEqual(problems(plan), ['p spec.reachableBy'])
+})
+
+test('filters of a session are those with rules of its direction and family, and those that are gone', t => {
+  const accept = [{ action: 'Accept' as const }]
+  const bgpFilters = [
+    filter('v4', { importV4: accept, exportV4: accept }),
+    filter('v6-in', { importV6: accept }),
+    filter('v6-out', { exportV6: accept }),
+  ]
+  const filters = ['v6-out', 'v4', 'gone', 'v6-in']
+  const bgpPeers = ['10.0.0.9', 'fd00::9'].map((peerIP, at) =>
+    peer(`p${at}`, { peerIP, asNumber: 65000, filters }),
+  )
+  t.deepEqual(
+    planned('w1', { bgpFilters, bgpPeers }).sessions.map(each => [
+      each.importFilters,
+      each.exportFilters,
+    ]),
+    [
+      [
+        ['v4', 'gone'],
+        ['v4', 'gone'],
+      ],
+      [
+        ['gone', 'v6-in'],
+        ['v6-out', 'gone'],
+      ],
+    ],
+  )
 })
 
 // --- who connects ------------------------------------------------------------------------------
