@@ -128,7 +128,7 @@ export interface Snapshot {
   readonly workloadEndpoints: readonly WorkloadEndpointResource[]
   /** of all nodes */
   readonly blockAffinities: readonly BlockAffinity[]
-  /** of this node, and those in which it has addresses; by key */
+  /** of this node, those in which it has addresses, and those that have guests; by key */
   readonly blocks: readonly AllocationBlock[]
   /** what nodes say of themselves, for what only their own configuration holds */
   readonly podCidrs: readonly NodePodCidrs[]

@@ -250,12 +250,14 @@ test('a node’s own endpoints, status and blocks concern it, those of others do
   })
 })
 
-test('a block of another node in which this one has an address concerns it, an affinity of another does', t => {
+test('a block in which a node has an address that is not its own concerns all, an affinity of another does', t => {
   const borrowed = BLOCK.replace('"host:kube-master"', '"host:other"')
   const key = '/calico/ipam/v2/assignment/ipv4/block/192.168.221.192-26'
   t.true(concerns(raw(key, borrowed), 'kube-master'))
   t.true(concerns(raw(key, borrowed), 'other'))
-  t.false(concerns(raw(key, borrowed), 'kube'))
+  // packets to that address go to its node, not to the block's
+  t.true(concerns(raw(key, borrowed), 'kube'))
+  t.false(concerns(raw(key, BLOCK), 'kube'))
   t.true(concerns(raw('/calico/ipam/v2/host/other/ipv4/block/10.0.0.0-26', ''), 'kube'))
 })
 

@@ -1,6 +1,6 @@
 /** Tunnels between nodes: whose they are, this node's ends, the routes to the other nodes' blocks. */
 import test from 'ava'
-import { type NodeSpec, vtepMac } from '../../../src/core/calico/index.ts'
+import { type NodeSpec, newBlock, vtepMac, withAssigned } from '../../../src/core/calico/index.ts'
 import type { NodeRoute } from '../../../src/core/dataplane/index.ts'
 import {
   type Desired,
@@ -8,6 +8,7 @@ import {
   type NodeFacts,
   type Snapshot,
 } from '../../../src/core/intent/index.ts'
+import { prefix } from '../../../src/core/net/index.ts'
 import { configuration, facts, node, pool, snapshot } from '../../support/cluster.ts'
 
 const apiVersion = 'projectcalico.org/v3'
@@ -153,6 +154,28 @@ test('a node whose end nobody knows yet has no route: packets would go without t
   const found = wanted({ store: { nodes: lacking, ipPools: [vxlan()] } })
   t.deepEqual(routesOf(found), ['10.244.2.0/26 via 10.244.2.1 dev vxlan.calico onlink'])
   t.is(found.dataplane.tunnels?.[0]?.ends.length, 1)
+})
+
+test('an address that a workload has in a block of another node goes to its own node', t => {
+  const owner = (name: string, type?: string) => ({
+    handleId: name,
+    secondary: { node: name, ...(type !== undefined && { type }) },
+  })
+  const empty = newBlock(prefix('10.244.3.0/26'), { node: 'c', claimTime: '', sequenceNumber: 1n })
+  const own = withAssigned(withAssigned(empty, 1, owner('c')), 4, owner('a'))
+  const blocks = [
+    withAssigned(withAssigned(own, 7, owner('b')), 8, {
+      ...owner('b', 'vxlanTunnelAddress'),
+      handleId: 'x',
+    }),
+  ]
+  const found = wanted({ store: { blocks, ipPools: [vxlan()] } })
+  t.deepEqual(routesOf(found), [
+    '10.244.2.0/26 via 10.244.2.1 dev vxlan.calico onlink',
+    '10.244.3.0/26 via 10.244.3.1 dev vxlan.calico onlink',
+    '10.244.3.7/32 via 10.244.2.1 dev vxlan.calico onlink',
+  ])
+  t.true(found.dataplane.routes.some(route => textOf(route) === 'device 10.244.3.8/32'))
 })
 
 test('without an address of its own a node has no tunnel, and says so', t => {

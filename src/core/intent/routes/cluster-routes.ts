@@ -1,10 +1,20 @@
-import type {
-  EncapsulationMode,
-  FelixConfigurationSpec,
-  IpPoolResource,
-  TunnelKind,
+import {
+  assignedIn,
+  borrowedIn,
+  type EncapsulationMode,
+  type FelixConfigurationSpec,
+  type IpPoolResource,
+  TUNNELS,
+  type TunnelKind,
 } from '../../calico/index.ts'
-import { contains, type Family, type Prefix, parsePrefix, prefixParts } from '../../net/index.ts'
+import {
+  contains,
+  type Family,
+  hostPrefix,
+  type Prefix,
+  parsePrefix,
+  prefixParts,
+} from '../../net/index.ts'
 import type { PodCidrs } from '../originated/pod-cidrs.ts'
 import type { NodeFacts, Snapshot } from '../types.ts'
 import { felixOf } from './felix.ts'
@@ -88,26 +98,45 @@ export function tunnelOf(
 const isEncapsulated = (mode: EncapsulationMode | undefined): boolean =>
   mode === 'Always' || mode === 'CrossSubnet'
 
-/** A block of another node, and the pool that says how to get there. */
+/** A block of another node, or an address that it has in somebody else's, and how to get there. */
 export interface RemoteBlock {
   readonly prefix: Prefix
   readonly family: Family
   readonly node: string
   readonly pool: ClusterPool
+  /** it is the address of that node's end of the tunnel */
+  readonly isEnd: boolean
 }
 
 /**
- * The blocks of other nodes in `pools`. O(blocks · pools).
+ * The blocks of other nodes in `pools`, and single addresses that other nodes have in blocks that
+ * are not theirs. O((blocks + addresses of those with guests) · pools).
  *
  * @param others  whose blocks are where, as the nodes claim them
  */
 export function remoteBlocks(
   others: PodCidrs['others'],
-  pools: readonly ClusterPool[],
+  { blocks }: Pick<Snapshot, 'blocks'>,
+  { facts, pools }: { readonly facts: NodeFacts; readonly pools: readonly ClusterPool[] },
 ): RemoteBlock[] {
   if (pools.length === 0) return []
-  return others.flatMap(({ node, prefix }) => {
+  const remote = (node: string, prefix: Prefix, type?: string): RemoteBlock[] => {
     const pool = pools.find(({ cidr }) => contains(cidr, prefix))
-    return pool === undefined ? [] : [{ prefix, family: prefixParts(prefix).family, node, pool }]
-  })
+    if (pool === undefined) return []
+    const isEnd = pool.tunnel !== undefined && TUNNELS[pool.tunnel].attribute === type
+    return [{ prefix, family: prefixParts(prefix).family, node, pool, isEnd }]
+  }
+  return [
+    ...others.flatMap(({ node, prefix }) => remote(node, prefix)),
+    ...blocks.flatMap(block => {
+      const cidr = parsePrefix(block.cidr)
+      return cidr === undefined
+        ? []
+        : borrowedIn(assignedIn(cidr, block)).flatMap(({ address, node, attributes }) =>
+            node === undefined || node === facts.node
+              ? []
+              : remote(node, hostPrefix(address), attributes.type),
+          )
+    }),
+  ]
 }

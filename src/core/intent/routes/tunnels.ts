@@ -71,7 +71,7 @@ export function tunnelsOf(snapshot: Snapshot, surroundings: TunnelSurroundings):
     return []
   })
   const routes = new Map<Prefix, NodeRoute>()
-  for (const block of remoteBlocks(surroundings.others, pools)) {
+  for (const block of remoteBlocks(surroundings.others, snapshot, { facts, pools })) {
     const route = routeTo(block, resources, surroundings)
     if (route !== undefined && !routes.has(route.prefix)) routes.set(route.prefix, route)
   }
@@ -185,7 +185,7 @@ function endsOf(
 
 /** The route to a block, where it is known how to get there. */
 function routeTo(
-  { prefix, family, node, pool }: RemoteBlock,
+  { prefix, family, node, pool, isEnd }: RemoteBlock,
   resources: ReadonlyMap<string, NodeResource>,
   { own, nodes, links }: TunnelSurroundings,
 ): NodeRoute | undefined {
@@ -201,6 +201,8 @@ function routeTo(
   }
   if (pool.tunnel === undefined) return undefined
   const { link } = TUNNELS[pool.tunnel]
+  // the end itself is on the link: a way to it by it would be none
+  if (isEnd) return { prefix, out: { kind: 'device', interface: link } }
   const resource = resources.get(node)
   const end = pool.tunnel === 'ipip' ? gateway : resource && tunnelAddress(pool.tunnel, resource)
   if (end === undefined) return undefined

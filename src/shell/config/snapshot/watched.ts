@@ -60,15 +60,22 @@ export const watchedRoots = ({
 
 /**
  * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes,
- * and blocks in which it has no address. Looks for the name in the text and decodes nothing, so
+ * and blocks in which neither it nor a guest of another node has an address. Looks for the name in the text and decodes nothing, so
  * that an endless stream of other nodes' pods costs a search each; what it lets through may still
  * be another's. O(length).
  */
 export function concerns({ key, value }: Entry, node: string): boolean {
   if (parseBlockKey(key) !== undefined)
-    return value.includes(`:${node}"`) || value.includes(JSON.stringify(node))
+    return value.includes(`:${node}"`) || value.includes(JSON.stringify(node)) || hasGuests(value)
   const name = parseResourceKey(key)
   if (name?.kind.kind === 'WorkloadEndpoint')
     return name.name.startsWith(workloadEndpointPrefix(node))
   return name?.kind.kind !== 'CalicoNodeStatus' || value.includes(JSON.stringify(node))
+}
+
+/** True where an address of a block is of a node that the block is not: packets to it go there. */
+function hasGuests(value: string): boolean {
+  const [, owner] = /"affinity":\s*"host:([^"]*)"/.exec(value) ?? []
+  for (const [, node] of value.matchAll(/"node":\s*"([^"]*)"/g)) if (node !== owner) return true
+  return false
 }
