@@ -4,7 +4,7 @@
  */
 import test, { type ExecutionContext } from 'ava'
 import { Flush, type FlushResult } from '../../src/core/dataplane/index.ts'
-import { prefix } from '../../src/core/net/index.ts'
+import { address, prefix } from '../../src/core/net/index.ts'
 import { CONFIG, hopsOf } from '../support/dataplane-world.ts'
 import { type Rig, realRig, simulatedRig } from '../support/kernel-rig.ts'
 import { LiveDataplane } from '../support/live-dataplane.ts'
@@ -143,6 +143,18 @@ function suite(name: string, make: () => Rig): void {
       t.deepEqual(await flush(rig, false), { routes: 0, objects: 0, tunnels: 0, left: 0 })
       t.true(rig.nexthop('replace', '77', 'via', '10.9.0.9', 'dev', 'a', 'protocol', '99'))
     })
+
+  rule('a call of the kernel is over before anything is told of it', async (t, rig) => {
+    const heard: string[] = []
+    const output = rig.open({ table, protocol, deliver: ({ type }) => heard.push(type) })
+    t.teardown(() => output.close())
+    output.dump(1)
+    output.inspect(1)
+    output.lookUp([address('10.9.0.2')])
+    t.deepEqual(heard, [])
+    for (const type of ['Dumped', 'Inspected', 'Found'])
+      await until(() => heard.includes(type), `${type} is told`)
+  })
 
   rule('what a rule yields stays as the other hand made it, the rest is back', async (t, rig) => {
     const audit = [{ prefix: prefix('10.200.1.0/24'), action: 'yield' as const }]

@@ -64,6 +64,8 @@ export class Dumper {
   /** Runs dump number `dump`; one at a time. Never rejects: a failure is a result. */
   async run(dump: number): Promise<DumpResult | undefined> {
     this.#interrupted = false
+    // nothing is told before the call that asked has returned: a port does not call back
+    await undefined
     try {
       for (const stage of STAGES) {
         const errno = await this.#stage(stage, dump)
