@@ -23,6 +23,7 @@ import { IP_BATCH, KernelHalf, MINIMAL, type Writer } from './bench/kernel/write
 import { Machine, Report, type Result, time } from './bench/report.ts'
 import type { Sample, Scenario } from './bench/scenario.ts'
 import { scenarios } from './bench/scenarios.ts'
+import { TARGETS } from './bench/targets.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -74,7 +75,8 @@ const writers: readonly Writer[] = chosen([
   MINIMAL,
   IP_BATCH,
 ])
-const all = scenarios(Number(values.scale))
+const scale = Number(values.scale)
+const all = scenarios(scale)
 const played = all.filter(({ name, named }) =>
   positionals.length === 0 ? named === undefined : positionals.includes(name),
 )
@@ -174,11 +176,12 @@ const lineOf = ({ measure, value, unit, margin, cpuSeconds, peakMb, ...rest }: S
 const command = ['npm run perf --', ...process.argv.slice(2)].join(' ')
 say(`${machine.describe()}\n${command}`)
 for (const [name, version] of versions) say(`${name}: ${version ?? 'not installed'}`)
+if (scale !== 1) say(`sizes are ${scale} of those named: these numbers say nothing`)
 for (const scenario of played) {
   say(`\n${scenario.name}: ${scenario.what}`)
   for (let run = 0; run < Number(values.runs); run++) await play(scenario)
 }
-const report = new Report(results, [...versions.keys()])
+const report = new Report(results, [...versions.keys()], scale === 1 ? TARGETS : [])
 if (asJson) {
   const about = {
     command,

@@ -6,7 +6,7 @@ import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_pro
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Address, address, type Family } from '../../../src/core/net/index.ts'
+import { type Address, address, FAMILIES, type Family } from '../../../src/core/net/index.ts'
 import type { Answer, Order } from './load/generator.ts'
 
 const TICKS_PER_SECOND = 100
@@ -18,6 +18,8 @@ export const DAEMON: Readonly<Record<Family, Address>> = {
   ipv4: address('10.99.0.1'),
   ipv6: address('fd99::1'),
 }
+
+const GENERATOR_LINK = '02:00:00:00:99:02'
 
 /** The far end of the second link, where a scenario asks for one. */
 export const SECOND_GATEWAY = address('10.98.0.2')
@@ -58,11 +60,12 @@ export class Host {
     for (const name of [this.daemon, this.generator]) ip('netns', 'add', name)
     const link = ['link', 'add', 'bgp0', 'netns', this.daemon, 'type', 'veth']
     ip(...link, 'peer', 'name', 'bgp0', 'netns', this.generator)
-    const side = (name: string, addresses: readonly string[]): void => {
+    const side = (name: string, addresses: readonly string[], more: readonly string[]): void => {
       const lines = [
         'link set lo up',
         'link set bgp0 up',
         ...addresses.map(one => `address add ${one} dev bgp0${one.includes(':') ? ' nodad' : ''}`),
+        ...more,
       ]
       const input = `${lines.join('\n')}\n`
       execFileSync('ip', ['-n', name, '-batch', '-'], {
@@ -70,12 +73,20 @@ export class Host {
         stdio: ['pipe', 'ignore', 'inherit'],
       })
     }
-    side(this.daemon, [`${DAEMON.ipv4}/16`, `${DAEMON.ipv6}/64`])
-    const indexes = Array.from({ length: peers }, (_, index) => index)
-    side(this.generator, [
-      ...indexes.map(index => `${peerAddress(index, 'ipv4')}/16`),
-      ...indexes.map(index => `${peerAddress(index, 'ipv6')}/64`),
-    ])
+    const all = FAMILIES.flatMap(family =>
+      Array.from({ length: peers }, (_, index) => peerAddress(index, family)),
+    )
+    side(
+      this.generator,
+      all.map(one => `${one}/${one.includes(':') ? 64 : 16}`),
+      [`link set bgp0 address ${GENERATOR_LINK}`],
+    )
+    // the kernel has room for a thousand neighbours that it has found out about itself
+    side(
+      this.daemon,
+      [`${DAEMON.ipv4}/16`, `${DAEMON.ipv6}/64`],
+      all.map(one => `neighbour add ${one} lladdr ${GENERATOR_LINK} dev bgp0 nud permanent`),
+    )
   }
 
   /** Joins the namespaces a second time: `bgp1`, whose far end is `SECOND_GATEWAY`. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import type { Sample } from './scenario.ts'
 import { median } from './statistics.ts'
-import { judge, type Measured, type Summary, subjectOf } from './targets.ts'
+import { judge, type Measured, type Summary, subjectOf, TARGETS, type Target } from './targets.ts'
 
 /** What came of one run of one scenario with one contender. */
 export interface Result {
@@ -58,11 +58,20 @@ const isOurs = (name: string): boolean => name.startsWith('martlet')
 export class Report implements Measured {
   readonly #results: readonly Result[]
   readonly #contenders: readonly string[]
+  readonly #targets: readonly Target[]
 
-  /** @param contenders  who was to be measured, in the order of the columns */
-  constructor(results: readonly Result[], contenders: readonly string[]) {
+  /**
+   * @param contenders  who was to be measured, in the order of the columns
+   * @param targets     none where sizes are not those that targets are about
+   */
+  constructor(
+    results: readonly Result[],
+    contenders: readonly string[],
+    targets: readonly Target[] = TARGETS,
+  ) {
     this.#results = results
     this.#contenders = contenders
+    this.#targets = targets
   }
 
   ours(measure: string): Summary | undefined {
@@ -79,7 +88,7 @@ export class Report implements Measured {
   /** The tables, the targets and the remarks, as lines of Markdown. */
   *lines(): Generator<string> {
     for (const scenarios of this.#tables()) yield* this.#table(scenarios)
-    const verdicts = judge(this)
+    const verdicts = judge(this, this.#targets)
     if (verdicts.length > 0) {
       yield* ['', '| target | reached |', '| --- | --- |']
       for (const { target, text } of verdicts) yield `| ${subjectOf(target)} | ${text} |`
@@ -102,7 +111,7 @@ export class Report implements Measured {
     const gaps = this.#results.flatMap(({ scenario, contender, gap }) =>
       gap === undefined ? [] : [{ scenario, contender, gap }],
     )
-    const targets = judge(this).map(({ target, ...rest }) => ({
+    const targets = judge(this, this.#targets).map(({ target, ...rest }) => ({
       target: subjectOf(target),
       most: target.most,
       ...rest,
@@ -203,7 +212,7 @@ function medianOf(
 }
 
 function text({ value, least, most, unit, margin, ...rest }: Summary): string {
-  const { cpuSeconds, peakMb, besideMb } = rest
+  const { cpuSeconds, peakMb, besideMb, messages } = rest
   const one = (number: number): string =>
     unit === undefined ? time(number) : `${number.toFixed(0)} ${unit}`
   const sure = margin === undefined ? '' : ` ± ${margin.toFixed(0)}`
@@ -211,7 +220,8 @@ function text({ value, least, most, unit, margin, ...rest }: Summary): string {
   const cpu = cpuSeconds === undefined ? '' : `, CPU ${cpuSeconds.toFixed(2)} s`
   const memory = peakMb === undefined ? '' : `, ${peakMb.toFixed(0)} MB`
   const beside = besideMb === undefined || besideMb === 0 ? '' : ` + ${besideMb.toFixed(0)}`
-  return `${one(value)}${sure}${spread}${cpu}${memory}${beside}`
+  const sent = messages === undefined ? '' : `, ${messages} messages`
+  return `${one(value)}${sure}${spread}${cpu}${memory}${beside}${sent}`
 }
 
 /** Milliseconds, in a unit that fits. */

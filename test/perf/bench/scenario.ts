@@ -21,7 +21,7 @@ export interface Sample {
   readonly peakMb?: number
   /** the same of processes that do not count */
   readonly besideMb?: number
-  /** messages that the daemon sent meanwhile */
+  /** messages that the daemon sent meanwhile, where that says something */
   readonly messages?: number
   /** how busy the generator was, 0 to 1 */
   readonly busy?: number
@@ -164,8 +164,8 @@ export async function measured(
 ): Promise<Sample> {
   const { host, daemon } = stage
   const before = host.usage(daemon.processes)
-  const { ms, busy, messages } = await step()
-  return { measure, value: ms, busy, messages, ...usageSince(stage, before) }
+  const { ms, busy } = await step()
+  return { measure, value: ms, busy, ...usageSince(stage, before) }
 }
 
 /** What the daemon used since `before`. */

@@ -10,6 +10,7 @@ import {
   measured,
   prepare,
   rest,
+  type Sample,
   type Scaled,
   type Scenario,
   type Shape,
@@ -77,6 +78,22 @@ const everyday = (count: number): Scenario => ({
   },
 })
 
+/** Everybody says a prefix, and has all that it is to have. */
+async function everyone(
+  stage: Stage,
+  measure: string,
+  how: { readonly connects: boolean; readonly mesh: boolean },
+): Promise<Sample> {
+  let messages = 0
+  const sample = await measured(stage, measure, async () => {
+    const order = { do: 'everyone', ...how, withinMs: WITHIN_MS } as const
+    const answer = await stage.generator.ask(order)
+    messages = answer.messages
+    return answer
+  })
+  return { ...sample, messages }
+}
+
 /** By then every daemon listens; Martlet waits three seconds for a dataplane that is not there. */
 const LISTENS_MS = 6_000
 
@@ -91,7 +108,6 @@ const reflector = (
   peers: clients,
   ...(named && { named: true as const }),
   run: async stage => {
-    const { generator } = stage
     const cast = await prepare(stage, {
       senders: clients,
       receivers: 0,
@@ -100,8 +116,7 @@ const reflector = (
     })
     if (connects) await rest(LISTENS_MS)
     else await connect(stage, cast)
-    const order = { do: 'everyone', connects, mesh: false, withinMs: WITHIN_MS } as const
-    return [await measured(stage, name, () => generator.ask(order))]
+    return [await everyone(stage, name, { connects, mesh: false })]
   },
 })
 
@@ -126,8 +141,8 @@ const meshNode = (name: string, nodes: number): Scenario => ({
     const { ms } = await generator.ask(order)
     const sessions = { measure: `${name} sessions`, value: ms, ...usageSince(stage, before) }
     await settle(cast)
-    const everyone = { do: 'everyone', connects: false, mesh: true, withinMs: WITHIN_MS } as const
-    return [sessions, await measured(stage, `${name} routes`, () => generator.ask(everyone))]
+    const routes = await everyone(stage, `${name} routes`, { connects: false, mesh: true })
+    return [sessions, routes]
   },
 })
 

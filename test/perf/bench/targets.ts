@@ -95,7 +95,7 @@ export const TARGETS: readonly Target[] = [
 ]
 
 /** Looks at each target of which anything was measured. */
-export function judge(measured: Measured, targets: readonly Target[] = TARGETS): Verdict[] {
+export function judge(measured: Measured, targets: readonly Target[]): Verdict[] {
   return targets.flatMap(target => {
     const ours = measured.ours(target.measure)
     return ours === undefined ? [] : [verdictOn(target, ours, measured)]
