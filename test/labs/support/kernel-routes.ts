@@ -30,8 +30,9 @@ export function routesIn(json: string): string {
 function lineOf({ dst, type, metric, nexthops = [], ...hop }: IpRoute): string {
   const priority = metric === undefined ? '' : ` metric ${metric}`
   if (type !== undefined && type !== 'unicast') return `${type} ${dst}${priority}`
-  const many = nexthops.map(each => ` nexthop${hopText(each)}`).join('')
-  return `${dst}${nexthops.length === 0 ? hopText(hop) : ''}${priority}${many}`
+  // of IPv6 an object's only hop is said as one of several
+  if (nexthops.length < 2) return `${dst}${hopText(nexthops[0] ?? hop)}${priority}`
+  return `${dst}${priority}${nexthops.map(each => ` nexthop${hopText(each)}`).join('')}`
 }
 
 function hopText({ gateway, via, dev }: Hop): string {

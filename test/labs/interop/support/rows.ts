@@ -75,7 +75,11 @@ export async function carriedVia(
     FAMILIES.map(async family => {
       const words = ['ip', `-${family.slice(3)}`, '-j', 'route', 'show', 'proto', '77']
       const routes: readonly KernelRoute[] = JSON.parse(await agent.run(...words))
-      return routes.filter(({ gateway }) => gateway === gateways[family]).map(({ dst }) => dst)
+      return routes
+        .filter(({ gateway, nexthops = [{ gateway }] }) =>
+          nexthops.every(hop => hop.gateway === gateways[family]),
+        )
+        .map(({ dst }) => dst)
     }),
   )
   return sorted(carried.flat())
