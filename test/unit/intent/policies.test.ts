@@ -244,6 +244,24 @@ test('import: filters in order, then everything', t => {
   t.is(sessionTo(wanted(), 'Global_10_0_0_254').importRules?.policy, undefined)
 })
 
+test('peerType asks whether the peer’s AS is ours there: its own, or that of localASNumber', t => {
+  const rule = { peerType: 'iBGP', action: 'Reject' } as const
+  const bgpFilters = [filter('inside', { exportV4: [rule], importV4: [rule] })]
+  const rejects = (spec: { asNumber: number; localASNumber?: number }): boolean[] => {
+    const bgpPeers = [peer('tor', { peerIP: '10.0.0.254', filters: ['inside'], ...spec })]
+    const store = { bgpFilters, bgpPeers }
+    const taken = sessionTo(wanted({ store }), 'Global_10_0_0_254').importRules?.policy
+    return [
+      !passes({ store }, '10.244.2.0/26'),
+      judged(taken ?? ACCEPT_ALL, { prefix: '10.244.2.0/26' }) === undefined,
+    ]
+  }
+  t.deepEqual(rejects({ asNumber: 64512 }), [true, true])
+  t.deepEqual(rejects({ asNumber: 65000 }), [false, false])
+  t.deepEqual(rejects({ asNumber: 64512, localASNumber: 65001 }), [false, false])
+  t.deepEqual(rejects({ asNumber: 65001, localASNumber: 65001 }), [true, true])
+})
+
 test('a filter that is not there lets nothing in or out, and is a problem; those before it count', t => {
   const only = filter('only', {
     exportV4: [{ cidr: '10.244.2.0/26', matchOperator: 'Equal', action: 'Accept' }],
