@@ -139,11 +139,12 @@ async function play(scenario: Scenario): Promise<void> {
       results.push({ ...at, samples: [], gap: why })
       continue
     }
+    const busy = await machine.others()
     const before = machine.mark()
     try {
       host.make(scenario.peers)
       const samples = await once()
-      results.push({ ...at, samples, others: machine.othersSince(before) })
+      results.push({ ...at, samples, others: { busy, stolen: machine.stolenSince(before) } })
       if (values.verbose) for (const sample of samples) say(`  ${who.name} ${lineOf(sample)}`)
     } catch (error) {
       // what a program said last is why it failed

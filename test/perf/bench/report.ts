@@ -13,15 +13,18 @@ export interface Result {
   readonly samples: readonly Sample[]
   /** why there are no samples */
   readonly gap?: string
-  /** the load before, and the share of the machine's time that was lost to steal */
-  readonly others?: { readonly steal: number; readonly load: number }
+  /** shares of the machine's time: what others used just before, and what was stolen from it meanwhile */
+  readonly others?: { readonly busy: number; readonly stolen: number }
 }
 
 /** A generator that is busier than this may be what is measured. */
 const GENERATOR_BUSY = 0.85
-/** So much load before a run, or steal in it, makes its numbers doubtful. */
-const LOAD_MAX = 1.5
-const STEAL_MAX = 0.02
+/** So much use by others before a run, or steal in it, makes its numbers doubtful. */
+const BUSY_MAX = 0.1
+const STOLEN_MAX = 0.02
+const LOOK_MS = 500
+/** The kernel takes a namespace of a million routes apart after it has gone. */
+const LOOKS_MAX = 20
 
 /** The machine that runs all this, and how busy others keep it. */
 export class Machine {
@@ -33,23 +36,37 @@ export class Machine {
       .join(' ')}`
   }
 
+  /** What others use of it while nothing of ours runs: waits ten seconds at most until that is little. */
+  async others(): Promise<number> {
+    let busy = 1
+    for (let look = 0; look < LOOKS_MAX && busy > BUSY_MAX; look++) {
+      const before = this.mark()
+      await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+      const { all, idle } = this.mark()
+      busy = 1 - (idle - before.idle) / Math.max(1, all - before.all)
+    }
+    return busy
+  }
+
+  /** Its time so far, in ticks of all cores. */
   mark(): Mark {
     const words = /^cpu\s+(.*)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1]?.split(' ') ?? []
     const ticks = words.map(Number)
     const all = ticks.slice(0, 8).reduce((sum, value) => sum + value, 0)
-    return { all, steal: ticks[7] ?? 0, load: loadavg()[0] ?? 0 }
+    return { all, idle: (ticks[3] ?? 0) + (ticks[4] ?? 0), stolen: ticks[7] ?? 0 }
   }
 
-  othersSince({ all, steal, load }: Mark): { steal: number; load: number } {
-    const now = this.mark()
-    return { steal: (now.steal - steal) / Math.max(1, now.all - all), load }
+  /** Which share of its time since `before` was not its own. */
+  stolenSince(before: Mark): number {
+    const { all, stolen } = this.mark()
+    return (stolen - before.stolen) / Math.max(1, all - before.all)
   }
 }
 
 interface Mark {
   readonly all: number
-  readonly steal: number
-  readonly load: number
+  readonly idle: number
+  readonly stolen: number
 }
 
 const isOurs = (name: string): boolean => name.startsWith('martlet')
@@ -126,10 +143,10 @@ export class Report implements Measured {
         if (busy > GENERATOR_BUSY)
           yield `${scenario}, ${contender}, ${measure}: the generator, busy for ${percent(busy)}, may be the bottleneck`
     const others = this.#results.flatMap(result => result.others ?? [])
-    const load = others.reduce((most, one) => Math.max(most, one.load), 0)
-    const steal = others.reduce((most, one) => Math.max(most, one.steal), 0)
-    if (load > LOAD_MAX || steal > STEAL_MAX)
-      yield `this machine was busy: load up to ${load.toFixed(1)}, up to ${percent(steal)} of its time stolen`
+    const busy = others.reduce((most, one) => Math.max(most, one.busy), 0)
+    const stolen = others.reduce((most, one) => Math.max(most, one.stolen), 0)
+    if (busy > BUSY_MAX || stolen > STOLEN_MAX)
+      yield `this machine was busy: others used up to ${percent(busy)} of it, ${percent(stolen)} of its time was stolen`
   }
 
   get #scenarios(): string[] {

@@ -63,13 +63,13 @@ test('a gap stands in its cell, and is in the document', t => {
 test('a machine that is busy and a generator that is are named', t => {
   const busy = {
     ...run('bird', { ...took(5, 1), busy: 0.9 }),
-    others: { load: 3.2, steal: 0 },
+    others: { busy: 0.32, stolen: 0 },
   }
   const remarks = [...new Report([busy], ['bird']).remarks()]
   t.is(remarks.length, 2)
   t.regex(remarks[0] ?? '', /^B, bird, B: the generator, busy for 90 %/)
-  t.regex(remarks[1] ?? '', /^this machine was busy: load up to 3\.2/)
-  const idle = { ...run('bird', took(5, 1)), others: { load: 1.1, steal: 0 } }
+  t.regex(remarks[1] ?? '', /^this machine was busy: others used up to 32 %/)
+  const idle = { ...run('bird', took(5, 1)), others: { busy: 0.05, stolen: 0 } }
   t.deepEqual([...new Report([idle], ['bird']).remarks()], [])
 })
 

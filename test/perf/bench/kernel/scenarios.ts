@@ -22,7 +22,7 @@ import { type NetlinkTool, NO_COMPILER } from './tool.ts'
 import { KernelHalf, MINIMAL, type Step, type Ways } from './writers.ts'
 
 /** Prefixes that are looked at one by one. */
-const SAMPLES = 64
+const SAMPLES = 256
 const RESTORED = 500
 /** So long a watcher is ready before what it watches for happens. */
 const READY_MS = 100
