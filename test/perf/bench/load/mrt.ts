@@ -114,7 +114,7 @@ interface Entry {
 /**
  *     sequence 4 | prefix length 1 | prefix | entry count 2 | entries: peer 2 | time 4 | length 2 | attributes
  *
- * RFC 6396 §4.3.2, §4.3.4; with a path identifier of four octets behind the time, RFC 8050 §4.1. One entry of each peer.
+ * RFC 6396 §4.3.2, §4.3.4; with a path identifier of four octets behind the time, RFC 8050 §4.1. One entry a peer.
  */
 function entriesOf({ type, subtype, body }: MrtRecord): Entry[] {
   const severalPaths = subtype === RIB_IPV4_UNICAST_ADDPATH
