@@ -14,6 +14,7 @@ import {
   type Member,
 } from './support/calico-cluster.ts'
 import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { routesIn, routesOf } from './support/kernel-routes.ts'
 import { until } from './support/lab.ts'
 import { SOON } from './support/survival.ts'
 
@@ -235,13 +236,12 @@ lab(
   'Martlet takes the place of a BIRD, and of its routes, without a packet lost',
   async (t, cluster) => {
     const { name, address, block } = NODES[1]!
-    /** of BIRD's protocol number, with their metrics; whether they name nexthop objects does not count */
-    const routesOf = async (node: string): Promise<readonly string[]> => {
-      const text = await cluster.run(node, 'ip', 'route', 'show', 'proto', '12')
-      const lines = text.split('\n').map(line => line.replace(/ nhid \d+/, '').trim())
-      return lines.filter(line => line !== '').toSorted()
-    }
-    const left = await routesOf(name)
+    /** of BIRD's protocol number, with their metrics */
+    const birds = async (): Promise<readonly string[]> =>
+      routesIn(await cluster.run(name, ...routesOf('-4', 'proto', '12')))
+        .split('\n')
+        .toSorted()
+    const left = await birds()
     await noneLostDuring(t, cluster, PODS, async () => {
       await cluster.take(name)
       const witness = cluster.agent('node-2')
@@ -262,6 +262,6 @@ lab(
     const same = left.map(line =>
       line.startsWith(`blackhole ${block}`) ? `blackhole ${block} metric 1024` : line,
     )
-    t.deepEqual(await routesOf(name), same)
+    t.deepEqual(await birds(), same)
   },
 )
