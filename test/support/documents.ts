@@ -166,6 +166,7 @@ const kernel: Required<KernelDocument> = {
   repaired: 5,
   yielded: 2,
   alerted: 1,
+  tunnels: [{ name: 'vxlan.calico', state: 'failed', error: 'no link has 10.0.0.1', ends: 2 }],
   lastIntervention: {
     prefix: '10.200.1.0/24',
     what: 'removed',

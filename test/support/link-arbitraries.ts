@@ -13,6 +13,7 @@ import type {
   NodeRouteOut,
   Tunnel,
   TunnelEnd,
+  TunnelSnapshot,
   WorkloadLink,
 } from '../../src/core/dataplane/index.ts'
 import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
@@ -540,9 +541,20 @@ export const dataplaneSnapshot = record<DataplaneSnapshot>(
     lastIntervention: intervention,
     alerts: few(intervention),
     hazards: few(text),
+    tunnels: some(
+      record<TunnelSnapshot>(
+        {
+          name: text,
+          state: fc.constantFrom('up', 'pending', 'failed'),
+          error: text,
+          ends: small,
+        },
+        ['error'],
+      ),
+    ),
     routes: few(kernelRoute),
   },
-  ['lastSync', 'lastFailure', 'lastIntervention'],
+  ['lastSync', 'lastFailure', 'lastIntervention', 'tunnels'],
 )
 
 const nextHop = record<FibNextHop>(

@@ -156,7 +156,7 @@ export class Dataplane implements Engine<DataplaneEvent> {
     this.#sources = { tables, shared, links, objects, allowed: reconciler.allowed }
     this.#snapshots = new Snapshots({
       ...this.#sources,
-      ...{ config, reconciler, wants: this.#wants, dumps: this.#dumps },
+      ...{ config, reconciler, wants: this.#wants, dumps: this.#dumps, tunnels: this.#tunnels },
       who: options.who ?? (() => undefined),
       hazards: options.hazards ?? (() => []),
     })

@@ -21,6 +21,7 @@ import {
   WATCHED,
   YIELDED,
 } from './table/route-table.ts'
+import type { Tunnels } from './tunnels/tunnels.ts'
 import type {
   DataplaneConfig,
   DataplaneSnapshot,
@@ -162,6 +163,7 @@ export interface SnapshotOptions extends Sources {
   readonly reconciler: Reconciler
   readonly wants: Wants
   readonly dumps: Dumps
+  readonly tunnels: Tunnels
   /** the process that has or had a netlink port, where that is known */
   readonly who: (port: number) => string | undefined
   /** what may harm our routes */
@@ -185,6 +187,7 @@ export class Snapshots {
 
   #make(at: Millis): DataplaneSnapshot {
     const { config, reconciler, wants, shared, tables, dumps, who } = this.#o
+    const tunnels = this.#o.tunnels.snapshot()
     const { table, protocol, metric } = config
     const { repaired, failures, audit } = reconciler
     const { lastSync } = dumps
@@ -206,6 +209,7 @@ export class Snapshots {
       ...(audit.last !== undefined && { lastIntervention: named(audit.last) }),
       alerts: audit.alerts(tables).map(named),
       hazards: [],
+      ...(tunnels.length > 0 && { tunnels }),
       routes: listRoutes(this.#o, wants.watchedMax),
     }
   }

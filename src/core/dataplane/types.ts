@@ -1,7 +1,7 @@
 import type { Millis } from '../base/index.ts'
 import type { Epoch, GroupId, NextHopGroup, NextHopName } from '../fib/index.ts'
 import type { Address, Family, Prefix } from '../net/index.ts'
-import type { Tunnel } from './tunnels/types.ts'
+import type { Tunnel, TunnelSnapshot } from './tunnels/types.ts'
 
 /**
  * What goes into the kernel half and what comes out of it: its configuration, events, effects,
@@ -203,5 +203,7 @@ export interface DataplaneSnapshot {
   readonly alerts: readonly Intervention[]
   /** what may harm our routes, and what to do about it: sentences */
   readonly hazards: readonly string[]
+  /** this node's ends of tunnels, in order of name; absent: there are none */
+  readonly tunnels?: readonly TunnelSnapshot[]
   readonly routes: readonly KernelRouteSnapshot[]
 }

@@ -393,6 +393,14 @@ export interface KernelDocument {
   readonly lastIntervention?: InterventionDocument
   /** requests that the kernel refused, ever */
   readonly failures: number
+  /** this node's ends of tunnels, in order of name; absent: there are none */
+  readonly tunnels?: readonly {
+    readonly name: string
+    readonly state: 'up' | 'pending' | 'failed'
+    readonly error?: string
+    /** of other nodes' ends, how many it has */
+    readonly ends: number
+  }[]
   /** of the last full dump that was applied */
   readonly lastSync?: Instant
   readonly lastFailure?: { readonly prefix: string; readonly error: string; readonly at: Instant }

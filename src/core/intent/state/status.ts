@@ -139,7 +139,12 @@ function kernelProblems({ dataplane }: StatusFacts): ProblemDocument[] {
     field: prefix,
     reason: `${who} ${what} this route, and kernel.audit leaves it so`,
   }))
-  return [...hazards, ...alerts]
+  const tunnels = (dataplane.tunnels ?? []).flatMap(({ name, error }) =>
+    error === undefined
+      ? []
+      : [{ object: 'kernel', field: name, reason: `is not as it should be: ${error}` }],
+  )
+  return [...hazards, ...alerts, ...tunnels]
 }
 
 function interventionDocument(
@@ -376,6 +381,7 @@ export function kernelDocument({
       lastIntervention: interventionDocument(lastIntervention, epochOffset),
     }),
     failures: dataplane.failures,
+    ...(dataplane.tunnels !== undefined && { tunnels: dataplane.tunnels }),
     ...(lastSync === undefined ? {} : { lastSync: instant(lastSync, epochOffset) }),
     ...(lastFailure === undefined
       ? {}

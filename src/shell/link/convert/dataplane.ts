@@ -21,7 +21,7 @@ import type {
   WorkloadLink as WorkloadMessage,
 } from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
-import { fromTunnel, toTunnel } from './tunnels.ts'
+import { fromTunnel, fromTunnelState, toTunnel } from './tunnels.ts'
 import { address, mac, optional, prefix, same, time, word } from './words.ts'
 
 /** What the controller tells the dataplane, and what the dataplane is and holds. */
@@ -110,7 +110,8 @@ function fromOut(out: NodeRouteMessage['out']): NodeRouteOut {
 export function toDataplaneSnapshot(
   snapshot: DataplaneSnapshot,
 ): MessageInitShape<typeof DataplaneSnapshotSchema> {
-  const { lastSync, lastFailure, lastIntervention, alerts, hazards, routes, ...plain } = snapshot
+  const { lastSync, lastFailure, lastIntervention, alerts, hazards, ...others } = snapshot
+  const { tunnels = [], routes, ...plain } = others
   return {
     ...plain,
     ...optional('lastSync', lastSync, same),
@@ -118,6 +119,7 @@ export function toDataplaneSnapshot(
     ...optional('lastIntervention', lastIntervention, one => ({ ...one })),
     alerts: alerts.map(one => ({ ...one })),
     hazards: [...hazards],
+    tunnels: tunnels.map(tunnel => ({ ...tunnel })),
     routes: toKernelRoutes(routes),
   }
 }
@@ -153,6 +155,7 @@ export function fromDataplaneSnapshot(message: SnapshotMessage): DataplaneSnapsh
     ...optional('lastIntervention', message.lastIntervention, fromIntervention),
     alerts: message.alerts.map(fromIntervention),
     hazards: [...message.hazards],
+    ...(message.tunnels.length > 0 && { tunnels: message.tunnels.map(fromTunnelState) }),
     routes: fromKernelRoutes(message.routes),
   }
 }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { Tunnel } from '../../../core/dataplane/index.ts'
+import type { Tunnel, TunnelSnapshot } from '../../../core/dataplane/index.ts'
 import { parseMac } from '../../../core/rtnl/index.ts'
-import type { Tunnel as TunnelMessage, TunnelSchema } from '../generated/link_pb.ts'
+import type { Tunnel as TunnelMessage, TunnelSchema, TunnelState } from '../generated/link_pb.ts'
 import { LinkError } from '../transport/error.ts'
 import { address, optional, same, word } from './words.ts'
 
@@ -38,6 +38,14 @@ export function fromTunnel(message: TunnelMessage): Tunnel {
     })),
   }
 }
+
+/** How one stands, as the controller reads it. Throws a `LinkError` for what is no state. */
+export const fromTunnelState = (message: TunnelState): TunnelSnapshot => ({
+  name: message.name,
+  state: word(['up', 'pending', 'failed'], message.state),
+  ...optional('error', message.error, same),
+  ends: message.ends,
+})
 
 function macOf(text: string): string {
   const mac = parseMac(text)
