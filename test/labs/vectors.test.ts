@@ -1,6 +1,6 @@
 /**
- * What peers may get wrong, said to BIRD, FRR, OpenBGPD and Martlet: an UPDATE that all of those take without ending the
- * session does not end ours either. RFC 7606 leaves some cases open; nobody is to lose a session to Martlet alone.
+ * What peers may get wrong, said to BIRD, FRR, OpenBGPD and Martlet: an UPDATE that all of those take without ending
+ * the session does not end ours either. RFC 7606 leaves some cases open; nobody is to lose a session to Martlet alone.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

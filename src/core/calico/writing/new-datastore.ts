@@ -9,7 +9,7 @@ import { API_VERSION } from '../kinds/index.ts'
 /** Which is there where the others are: it is looked for, and it is written last. */
 export const DATASTORE_KEY = keyOf('ClusterInformation', 'default')
 
-/** The tiers of policies that no datastore of Calico's is without: order, and what falls through. */
+/** Tiers of policies that no datastore of Calico's is without: order, and what falls through. */
 const TIERS = [
   { name: 'default', spec: { order: 1_000_000, defaultAction: 'Deny' } },
   { name: 'kube-admin', spec: { order: 1_000, defaultAction: 'Pass' } },
