@@ -5,8 +5,19 @@
 /** Octets of the first buffer. */
 const OCTETS_MIN = 1 << 10
 
-/** An idle queue keeps a buffer of at most this many octets. */
+/** An idle queue keeps a buffer of at most this many octets; a larger one is for whoever grows. */
 const IDLE_OCTETS = 1 << 14
+
+/** Most octets of a buffer that waits for a queue that grows. */
+const SPARE_OCTETS = 1 << 18
+
+const NOTHING = new Uint8Array(0)
+
+/**
+ * The buffer of a queue that became empty. A queue that is filled and emptied all the time would
+ * else grow its buffer each time from the beginning.
+ */
+let spare = NOTHING
 
 /**
  * First in, first out, copied on the way in, without an object per element.
@@ -16,7 +27,7 @@ const IDLE_OCTETS = 1 << 14
  * The buffer doubles as needed; its owner bounds it by not pushing more.
  */
 export class ByteQueue {
-  #buffer = new Uint8Array(0)
+  #buffer = NOTHING
   #start = 0
   #end = 0
   #size = 0
@@ -46,7 +57,7 @@ export class ByteQueue {
     this.#size++
   }
 
-  /** Takes the first out; undefined when empty. Not copied: valid until the next `push`. */
+  /** Takes the first out; undefined when empty. Not copied: valid until the next `push`, to any. */
   shift(): Uint8Array | undefined {
     if (this.#size === 0) return undefined
     const buffer = this.#buffer
@@ -59,15 +70,16 @@ export class ByteQueue {
     if (this.#size === 0) {
       this.#start = 0
       this.#end = 0
-      // the string just taken keeps the old buffer alive for as long as it needs it
-      if (buffer.length > IDLE_OCTETS) this.#buffer = new Uint8Array(0)
+      if (buffer.length > IDLE_OCTETS) this.clear()
     }
     return bytes
   }
 
   /** Forgets all that waits. */
   clear(): void {
-    this.#buffer = new Uint8Array(0)
+    const { length } = this.#buffer
+    if (length > spare.length && length <= SPARE_OCTETS) spare = this.#buffer
+    this.#buffer = NOTHING
     this.#start = 0
     this.#end = 0
     this.#size = 0
@@ -81,7 +93,9 @@ export class ByteQueue {
     if (moves) this.#buffer.copyWithin(0, this.#start, this.#end)
     else {
       const length = Math.max(OCTETS_MIN, 2 * this.#buffer.length, used + need)
-      const buffer = new Uint8Array(length)
+      const taken = length > IDLE_OCTETS && length <= spare.length
+      const buffer = taken ? spare : new Uint8Array(length)
+      if (taken) spare = NOTHING
       buffer.set(this.#buffer.subarray(this.#start, this.#end))
       this.#buffer = buffer
     }

@@ -375,7 +375,12 @@ export function nextHopOctets(address: Address, linkLocal?: Address): Uint8Array
 }
 
 function keyOf(bytes: Uint8Array, at: number, octets: number): Key {
-  if (octets !== 4) return bytes.subarray(at, at + octets).join('.')
+  if (octets !== 4) {
+    let key = ''
+    for (let each = at; each < at + octets; each += 2)
+      key += String.fromCharCode(word16(bytes, each))
+    return key
+  }
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
 }
 

@@ -118,6 +118,24 @@ test('a byte queue gives back what was put in, in order', t => {
   t.pass()
 })
 
+test('a buffer that one byte queue has no more use for is at most one other queue’s', t => {
+  const queues = [new ByteQueue(), new ByteQueue()] as const
+  const fill = (queue: ByteQueue, value: number): void => {
+    for (let at = 0; at < 50; at++) queue.push(new Uint8Array(1_000).fill(value))
+  }
+  const empties = (queue: ByteQueue, value: number): boolean => {
+    for (let at = 0; at < 50; at++) {
+      const bytes = queue.shift()
+      if (bytes?.length !== 1_000 || bytes.some(octet => octet !== value)) return false
+    }
+    return queue.size === 0
+  }
+  for (const queue of queues) fill(queue, 1)
+  for (const queue of queues) t.true(empties(queue, 1))
+  for (const [value, queue] of queues.entries()) fill(queue, 2 + value)
+  for (const [value, queue] of queues.entries()) t.true(empties(queue, 2 + value), `queue ${value}`)
+})
+
 test('a heap gives back what was put in, least first', t => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.integer(), fc.constant(undefined))), acts => {
