@@ -11,6 +11,7 @@ import {
 import { Loop, now } from '../shell/clock/index.ts'
 import { RoutesLink, type SpeakerCommand, serveSpeaker, socketPaths } from '../shell/link/index.ts'
 import { type Log, logNote } from '../shell/log/index.ts'
+import { returnMemory } from '../shell/posix/index.ts'
 import {
   AllowedPeers,
   Connections,
@@ -79,7 +80,7 @@ export async function startSpeaker(options: SpeakerOptions): Promise<Running> {
     },
   })
   let warming = true
-  void warmUp(() => new Promise(resolve => setImmediate(() => resolve(warming))))
+  void warmUp(() => new Promise(resolve => setImmediate(() => resolve(warming)))).then(returnMemory)
   return {
     close: async reason => {
       warming = false

@@ -1,6 +1,7 @@
 /** System calls that the runtime does not have, over koffi: no compiler on the user's machine. */
 export { domainOf, linkIndex, SOCKADDR_STORAGE_OCTETS, socketAddress } from './address.ts'
 export { errnoName, PosixError } from './error.ts'
+export { returnMemory } from './memory.ts'
 export {
   enterNewNetwork,
   forbidNewPrivileges,

@@ -39,6 +39,8 @@ export interface Libc {
   setns(fd: number, kind: number): number
   /** 0 where there is no such link, with errno beside it */
   if_nametoindex(name: string): number
+  /** absent from some C libraries, musl among them */
+  malloc_trim: ((pad: number) => number) | undefined
   errno(): number
 }
 
@@ -57,6 +59,15 @@ export function libc(): Libc {
 export function checked(call: string, result: number): number {
   if (result < 0) throw new PosixError(call, libc().errno())
   return result
+}
+
+/** What koffi makes of a function, or undefined where the library has none of that name. */
+function optional<Call>(find: () => Call): Call | undefined {
+  try {
+    return find()
+  } catch {
+    return undefined
+  }
 }
 
 function load(): Libc {
@@ -102,6 +113,7 @@ function load(): Libc {
     unshare: library.func('int unshare(int)'),
     setns: library.func('int setns(int, int)'),
     if_nametoindex: library.func('uint32_t if_nametoindex(const char *)'),
+    malloc_trim: optional(() => library.func('int malloc_trim(size_t)')),
     errno: () => koffi.errno(),
   }
 }
