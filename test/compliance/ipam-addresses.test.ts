@@ -1,4 +1,7 @@
 /** Single addresses assigned and given back by Calico's protocol: races, and crashes between any two writes. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import {
   API_VERSION,
@@ -76,6 +79,13 @@ const assigned = async (
 
 for (const [medium, make] of Object.entries({
   simulated: async () => ({ store: simulated(), end: async () => {} }),
+  directory: async () => {
+    const path = mkdtempSync(join(tmpdir(), 'martlet-ipam-'))
+    return {
+      store: openStore({ kind: 'directory', path }, { deadlineMs: 60_000 }),
+      end: async () => rmSync(path, { recursive: true }),
+    }
+  },
   etcd: async () => {
     const [member] = await etcdMembers(1)
     if (member === undefined) throw new Error('there is no etcd')

@@ -403,6 +403,37 @@ test.serial('real: a link that somebody renames leaves its place to another', as
   rig.close()
 })
 
+test.serial(
+  'real: of neighbours those are told that somebody wrote, and not those that the kernel learned',
+  async t => {
+    if (process.getuid?.() !== 0) {
+      t.pass('needs root')
+      return
+    }
+    const rig = realRig()
+    rig.addLink('a')
+    rig.addAddress('a', '10.9.0.1/24')
+    let told = 0
+    const kernel = rig.open({
+      ...{ table: CONFIG.table, protocol: 99 },
+      deliver: event => {
+        if (event.type === 'Neighbour') told++
+      },
+    })
+    const neigh = (...words: readonly string[]): Buffer =>
+      execFileSync('ip', ['neigh', ...words, 'dev', 'a'])
+    for (let round = 0; round < 20; round++)
+      neigh('replace', '10.9.0.9', 'lladdr', `02:00:00:00:00:${10 + round}`, 'nud', 'reachable')
+    neigh('replace', '10.9.0.8', 'lladdr', '02:00:00:00:00:08', 'nud', 'permanent')
+    await until(() => told > 0, 'one is told')
+    t.is(told, 1)
+    neigh('del', '10.9.0.8')
+    await until(() => told > 1, 'and that it is gone')
+    kernel.close()
+    rig.close()
+  },
+)
+
 const IPIP: Tunnel = {
   ...{ kind: 'ipip', name: 'tunl0', local: address('10.9.0.1') },
   ...{ address: address('10.200.1.3'), ends: [] },

@@ -178,6 +178,15 @@ test('an address that a workload has in a block of another node goes to its own 
   t.true(found.dataplane.routes.some(route => textOf(route) === 'device 10.244.3.8/32'))
 })
 
+test('of two ends with one address the first name’s counts, and our own before all', t => {
+  const same = ended('b', { ipv4Address: '10.0.0.2/24' }, { ipv4VXLANTunnelAddr: '10.244.3.1' })
+  const ours = ended('d', { ipv4Address: '10.0.0.4/24' }, { ipv4VXLANTunnelAddr: '10.244.1.1' })
+  const found = wanted({ store: { nodes: [nodes[0]!, same, nodes[2]!, ours], ipPools: [vxlan()] } })
+  t.deepEqual(found.dataplane.tunnels?.[0]?.ends, [
+    { address: '10.244.3.1', mac: vtepMac('vxlan', 'b'), node: '10.0.0.2' },
+  ] as unknown)
+})
+
 test('without an address of its own a node has no tunnel, and says so', t => {
   const found = wanted({
     store: { nodes: [node('a', '10.0.0.1/24'), ...nodes.slice(1)], ipPools: [vxlan()] },

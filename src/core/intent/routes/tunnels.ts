@@ -172,12 +172,15 @@ function endsOf(
   { facts, nodes }: Pick<TunnelSurroundings, 'facts' | 'nodes'>,
 ): TunnelEnd[] {
   const ends = new Map<Address, TunnelEnd>()
+  const self = resources.get(facts.node)
+  const own = self && tunnelAddress(kind, self)
   for (const { name, addresses } of nodes.values()) {
     const resource = resources.get(name)
     const node = addresses[TUNNELS[kind].family]
     if (name === facts.node || resource === undefined || node === undefined) continue
     const address = tunnelAddress(kind, resource)
-    if (address !== undefined && !ends.has(address))
+    // nobody else has our own
+    if (address !== undefined && address !== own && !ends.has(address))
       ends.set(address, { address, mac: macOf(kind, resource), node })
   }
   return [...ends.values()].toSorted((a, b) => compareAddresses(a.address, b.address))
