@@ -212,6 +212,8 @@ async function obey(order: HalfOrder): Promise<HalfAnswer> {
   }
 }
 
+// nobody is left to ask
+process.on('disconnect', () => process.exit(0))
 process.on('message', (order: HalfOrder) => {
   obey(order).then(
     answer => process.send?.({ answer }),

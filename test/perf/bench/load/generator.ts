@@ -421,6 +421,8 @@ const generator = new Generator()
 process.on('uncaughtException', error => {
   if (process.connected) process.send?.({ error: error.message }, () => process.exit(1))
 })
+// nobody is left to ask
+process.on('disconnect', () => process.exit(0))
 process.on('message', (order: Order) => {
   generator.obey(order).then(
     answer => process.send?.({ answer }),
