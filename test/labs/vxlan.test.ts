@@ -130,7 +130,8 @@ async function seenAt(
   [from, to]: readonly [string, string],
 ): Promise<readonly string[]> {
   const file = `/run/capture-${captures++}.pcap`
-  const capture = `setsid tcpdump -Z root -n -U --immediate-mode -i eth1 -w ${file} 'icmp or udp port 4789' >${file}.log 2>&1 & echo $!`
+  const program = `tcpdump -Z root -n -U --immediate-mode -i eth1 -w ${file}`
+  const capture = `setsid ${program} 'icmp or udp port 4789' >${file}.log 2>&1 & echo $!`
   const pid = (await cluster.run(at, 'sh', '-c', capture)).trim()
   await until(
     'the capture has begun',

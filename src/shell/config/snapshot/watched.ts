@@ -60,9 +60,9 @@ export const watchedRoots = ({
 
 /**
  * False for what cannot mean anything to `node`: workload endpoints and statuses of other nodes,
- * and blocks in which neither it nor a guest of another node has an address. Looks for the name in the text and decodes nothing, so
- * that an endless stream of other nodes' pods costs a search each; what it lets through may still
- * be another's. O(length).
+ * and blocks in which neither it nor a guest of another node has an address. Looks for names in
+ * the text and decodes nothing, so that an endless stream of other nodes' pods costs a search each;
+ * what it lets through may still be another's. O(length).
  */
 export function concerns({ key, value }: Entry, node: string): boolean {
   if (parseBlockKey(key) !== undefined)
