@@ -258,7 +258,7 @@ function sessionLines(
       { heading: 'AS', text: session => String(session.peerAs) },
       { heading: 'TYPE', text: ({ ebgp }) => (ebgp ? 'eBGP' : 'iBGP') },
       { heading: 'SOURCE', text: ({ sourceAddress }) => sourceAddress ?? 'any' },
-      { heading: 'CONNECTS', text: ({ passive }) => (passive ? 'the peer' : 'both') },
+      { heading: 'CONNECTS', text: connects },
       { heading: 'RESOURCE', text: ({ resource }) => resource ?? 'the mesh', wide: true },
     ],
     sessions,
@@ -273,6 +273,12 @@ function sessionLines(
       .filter(text => text !== '')
       .map((text, below) => (below === 0 ? text : `    ${text}`))
   })
+}
+
+/** In a mesh, the end that does not wait connects; another peer may do as it likes. */
+function connects({ passive, resource }: PlannedSession): string {
+  if (passive) return 'the peer'
+  return resource === null ? 'this node' : 'both'
 }
 
 const endpointOf = ({ peerAddress, peerPort }: PlannedSession) => ({
@@ -293,7 +299,7 @@ function particularsOf(session: PlannedSession): string[] {
     ],
     [restartTimeSeconds !== null, `restart ${restartTimeSeconds}s`],
     [keepaliveSeconds !== null, `keepalive ${keepaliveSeconds}s`],
-    [session.allowLocalAs > 0, `takes our AS ${session.allowLocalAs} times`],
+    [session.allowLocalAs > 0, `takes our AS ${count(session.allowLocalAs, 'time')}`],
     [session.nextHop !== 'auto', `next hop ${session.nextHop}`],
     [session.routeReflectorClient, `client of cluster ${clusterId}`],
     [session.importFilters.length > 0, `import filters ${session.importFilters.join(' ')}`],
