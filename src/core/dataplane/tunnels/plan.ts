@@ -21,6 +21,8 @@ export interface TunnelPlan {
   readonly changes: readonly DeviceChange[]
   /** why tunnels cannot be made, by name */
   readonly faults: ReadonlyMap<string, string>
+  /** the tunnels that are not as wanted yet, by name */
+  readonly unfinished: ReadonlySet<string>
   /** indices of the links whose changes matter */
   readonly links: ReadonlySet<number>
 }
@@ -33,6 +35,7 @@ export interface TunnelPlan {
 export function planTunnels(wanted: readonly Tunnel[], seen: DevicesSeen): TunnelPlan {
   const changes: DeviceChange[] = []
   const faults = new Map<string, string>()
+  const unfinished = new Set<string>()
   const links = new Set<number>()
   const byName = new Map(seen.links.map(link => [link.name, link]))
   const names = new Set(wanted.map(({ name }) => name))
@@ -46,16 +49,34 @@ export function planTunnels(wanted: readonly Tunnel[], seen: DevicesSeen): Tunne
     if (device !== undefined) links.add(device.index)
     if (parent !== undefined) links.add(parent.index)
     else faults.set(tunnel.name, `no link has ${tunnel.local}`)
-    if (device === undefined) {
-      if (parent !== undefined) changes.push(creationOf(tunnel, parent))
-    } else if (parent !== undefined && !isMadeSo(tunnel, device, parent)) {
-      changes.push({ type: 'remove', link: device.index }, creationOf(tunnel, parent))
-    } else {
-      changes.push(...settingOf(tunnel, device, parent))
-      changes.push(...addressesOf(tunnel, device, seen), ...neighboursOf(tunnel, device, seen))
-    }
+    const own = changesOf(tunnel, { device, parent, seen })
+    if (own.length > 0 || device === undefined) unfinished.add(tunnel.name)
+    changes.push(...own)
   }
-  return { changes, faults, links }
+  return { changes, faults, unfinished, links }
+}
+
+/** What one tunnel needs. */
+function changesOf(
+  tunnel: Tunnel,
+  {
+    device,
+    parent,
+    seen,
+  }: {
+    readonly device: Device | undefined
+    readonly parent: Device | undefined
+    readonly seen: DevicesSeen
+  },
+): DeviceChange[] {
+  if (device === undefined) return parent === undefined ? [] : [creationOf(tunnel, parent)]
+  if (parent !== undefined && !isMadeSo(tunnel, device, parent))
+    return [{ type: 'remove', link: device.index }, creationOf(tunnel, parent)]
+  return [
+    ...settingOf(tunnel, device, parent),
+    ...addressesOf(tunnel, device, seen),
+    ...neighboursOf(tunnel, device, seen),
+  ]
 }
 
 /** The link that has an address of this node. */

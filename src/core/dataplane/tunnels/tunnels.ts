@@ -130,7 +130,7 @@ export class Tunnels {
         neighbour => neighbour.link === link?.index && neighbour.table === 'forwarding',
       ).length
       const error = plan?.faults.get(name) ?? this.#errors.get(name)
-      const isDone = plan !== undefined && plan.changes.length === 0 && link !== undefined
+      const isDone = plan !== undefined && !plan.unfinished.has(name)
       return {
         name,
         state: error !== undefined ? 'failed' : isDone ? 'up' : 'pending',
