@@ -3,6 +3,7 @@
  * between any two messages, hands change routes of ours, an operator takes all out.
  */
 import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
 import { Flush, type FlushResult } from '../../src/core/dataplane/index.ts'
 import { address, prefix } from '../../src/core/net/index.ts'
 import { CONFIG, hopsOf } from '../support/dataplane-world.ts'
@@ -29,7 +30,7 @@ const TO = {
   ...{ 'fd00:2::/64': 4, 'fd00:3::/64': 4 },
 }
 
-const STRANGER = { prefix: '203.0.113.0/24', to: 'via 10.9.0.9 dev a', protocol: 99, metric }
+const STRANGER = { prefix: '203.0.113.0/24', to: 'blackhole', protocol: 99, metric }
 
 const oursIn = (rig: Rig): string[] =>
   rig
@@ -51,16 +52,16 @@ const expected = (routes: Readonly<Record<string, number>>): string[] =>
 
 function prepare(make: () => Rig): Rig {
   const rig = make()
-  for (const [link, address] of [
-    ['a', '10.9.0.1/24'],
-    ['b', '10.8.0.1/24'],
-  ] as const) {
-    rig.addLink(link)
-    rig.addAddress(link, address)
-  }
-  rig.addAddress('a', '2001:db8:9::1/64')
+  addLink(rig, 'a')
+  addLink(rig, 'b')
   rig.act('add', table, STRANGER)
   return rig
+}
+
+function addLink(rig: Rig, link: 'a' | 'b'): void {
+  rig.addLink(link)
+  if (link === 'b') rig.addAddress('b', '10.8.0.1/24')
+  else for (const network of ['10.9.0.1/24', '2001:db8:9::1/64']) rig.addAddress('a', network)
 }
 
 /** Has a new life make the kernel what `routes` says; answers how many messages that took. */
@@ -76,6 +77,98 @@ async function converge(
   await until(done, 'all is as wanted')
   life.close()
   return life.sent
+}
+
+/** What may happen to a node, beside what is wanted of it. */
+type Step =
+  | { readonly kind: 'want'; readonly state: number }
+  | { readonly kind: 'delete' | 'spoil'; readonly at: number }
+  | { readonly kind: 'flap' | 'remake'; readonly link: 'a' | 'b' }
+  | { readonly kind: 'flush' }
+  | { readonly kind: 'kill'; readonly messages: number }
+
+const LINKS = fc.constantFrom('a' as const, 'b' as const)
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof<fc.Arbitrary<Step>[]>(
+    fc.record({ kind: fc.constant('want'), state: fc.nat(2) }),
+    fc.record({ kind: fc.constantFrom('delete', 'spoil'), at: fc.nat(9) }),
+    fc.record({ kind: fc.constantFrom('flap', 'remake'), link: LINKS }),
+    fc.record({ kind: fc.constant('flush') }),
+    fc.record({ kind: fc.constant('kill'), messages: fc.nat(8) }),
+  ),
+  { minLength: 3, maxLength: 8 },
+)
+
+/** A node to which things happen faster than it can do anything about them. */
+class Story {
+  readonly #rig: Rig
+  readonly #objects: boolean
+  #life: LiveDataplane
+  #wanted: Readonly<Record<string, number>> = FROM
+
+  constructor(rig: Rig, nexthopObjects: boolean) {
+    this.#rig = rig
+    this.#objects = nexthopObjects
+    this.#life = this.#begin()
+  }
+
+  /** The smallest buffer: some notifications are lost whenever many come. */
+  #begin(messages = Number.POSITIVE_INFINITY): LiveDataplane {
+    const options = { nexthopObjects: this.#objects, notificationOctetsMax: 1, messages }
+    const life = new LiveDataplane(this.#rig, options)
+    life.speak(GROUPS, this.#wanted)
+    return life
+  }
+
+  async act(step: Step): Promise<void> {
+    const rig = this.#rig
+    const ours = rig.routes(table).filter(route => route.protocol === protocol)
+    switch (step.kind) {
+      case 'want':
+        this.#wanted = [FROM, TO, {}][step.state] ?? {}
+        this.#life.speak(GROUPS, this.#wanted)
+        return
+      case 'delete':
+      case 'spoil': {
+        const victim = ours[step.at]
+        const to = step.kind === 'spoil' ? 'blackhole' : (victim?.to ?? '')
+        if (victim) rig.act(step.kind === 'spoil' ? 'replace' : 'delete', table, { ...victim, to })
+        return
+      }
+      case 'flap':
+        rig.setLink(step.link, false)
+        rig.setLink(step.link, true)
+        if (step.link === 'a') rig.addAddress('a', '2001:db8:9::1/64')
+        return
+      case 'remake':
+        rig.deleteLink(step.link)
+        addLink(rig, step.link)
+        return
+      case 'flush':
+        rig.flush(table, protocol)
+        return
+      case 'kill': {
+        this.#life.close()
+        const mortal = this.#begin(step.messages)
+        await until(() => mortal.dead || mortal.atRest, 'it is dead, or has nothing to do')
+        mortal.close()
+        this.#life = this.#begin()
+        return
+      }
+      default:
+        step satisfies never
+    }
+  }
+
+  /** Nothing happens any more: all is as it should be, soon, and stays so. */
+  async end(): Promise<void> {
+    const wanted = expected(this.#wanted).join()
+    const life = this.#life
+    const done = (): boolean => life.atRest && oursIn(this.#rig).join() === wanted
+    await until(done, `${wanted} instead of what is there`, { withinMs: 60_000 })
+    life.close()
+  }
 }
 
 function flush(rig: Rig, dry: boolean): Promise<FlushResult> {
@@ -125,6 +218,22 @@ function suite(name: string, make: () => Rig): void {
           await converge(rig, TO, objects)
           t.deepEqual(oursIn(rig), expected(TO), `killed after ${at} messages`)
         }
+      },
+    )
+
+  for (const [mode, objects] of MODES)
+    rule(
+      `whatever happens to it, in any order, it ends where it should; ${mode}`,
+      async (t, rig) => {
+        const ran = await fc.check(
+          fc.asyncProperty(steps, async some => {
+            const story = new Story(rig, objects)
+            for (const step of some) await story.act(step)
+            await story.end()
+          }),
+          { numRuns: 12, endOnFailure: true },
+        )
+        t.false(ran.failed, fc.defaultReportMessage(ran))
       },
     )
 
