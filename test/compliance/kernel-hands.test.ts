@@ -294,11 +294,13 @@ function suite(name: string, make: () => Rig): void {
       await until(() => life.snapshot().rejected === 2, 'two wait')
       t.is(oursIn(rig).length, 4)
       t.is(life.notes.filter(note => note.code === 'ROUTES_FULL').length, 1)
+      t.regex(life.snapshot().hazards.join(), /^kernel\.routesMax of this node, 4, are installed/)
       const { '10.200.1.0/24': _, '10.200.2.0/24': __, ...fewer } = FROM
       life.speak(GROUPS, fewer)
       const done = expected(fewer).join()
       await until(() => oursIn(rig).join() === done, 'the others are in')
       t.is(life.snapshot().rejected, 0)
+      t.deepEqual(life.snapshot().hazards, [])
     },
   )
 

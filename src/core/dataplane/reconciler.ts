@@ -111,6 +111,11 @@ export class Reconciler {
     return this.#batch.inFlight
   }
 
+  /** True when `routesMax` routes are in the kernel and more are wanted. */
+  get frozen(): boolean {
+    return this.#full
+  }
+
   /** True when nothing waits and nothing is in flight. */
   get idle(): boolean {
     return !this.#batch.inFlight && this.#waiting === 0
@@ -172,6 +177,8 @@ export class Reconciler {
       const table = this.#tableOf(hold.probe)
       const row = hold.probe >>> 1
       if (!table.prefixes.has(row) || table.wantOf(row) !== group) return false
+      // there is nothing that it could try
+      if (table.isAsWanted(row)) return false
       table.errno[row] = 0
       this.touch(table, row)
       return true

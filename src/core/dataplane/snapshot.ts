@@ -182,7 +182,13 @@ export class Snapshots {
   /** What is so at `now`. O(rows) when something changed since the last one. */
   at(now: Millis): DataplaneSnapshot {
     if (this.#last?.version !== this.#o.shared.version) this.#last = this.#make(now)
-    return { ...this.#last, at: now, hazards: this.#o.hazards() }
+    const { config, reconciler, hazards } = this.#o
+    const frozen =
+      `kernel.routesMax of this node, ${config.routesMax}, are installed and no more are: ` +
+      'find who announces so many, or allow more'
+    const isFrozen = reconciler.frozen && this.#last.rejected > 0
+    const all = [...hazards(), ...(isFrozen ? [frozen] : [])]
+    return { ...this.#last, at: now, hazards: all }
   }
 
   #make(at: Millis): DataplaneSnapshot {

@@ -135,7 +135,7 @@ test('an agent of an earlier version says how many routes fail, and not why', as
   const kernel = { ...kernelDocument(), routes: routes as typeof NO_ROUTES }
   const agent = agentOf({ agent: agentDocument(), kernel })
   const { printed } = await run(['status'], { agent })
-  t.regex(printed, /1 problem\n {2}the kernel refuses 2 routes/)
+  t.regex(printed, /1 problem\n {2}2 routes rejected/)
 })
 
 test('sessions of a dead node are not none, but unknown, and it is said', async t => {

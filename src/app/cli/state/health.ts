@@ -55,7 +55,7 @@ function kernelTroubles({ agent, kernel }: NodeState): string[] {
 /** An agent of an earlier version does not tell them apart. */
 function failuresOf({ failed, rejected = failed, foreign = 0, held = 0 }: FailedRoutes): string {
   const kinds = [
-    ...(rejected > 0 ? [`the kernel refuses ${count(rejected, 'route')}`] : []),
+    ...(rejected > 0 ? [`${count(rejected, 'route')} rejected`] : []),
     ...(foreign > 0 ? [`somebody else has the place of ${count(foreign, 'route')}`] : []),
     ...(held > 0 ? [`${count(held, 'route')} without a next hop`] : []),
   ]
