@@ -123,7 +123,7 @@ class FamilyFeed {
     }
     if (wanted === names.groupOf(told)) this.#locRib.drop(row)
     else if (wanted === NO_GROUP) this.#withdraws.add(row)
-    else if (gathers && names.await(told, wanted)) this.#moves.add(row)
+    else if (gathers && names.gather(told, wanted)) this.#moves.add(row)
     else this.#routes.add(row)
   }
 

@@ -72,7 +72,7 @@ export class FibNames {
    * A route of a name is to go to `group`. True where it can wait for the others: metrics are part
    * of a route's place in the kernel, so that nothing moves to another one.
    */
-  await(name: GroupId, group: GroupId): boolean {
+  gather(name: GroupId, group: GroupId): boolean {
     if (name === NO_GROUP) return false
     const known = this.#name(name)
     if (known.waiting === 0) {
