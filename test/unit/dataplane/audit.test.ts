@@ -265,6 +265,9 @@ for (const nexthopObjects of [false, true])
     t.is(refused?.state, 'rejected')
     t.regex(refused?.error ?? '', /kernel\.allow\.interfaces/)
     t.is(notesOf(world, 'ROUTE_NOT_ALLOWED').length, 1)
+    // so that the speaker takes another path, where it has one
+    t.is(world.answer('10.9.0.2'), 0)
+    t.regex(String(world.answer('10.8.0.2')), /kernel\.allow\.interfaces/)
   })
 
 test('what an earlier configuration allowed goes once its source has said all, and not before', t => {

@@ -326,6 +326,7 @@ export class Tracker {
     if (hop.interface !== undefined) {
       const why = links.whyNot(links.indexOf(hop.interface))
       if (why !== undefined) return no(why === '' ? `there is no link ${hop.interface}` : why)
+      if (!links.allows(links.indexOf(hop.interface))) return no(NOT_ALLOWED)
       return { ...hop, eligible: true, metric: 0, why: '', link: hop.interface }
     }
     if (found === undefined || provisional) return undefined
@@ -336,6 +337,8 @@ export class Tracker {
       const [first] = found.hops
       return no(links.whyNot(first?.link ?? 0) || `no route to ${address}`)
     }
+    // the speaker does better with another path than with a route that is refused
+    if (!alive.some(way => links.allows(way.link))) return no(NOT_ALLOWED)
     // on a link of ours: nothing is nearer, not even a gateway whose route has metric 0
     const near = alive.some(({ gateway }) => gateway === undefined)
     const link = links.nameOf(alive[0]?.link ?? 0)
@@ -353,6 +356,8 @@ export class Tracker {
     return !this.#o.links.whyNot(link)
   }
 }
+
+const NOT_ALLOWED = 'kernel.allow.interfaces of this node does not have its link'
 
 /** What the kernel says where there is no way, and where there is one. */
 const WORDS: ReadonlyMap<number, string> = new Map([
