@@ -303,7 +303,11 @@ class Story {
         choiceText(this.choices[groupOf(text, choice) - 1]!),
       ]),
     )
-    for (const text of this.blackholes) routes.set(text, `blackhole at ${CONFIG.metric}`)
+    for (const text of this.blackholes) {
+      // of the two the lower metric counts, as it would in the kernel
+      const said = routes.get(text)?.split(' at ')[1] ?? CONFIG.metric
+      if (Number(said) >= CONFIG.metric) routes.set(text, `blackhole at ${CONFIG.metric}`)
+    }
     return [...routes]
       .filter(([text, to]) => !taken.has(place(text, Number(to.split(' at ')[1]))))
       .map(([text, to]) => `${text} ${to}`)

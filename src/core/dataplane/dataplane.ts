@@ -328,8 +328,10 @@ export class Dataplane implements Engine<DataplaneEvent> {
   #startDump(now: Millis): void {
     this.#blame = this.#worse ? 'kernel' : 'stranger'
     this.#worse = false
+    // before it starts: the kernel may tell the first links at once
+    this.#links.begin(this.#shared.dump + 1)
+    this.#tracker.dumping(this.#shared.dump + 1)
     this.#dumps.start(now)
-    this.#tracker.dumping(this.#shared.dump)
   }
 
   /** Somebody changed a nexthop object: of ours, only a dump tells which routes went with it. */

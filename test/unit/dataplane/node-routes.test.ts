@@ -126,6 +126,33 @@ test('a route has the metric that it asks for, and changes it', t => {
   t.deepEqual(routesOf(world), [line(POD, { link })])
 })
 
+test('what is learned at a lower metric goes before it: the workload has moved', t => {
+  const world = new DataplaneWorld()
+  const link = world.kernel.indexOf('b')
+  intend(world, { [POD]: onLink('b') })
+  world.speak(1, [A], { [POD]: 1 }, [512])
+  world.settle()
+  t.deepEqual(world.ours(), [`${POD} 10.9.0.2`])
+  t.is(world.kernel.routes(254)[0]?.metric, 512)
+  world.speak(2, [A], { [POD]: 1 }, [1024])
+  world.settle()
+  t.deepEqual(routesOf(world), [line(POD, { link })], 'at the same metric it is ours')
+})
+
+test('where the route that should try for all has nothing to try, the others do', t => {
+  const world = new DataplaneWorld()
+  intend(world, { [POD]: onLink('cali1'), [POD_SIX]: onLink('cali1') })
+  world.pass(20_000)
+  world.kernel.addLink('cali1')
+  const link = world.kernel.indexOf('cali1')
+  // somebody has put the one there that would try
+  const target = unicastTarget([{ link, weight: 1, onlink: false }])
+  const own = { table: 254, metric: 1024, protocol: 80, target }
+  world.kernel.act('add', { ...own, prefix: prefix(POD) })
+  world.pass(1_000)
+  t.deepEqual(routesOf(world), [line(POD, { link }), line(POD_SIX, { link })])
+})
+
 test('a stranger’s route to a workload stays, and ours comes when it goes', t => {
   const world = new DataplaneWorld()
   world.hand('add', POD, '10.8.0.9', 3)

@@ -138,9 +138,11 @@ test('a name means the index that it has now, after renaming and making again', 
 
 test('a link that a dump does not name has gone', t => {
   const links = new Links()
+  links.begin(1)
   links.learn(link(3, 'a', 'up'), 1)
   links.learn(link(4, 'b', 'up'), 1)
   t.false(links.settle(1))
+  links.begin(2)
   links.learn(link(4, 'b', 'up'), 2)
   t.true(links.settle(2))
   t.is(links.indexOf('a'), 0)

@@ -19,7 +19,7 @@ const RETRY = millis(200)
  *
  * A big table takes long to read, so a dump that took 200 ms is not followed by another within 800
  * ms. A doubt that comes back after each dump is met less and less often, at most every
- * `DOUBT_MAX`.
+ * `DOUBT_MAX`; dumps that something else asked for, a link that went, say nothing of doubts.
  */
 export class Dumps {
   /** the last one that was complete; 0 before the first */
@@ -34,7 +34,10 @@ export class Dumps {
   #dueAt: Millis = millis(Number.NEGATIVE_INFINITY)
   #notBefore: Millis = millis(Number.NEGATIVE_INFINITY)
   #wantedAt: Millis = NEVER
+  /** one after the other, and when the last one was answered */
   #doubts = 0
+  #doubtedAt: Millis = millis(Number.NEGATIVE_INFINITY)
+  #isDoubted = false
 
   constructor(output: KernelOutput, shared: Shared, chance: Prng, resync: Millis) {
     this.#output = output
@@ -57,15 +60,20 @@ export class Dumps {
 
   /** Something does not fit what is known. */
   doubt(now: Millis): void {
+    // doubts that stay away for a whole interval are forgotten
+    if (now - this.#doubtedAt >= this.#resync * 0.9) this.#doubts = 0
+    this.#isDoubted = true
     const delay = Math.min(DOUBT_MIN * 2 ** this.#doubts, DOUBT_MAX, this.#resync)
     this.ask(now, millis(delay))
   }
 
   /** Starts one: `next` has come. */
   start(now: Millis): void {
-    // doubts that stay away for a whole interval are forgotten
-    if (this.#lastDoubtless(now)) this.#doubts = 0
-    else this.#doubts = Math.min(this.#doubts + 1, 16)
+    if (this.#isDoubted) {
+      this.#isDoubted = false
+      this.#doubts = Math.min(this.#doubts + 1, 16)
+      this.#doubtedAt = now
+    }
     this.#running = true
     this.#startedAt = now
     this.#wantedAt = NEVER
@@ -94,8 +102,4 @@ export class Dumps {
 
   /** how long the first one took */
   adoptedIn: Millis = millis(0)
-
-  #lastDoubtless(now: Millis): boolean {
-    return this.lastSync === undefined || now - this.lastSync >= this.#resync * 0.9
-  }
 }

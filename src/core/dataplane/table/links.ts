@@ -7,13 +7,16 @@ export type LinkChange = 'same' | 'better' | 'worse'
 
 /**
  * Links by index and by name. A link that is made again keeps its name and gets another index, so
- * what was resolved holds for one `version` only. Some hundred objects; the kernel's links are the
- * limit.
+ * what was resolved holds for one `version` only. A dump may be older than a notification that came
+ * while it ran, which stands. Some hundred objects; the kernel's links are the limit.
  */
 export class Links {
   readonly #byIndex = new Map<number, LinkMessage & { readonly dump: number }>()
   readonly #byName = new Map<string, number>()
   readonly #allowed: readonly string[] | undefined
+  /** indices of which a notification told since the dump began */
+  readonly #told = new Set<number>()
+  #dump = 0
   #version = 0
 
   /** @param allowed  names of links that routes may lead through, `cali*` for all that begin so */
@@ -58,14 +61,21 @@ export class Links {
     return link.up && link.carrier ? undefined : `${link.name} is down`
   }
 
+  /** Dump number `dump` begins. */
+  begin(dump: number): void {
+    this.#dump = dump
+    this.#told.clear()
+  }
+
   /** Takes what the kernel says of one link, in dump number `dump` (0: a notification). */
   learn(link: LinkMessage, dump: number): LinkChange {
+    if (dump === 0) this.#told.add(link.index)
+    else if (this.#told.has(link.index)) return 'same'
     const known = this.#byIndex.get(link.index)
     if (!link.present) return known === undefined ? 'same' : this.#forget(link.index, known.name)
-    this.#byIndex.set(link.index, { ...link, dump: dump === 0 ? (known?.dump ?? 0) : dump })
-    if (known?.name !== link.name) {
-      if (known !== undefined && this.#byName.get(known.name) === link.index)
-        this.#byName.delete(known.name)
+    this.#byIndex.set(link.index, { ...link, dump: this.#dump })
+    if (known !== undefined && known.name !== link.name) this.#unname(link.index, known.name)
+    if (this.#byName.get(link.name) !== link.index) {
       this.#byName.set(link.name, link.index)
       this.#version++
     }
@@ -77,11 +87,11 @@ export class Links {
     return is > was ? 'better' : is < was ? 'worse' : 'same'
   }
 
-  /** Forgets links that the dump did not name. True when there was one. */
+  /** Forgets links that neither the dump nor anything since it began named. True: there was one. */
   settle(dump: number): boolean {
     let gone = false
     for (const [index, link] of this.#byIndex)
-      if (link.dump !== 0 && link.dump < dump) {
+      if (link.dump < dump) {
         this.#forget(index, link.name)
         gone = true
       }
@@ -90,9 +100,20 @@ export class Links {
 
   #forget(index: number, name: string): LinkChange {
     this.#byIndex.delete(index)
-    if (this.#byName.get(name) === index) this.#byName.delete(name)
-    this.#version++
+    this.#unname(index, name)
     return 'worse'
+  }
+
+  /**
+   * The link `index` has `name` no more. Of its successor a dump may have told before notifications
+   * of itself were read: then the name is that one's. O(links).
+   */
+  #unname(index: number, name: string): void {
+    this.#version++
+    if (this.#byName.get(name) !== index) return
+    this.#byName.delete(name)
+    for (const link of this.#byIndex.values())
+      if (link.name === name && link.index !== index) this.#byName.set(name, link.index)
   }
 }
 

@@ -135,9 +135,21 @@ export class RouteTable {
     return row
   }
 
-  /** The group that is wanted now: the node's own intent goes before the speaker. */
+  /** The group that is wanted now. */
   wantOf(row: number): number {
-    return (this.flags[row]! & OWN) === 0 ? this.wanted[row]! : (this.#own.get(row) ?? NONE)
+    return this.isNodes(row) ? (this.#own.get(row) ?? NONE) : this.wanted[row]!
+  }
+
+  /**
+   * True when what the node itself wants goes before what the speaker wants: where it wants
+   * something at no higher metric. The kernel would take the lower one too, if both were there.
+   */
+  isNodes(row: number): boolean {
+    if ((this.flags[row]! & OWN) === 0) return false
+    const own = this.#own.get(row)
+    const said = this.wanted[row]!
+    const { groups } = this.#shared
+    return own === undefined || said === NONE || groups.get(own).metric <= groups.get(said).metric
   }
 
   /** The metric that our route is to have, or has where nobody wants one; `NO_PLACE`: neither. */
@@ -231,7 +243,7 @@ export class RouteTable {
     if (this.wantOf(row) === NONE) return isThere ? LEFTOVER : ABSENT
     const errno = this.errno[row]!
     if (errno === NOT_ALLOWED || !this.isAsWanted(row)) return failing(errno)
-    const repeated = (this.flags[row]! & OWN) !== 0 || this.told[row] === this.#shared.generation
+    const repeated = this.isNodes(row) || this.told[row] === this.#shared.generation
     return repeated ? INSTALLED : STALE
   }
 

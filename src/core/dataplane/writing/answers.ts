@@ -71,7 +71,7 @@ export class Answers {
       holds.refused(sent.want, sent.code, refusal, now)
       failures.count(table, row, refusal, now)
     } else this.#failed(table, row, refusal, now)
-    if (sent.want !== NONE) holds.undecided(sent.want)
+    if (sent.want !== NONE) holds.undecided(sent.want, now)
     if (doubted) doubt(now)
     this.#o.again(table, row)
   }

@@ -80,10 +80,12 @@ export class Holds {
     return true
   }
 
-  /** The answer to a route says nothing of its way: if it tried for all, another one may. */
-  undecided(group: number): void {
+  /** The answer to a route says nothing of its way: if it tried for all, the others may. */
+  undecided(group: number, now: Millis): void {
     const { hold } = this.#groups.get(group)
-    if (hold?.state === 'probing') hold.state = 'open'
+    if (hold?.state !== 'probing') return
+    hold.state = 'open'
+    hold.until = now
   }
 
   /** A link or an address is there that was not: what failed may work. */
