@@ -53,8 +53,6 @@ export class Wants {
   watchedMax = 0
   readonly #o: WantsOptions
   readonly #names = new Map<GroupId, number>()
-  /** groups that have a name in this epoch */
-  readonly #named = new Set<number>()
   #epoch: Epoch | undefined
   /** groups that the node itself wants */
   #own: ReadonlyMap<Prefix, number> = new Map()
@@ -148,7 +146,6 @@ export class Wants {
     shared.version++
     for (const group of this.#names.values()) shared.groups.drop(group)
     this.#names.clear()
-    this.#named.clear()
     this.#o.revisit()
   }
 
@@ -166,16 +163,12 @@ export class Wants {
       return
     }
     this.#unname(id)
-    const group = groups.take(hops, metric, taken => this.#named.has(taken))
-    this.#names.set(id, group)
-    this.#named.add(group)
+    this.#names.set(id, groups.take(hops, metric))
   }
 
   #unname(id: GroupId): void {
-    const group = this.#names.get(id) ?? NONE
+    this.#o.shared.groups.drop(this.#names.get(id) ?? NONE)
     this.#names.delete(id)
-    this.#named.delete(group)
-    this.#o.shared.groups.drop(group)
   }
 
   /**

@@ -1,6 +1,6 @@
 /** A route's place in the kernel is its prefix and its metric: what happens when the metric changes. */
 import test from 'ava'
-import { DataplaneWorld, hopsOf } from '../../support/dataplane-world.ts'
+import { DataplaneWorld, epoch, hopsOf } from '../../support/dataplane-world.ts'
 
 const FOUR = '10.200.1.0/24'
 const SIX = 'fd00:1::/64'
@@ -96,6 +96,29 @@ for (const objects of [false, true]) {
     t.is(world.socket.changes, 0)
   })
 }
+
+for (const objects of [false, true])
+  test(`what an earlier speaker said does not move with what the next one says; ${objects}`, t => {
+    const world = new DataplaneWorld(1, { nexthopObjects: objects })
+    const [early, late] = ['20.0.0.0/24', '20.0.1.0/24']
+    world.intend([])
+    world.speak(1, [hopsOf('10.9.0.2')], { [early]: 1, [late]: 1 })
+    world.pass(1_000)
+    const before = world.socket.changes
+    world.say({ type: 'SpeakerDown' })
+    world.say({ type: 'SpeakerUp' })
+    world.say({ type: 'Begin', epoch: epoch(2) })
+    world.name(1, hopsOf('10.9.0.2'))
+    world.route({ [early]: 1 })
+    world.pass(1_000)
+    t.is(world.socket.changes, before, 'what is said again is so already')
+    world.name(1, hopsOf('10.8.0.2'))
+    world.pass(1_000)
+    t.deepEqual(world.places(), [`${early} 10.8.0.2 at 1024`, `${late} 10.9.0.2 at 1024`])
+    world.say({ type: 'InSync', epoch: epoch(2) })
+    world.pass(1_000)
+    t.deepEqual(world.places(), [`${early} 10.8.0.2 at 1024`])
+  })
 
 test('a name that gets another metric is another name: its routes are said again', t => {
   const world = settled(true)

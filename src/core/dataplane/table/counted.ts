@@ -6,7 +6,7 @@ import { invariant } from '../../base/index.ts'
  */
 
 interface Slot<Value> {
-  key: string
+  readonly key: string
   readonly value: Value
   uses: number
 }
@@ -61,14 +61,6 @@ export class Counted<Value> {
     this.#slots[id] = undefined
     this.#free.push(id)
     return slot.value
-  }
-
-  /** Gives the value of `id` another key, which no other has. O(1). */
-  rename(id: number, key: string): void {
-    const slot = this.#slot(id)
-    this.#byKey.delete(slot.key)
-    slot.key = key
-    this.#byKey.set(key, id)
   }
 
   /** The value of `id`. O(1). */

@@ -70,9 +70,8 @@ export interface GroupsOptions {
 }
 
 /**
- * Groups by id and by what they say: a new epoch that says the same again uses the same group. One
- * that the speaker has named may be told to lead elsewhere, with all its routes; so no two names
- * share one, nor does the node with the speaker.
+ * Groups by id: those of the speaker, one for each name that it gives, and the node's own by what
+ * they say.
  *
  * Some hundred plain objects; `held` names those that the kernel refuses.
  */
@@ -88,7 +87,7 @@ export class Groups {
   /** groups that were told to lead elsewhere, and of how many `refresh` knows */
   #moves = 0
   #seen = 0
-  #twins = 0
+  #named = 0
 
   constructor({ links, ways, targets, objects, metric }: GroupsOptions) {
     this.#links = links
@@ -104,18 +103,16 @@ export class Groups {
   }
 
   /**
-   * The id of the group through `hops` (at least one) at `metric`, used once more: one that no
-   * other name has, as far as `isNamed` says.
+   * The id of a new group through `hops` (at least one) at `metric`, used once. It may be told to
+   * lead elsewhere, with its routes and no others: so it is nobody else's, whatever others say, and
+   * routes that lead where it does already are as wanted.
    */
-  take(hops: NextHopGroup, metric: number, isNamed: (id: number) => boolean): number {
+  take(hops: NextHopGroup, metric: number): number {
     const canonical = canonicalHops(hops)
-    const text = textOf(canonical)
     const priority = metric === NO_METRIC ? this.#metric : metric
-    const make = (): Group => makeGroup('unicast', priority, canonical, text)
-    const id = this.#groups.take(keyOf(priority, text), make)
-    if (!isNamed(id)) return id
-    this.#groups.drop(id)
-    return this.#groups.take(this.#twinOf(keyOf(priority, text)), make)
+    return this.#groups.take(`named ${++this.#named}`, () =>
+      makeGroup('unicast', priority, canonical, textOf(canonical)),
+    )
   }
 
   /** All routes of a group go through `hops` from now on. */
@@ -126,8 +123,6 @@ export class Groups {
     if (text === group.text) return
     group.hops = canonical
     group.text = text
-    const key = keyOf(group.metric, text)
-    this.#groups.rename(id, this.#groups.has(key) ? this.#twinOf(key) : key)
     this.release(id)
     this.#moves++
   }
@@ -247,11 +242,6 @@ export class Groups {
     return this.#links.version + this.#ways.version + this.#objects.version + this.#moves
   }
 
-  /** A key for another group that says what the one with `key` does. */
-  #twinOf(key: string): string {
-    return `${key} again ${++this.#twins}`
-  }
-
   /** Routes through one object that lead where those of another do may stay. */
   #sharesWith(object: GroupObject | undefined, id: number | undefined): boolean {
     return object !== undefined && id !== undefined && this.#objects.isSame(id, object)
@@ -359,8 +349,6 @@ function hopText({ address, interface: link, weight, onlink = false }: GroupHop)
 }
 
 const textOf = (hops: readonly GroupHop[]): string => hops.map(hopText).join(', ')
-
-const keyOf = (metric: number, text: string): string => `${metric} ${text}`
 
 function makeGroup(
   kind: Group['kind'],
