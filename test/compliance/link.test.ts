@@ -34,8 +34,10 @@ import { SILENT } from '../../src/shell/log/index.ts'
 import {
   dataplaneIntent,
   dataplaneSnapshot,
-  fibCalls,
   kernelRoute,
+} from '../support/dataplane-arbitraries.ts'
+import {
+  fibCalls,
   nextHopAnswers,
   speakerCommand,
   speakerSnapshot,

@@ -3,31 +3,8 @@
  * that a field which is added to the contract and not to the link fails to compile here.
  */
 import fc, { type Arbitrary } from 'fast-check'
-import { type Millis, millis } from '../../src/core/base/index.ts'
-import type {
-  DataplaneIntent,
-  DataplaneSnapshot,
-  Intervention,
-  KernelRouteSnapshot,
-  NodeRoute,
-  NodeRouteOut,
-  Tunnel,
-  TunnelEnd,
-  TunnelSnapshot,
-  WorkloadLink,
-} from '../../src/core/dataplane/index.ts'
 import type { FibNextHop, FibWriter, GroupId, NextHopAnswer } from '../../src/core/fib/index.ts'
-import {
-  type Address,
-  type Asn,
-  addressOctets,
-  type Family,
-  formatAddress,
-  formatPrefix,
-  maxLength,
-  type Prefix,
-  prefixParts,
-} from '../../src/core/net/index.ts'
+import { prefixParts } from '../../src/core/net/index.ts'
 import type { Action, Match, Policy, Term } from '../../src/core/policy/index.ts'
 import type { SessionCounters, SessionError, SessionOptions } from '../../src/core/session/index.ts'
 import type {
@@ -50,43 +27,22 @@ import type {
 } from '../../src/core/speaker/index.ts'
 import type { GracefulRestart, LongLivedFamily } from '../../src/core/wire/index.ts'
 import type { SpeakerCommand } from '../../src/shell/link/index.ts'
-
-/** An arbitrary for every field, none forgotten. */
-type Fields<Kind> = { [Name in keyof Required<Kind>]: Arbitrary<Required<Kind>[Name]> }
-
-/** Records of `fields`; those named in `optional` may be absent. */
-function record<Kind>(
-  fields: Fields<Kind>,
-  optional: readonly (keyof Kind)[] = [],
-): Arbitrary<Kind> {
-  const names = Object.keys(fields)
-  const requiredKeys = names.filter(name => !optional.some(other => other === name))
-  // fast-check's type cannot say "these may be absent"; the two arguments do
-  return fc.record(fields, { requiredKeys, noNullPrototype: true } as never) as never
-}
-
-const family: Arbitrary<Family> = fc.constantFrom('ipv4', 'ipv6')
-const octetsOf = (kind: Family): Arbitrary<Uint8Array> =>
-  fc.uint8Array({ minLength: addressOctets(kind), maxLength: addressOctets(kind) })
-const address: Arbitrary<Address> = family.chain(octetsOf).map(formatAddress)
-const prefix: Arbitrary<Prefix> = family.chain(kind =>
-  fc
-    .tuple(octetsOf(kind), fc.nat(maxLength(kind)))
-    .map(([octets, length]) => formatPrefix(octets, length)),
-)
-const asn: Arbitrary<Asn> = fc.integer({ min: 1, max: 4294967294 }).map(value => value as Asn)
-const word32 = fc.nat(0xffffffff)
-const port = fc.integer({ min: 1, max: 65535 })
-const time: Arbitrary<Millis> = fc
-  .double({ min: 0, max: 1e12, noNaN: true })
-  .map(value => millis(value + 0))
-const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
-const small = fc.nat(0xffffffff)
-const text = fc.string({ unit: 'grapheme', maxLength: 40 })
-const few = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> => fc.array(of, { maxLength: 5 })
-
-const some = <Kind>(of: Arbitrary<Kind>): Arbitrary<Kind[]> =>
-  fc.array(of, { minLength: 1, maxLength: 3 })
+import {
+  address,
+  asn,
+  count,
+  type Fields,
+  family,
+  few,
+  port,
+  prefix,
+  record,
+  small,
+  some,
+  text,
+  time,
+  word32,
+} from './arbitraries.ts'
 
 const octet = fc.integer({ min: 1, max: 255 })
 const transport = record<Transport>(
@@ -438,124 +394,6 @@ export const speakerSnapshot = record<SpeakerSnapshot>({
   routes: few(routeSnapshot),
   routesTotal: small,
 })
-
-const nodeRouteOut: Arbitrary<NodeRouteOut> = fc.oneof(
-  fc.constant({ kind: 'blackhole' as const }),
-  record<Extract<NodeRouteOut, { kind: 'via' }>>(
-    {
-      kind: fc.constant('via'),
-      gateway: address,
-      interface: text,
-      onlink: fc.constant(true),
-    },
-    ['interface', 'onlink'],
-  ),
-  record<Extract<NodeRouteOut, { kind: 'device' }>>(
-    { kind: fc.constant('device'), interface: text, source: address },
-    ['source'],
-  ),
-)
-
-const mac = fc
-  .uint8Array({ minLength: 6, maxLength: 6 })
-  .map(octets => [...octets].map(octet => octet.toString(16).padStart(2, '0')).join(':'))
-
-const tunnel = record<Tunnel>(
-  {
-    kind: fc.constantFrom('vxlan', 'ipip'),
-    name: text,
-    local: address,
-    address,
-    mtu: small,
-    vxlan: record<NonNullable<Tunnel['vxlan']>>({ mac, vni: small, port }),
-    ends: few(record<TunnelEnd>({ address, mac, node: address })),
-  },
-  ['mtu', 'vxlan'],
-)
-
-/** What a controller may want in the kernel. */
-export const dataplaneIntent = record<DataplaneIntent>(
-  {
-    routes: few(record<NodeRoute>({ prefix, metric: word32, out: nodeRouteOut }, ['metric'])),
-    watched: few(prefix),
-    watchedMax: small,
-    tunnels: few(tunnel),
-    workloads: some(
-      record<WorkloadLink>({
-        interface: text,
-        neighbours: few(record<WorkloadLink['neighbours'][number]>({ address, mac })),
-      }),
-    ),
-  },
-  ['tunnels', 'workloads'],
-)
-
-const intervention = record<Intervention>(
-  {
-    prefix,
-    what: fc.constantFrom('removed', 'changed'),
-    action: fc.constantFrom('restore', 'yield', 'alert'),
-    by: word32,
-    who: text,
-    at: time,
-  },
-  ['who'],
-)
-
-/** Where a route may stand in a kernel. */
-export const kernelRoute = record<KernelRouteSnapshot>(
-  {
-    prefix,
-    state: fc.constantFrom('installed', 'pending', 'rejected', 'foreign', 'held', 'stale'),
-    error: text,
-    owner: fc.constantFrom('speaker', 'node'),
-    leads: text,
-  },
-  ['error', 'owner', 'leads'],
-)
-
-/** What a dataplane may hold. */
-export const dataplaneSnapshot = record<DataplaneSnapshot>(
-  {
-    version: count,
-    at: time,
-    table: small,
-    protocol: fc.nat(255),
-    metric: small,
-    speaker: fc.constantFrom('up', 'down'),
-    inSync: fc.boolean(),
-    wanted: small,
-    installed: small,
-    pending: small,
-    failed: small,
-    rejected: small,
-    foreign: small,
-    held: small,
-    stale: small,
-    repaired: count,
-    yielded: count,
-    alerted: count,
-    failures: count,
-    lastSync: time,
-    lastFailure: record({ prefix, error: text, at: time }),
-    lastIntervention: intervention,
-    alerts: few(intervention),
-    hazards: few(text),
-    tunnels: some(
-      record<TunnelSnapshot>(
-        {
-          name: text,
-          state: fc.constantFrom('up', 'pending', 'failed'),
-          error: text,
-          ends: small,
-        },
-        ['error'],
-      ),
-    ),
-    routes: few(kernelRoute),
-  },
-  ['lastSync', 'lastFailure', 'lastIntervention', 'tunnels'],
-)
 
 const nextHop = record<FibNextHop>(
   {
