@@ -206,6 +206,15 @@ function suite(name: string, make: () => Rig): void {
         own.map(one => `${one.address}/${one.length}`),
         ['fd44:1::1/128'],
       )
+      // the kernel's own address of the link is nobody's business
+      const [link, near] = [six?.index ?? 0, address('fe80::77')]
+      t.deepEqual(
+        await world.hand.do({ type: 'address', verb: 'add', link, address: near, length: 64 }),
+        [],
+      )
+      await world.hand.do({ type: 'set', link, mtu: 1300 })
+      const after = await world.settled(SIX, VXLAN)
+      t.true(after.addresses.some(one => one.index === link && one.address === near))
     },
   )
 
