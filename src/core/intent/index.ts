@@ -71,26 +71,29 @@ export {
   SECRETS_ROOT,
   STATE_ROOT,
 } from './state/documents.ts'
-export { instant } from './state/instant.ts'
+export type { StatusFacts } from './state/facts.ts'
+export { type Instant, instant } from './state/instant.ts'
 export { nodeStatusOf } from './state/node-status.ts'
+export {
+  type KernelPlace,
+  kernelPlace,
+  kernelRouteDocument,
+  leftRouteDocuments,
+  pathDocument,
+  routeDocument,
+  routeDocuments,
+  routesSummary,
+} from './state/route-status.ts'
+export type * from './state/session-document.ts'
 export { sessionDocument } from './state/session-status.ts'
 export {
   agentDocument,
   documentText,
-  type KernelPlace,
   kernelDocument,
-  kernelPlace,
-  kernelRouteDocument,
   lastDocument,
   lastKey,
-  leftRouteDocuments,
   nodeStateRoot,
-  pathDocument,
-  routeDocument,
-  routeDocuments,
   routeKey,
-  routesSummary,
-  type StatusFacts,
   sessionDocuments,
   stateDocuments,
 } from './state/status.ts'

@@ -10,8 +10,8 @@ import {
   prefixParts,
 } from '../../net/index.ts'
 import type { PathSnapshot, RouteSnapshot, SessionSnapshot } from '../../speaker/index.ts'
+import type { StatusFacts } from './facts.ts'
 import { instant } from './instant.ts'
-import type { StatusFacts } from './status.ts'
 
 /**
  * A node as Calico's tools know it: one BIRD for each family. What CalicoNodeStatus holds and what

@@ -1,7 +1,9 @@
 import type { Millis } from '../../base/index.ts'
-import type { Instant } from './documents.ts'
 
 /** Times as people read them. The core has no clock, and so no Date: the calendar is arithmetic. */
+
+/** An instant: `2026-11-20T10:20:30.123Z`. */
+export type Instant = string
 
 const DAY_MS = 86_400_000
 

@@ -7,8 +7,8 @@ import type {
 } from '../../calico/index.ts'
 import { FAMILIES } from '../../net/index.ts'
 import { type BirdPeer, type BirdRoute, type BirdSurroundings, birdView } from './bird-view.ts'
+import type { StatusFacts } from './facts.ts'
 import { instant } from './instant.ts'
-import type { StatusFacts } from './status.ts'
 
 /**
  * The answer to a CalicoNodeStatus: what this node's BGP does, in the fields that Calico's tools

@@ -2,8 +2,8 @@ import { type Millis, NEVER } from '../../base/index.ts'
 import { formatQuad } from '../../net/index.ts'
 import type { SessionError } from '../../session/index.ts'
 import type { FaultSnapshot, SessionSnapshot } from '../../speaker/index.ts'
-import type { FaultDocument, SessionDocument, SessionErrorDocument } from './documents.ts'
 import { instant } from './instant.ts'
+import type { FaultDocument, SessionDocument, SessionErrorDocument } from './session-document.ts'
 
 /** A neighbour as it stands, for operators: its part of a snapshot as a document. Pure. */
 
