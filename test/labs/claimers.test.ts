@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import test from 'ava'
 import {
   AFFINITIES_ROOT,
@@ -20,7 +20,8 @@ import { openStore } from '../../src/shell/store/index.ts'
 import { etcdMembers } from '../support/etcd.ts'
 import { POOL } from './support/claimer.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+/** What was built, where there is any: it starts in half the time. */
+const MAIN = resolve(import.meta.dirname, '../..', process.env.MARTLET_LAB_MAIN ?? 'src/main.ts')
 const CLAIMER = new URL('support/claimer.ts', import.meta.url).pathname
 
 const BLOCKS = 16
@@ -28,7 +29,7 @@ const BLOCKS = 16
 const DEATHS = [1, 2, 3, 4]
 /** who is killed before the block is made has none */
 const ORPHANED = DEATHS.filter(writes => writes >= 2).length
-const CLAIMERS = 24
+const CLAIMERS = 18
 
 interface Ended {
   readonly signal: string | undefined

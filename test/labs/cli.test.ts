@@ -5,11 +5,12 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import test from 'ava'
 import { certificates, type EtcdMember, etcdMembers } from '../support/etcd.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+/** What was built, where there is any: it starts in half the time. */
+const MAIN = resolve(import.meta.dirname, '../..', process.env.MARTLET_LAB_MAIN ?? 'src/main.ts')
 const KEY = '/calico/resources/v3/projectcalico.org/bgppeers/tor'
 
 const folder = mkdtempSync(join(tmpdir(), 'martlet-cli-'))
