@@ -51,6 +51,7 @@ export class Wants {
   /** rows that were there before `watch` do not know of it yet */
   watchChanged = false
   watchedMax = 0
+  #watched = ''
   readonly #o: WantsOptions
   readonly #names = new Map<GroupId, number>()
   #epoch: Epoch | undefined
@@ -111,11 +112,15 @@ export class Wants {
     // those that are wanted as before keep the use of them that they had
     for (const group of this.#own.values()) groups.drop(group)
     this.#own = own
+    this.watchedMax = intent.watchedMax
+    this.#o.shared.version++
+    const watched = intent.watched.join()
+    // a pod that comes or goes is about its own rows
+    if (this.#o.sweep.intent && watched === this.#watched) return
+    this.#watched = watched
     this.watch = new Watch(intent.watched)
     this.watchChanged = true
-    this.watchedMax = intent.watchedMax
     this.#o.sweep.intent = true
-    this.#o.shared.version++
     this.#o.revisit()
   }
 

@@ -153,6 +153,23 @@ test('where the route that should try for all has nothing to try, the others do'
   t.deepEqual(routesOf(world), [line(POD, { link }), line(POD_SIX, { link })])
 })
 
+test('a workload that comes costs no look at the other rows', t => {
+  const world = new DataplaneWorld()
+  const many = Object.fromEntries(
+    Array.from({ length: 2_000 }, (_, at) => [`10.${100 + (at >> 8)}.${at & 255}.0/24`, 1]),
+  )
+  world.speak(1, [A], many)
+  intend(world, {})
+  t.true(world.engine.idle)
+  const routes = [{ prefix: prefix(POD), out: onLink('b') }]
+  world.say({ type: 'Intent', intent: { routes, watched: [], watchedMax: 0 } })
+  let slices = 1
+  while (world.engine.work(16, world.now)) slices++
+  t.true(slices < 10, `${slices} slices of 16 rows`)
+  world.settle()
+  t.is(routesOf(world).length, 2_001)
+})
+
 test('a stranger’s route to a workload stays, and ours comes when it goes', t => {
   const world = new DataplaneWorld()
   world.hand('add', POD, '10.8.0.9', 3)
