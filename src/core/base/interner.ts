@@ -329,16 +329,24 @@ export class Interner {
 const wordsOf = (octets: number): number => (octets + 3) >>> 2
 
 /**
- * Of the string that `words` begin with, padded with zeros; mixed at the end, since the slot is
- * taken from the low bits.
+ * Of the string that `words` begin with, padded with zeros. Even and odd words by themselves, since
+ * a step waits for the one before; mixed at the end, since the slot is taken from the low bits.
  */
 function hashOf(words: Int32Array, length: number, seed: number): number {
-  let hash = (seed ^ length) | 0
+  let even = (seed ^ length) | 0
+  let odd = even
   const count = wordsOf(length)
-  for (let at = 0; at < count; at++) {
-    hash = Math.imul(hash ^ Math.imul(words[at]!, 0xcc9e2d51), 0x1b873593)
-    hash ^= hash >>> 15
+  let at = 0
+  for (; at + 1 < count; at += 2) {
+    even = mixed(even, words[at]!)
+    odd = mixed(odd, words[at + 1]!)
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35)
+  if (at < count) even = mixed(even, words[at]!)
+  const hash = mixed(even, odd)
   return hash ^ (hash >>> 13)
+}
+
+function mixed(hash: number, word: number): number {
+  const next = Math.imul(hash ^ Math.imul(word, 0xcc9e2d51), 0x1b873593)
+  return next ^ (next >>> 15)
 }

@@ -37,11 +37,11 @@ const FREE = 255
  *           lengths  bits of the prefix; FREE where the row is free             1 byte
  *   slot    slots    | row, 26 bits | tag, 6 bits |, or EMPTY                   4 bytes
  *
- * 10 to 16 bytes an IPv4 prefix, 22 to 28 an IPv6 one, with 1.3 to 2.7 slots each. A tag is bits of
- * the hash: of slots that are another prefix's one in 64 has its row looked at. Rows grow by half,
- * slots by doubling; the table gives its memory back when its last prefix leaves. A freed row is
- * the first to be used again. Deletion moves later entries back, so there are no tombstones and a
- * table that churns does not decay.
+ * 10 to 31 bytes an IPv4 prefix, 22 to 55 an IPv6 one, with 1.3 to 5.3 slots each. A tag is bits of
+ * the hash: of slots that are another prefix's one in 64 has its row looked at. Rows grow to twice
+ * as many, slots to four times: to move a row to other slots takes as long as to find it. The table
+ * gives its memory back when its last prefix leaves. A freed row is the first to be used again.
+ * Deletion moves later entries back: no tombstones, and a table that churns does not decay.
  *
  * A prefix is given as bytes at an offset, as NLRI writes it: `(length + 7) >> 3` octets. Bits
  * beyond `length` are ignored. RFC 4271 §4.3: "the value of trailing bits is irrelevant".
@@ -129,13 +129,6 @@ export class PrefixTable {
     return NO_PREFIX
   }
 
-  /** Removes a prefix. Its row, which is free now, or `NO_PREFIX`. O(1). */
-  remove(bytes: Uint8Array, offset: number, length: number): PrefixId {
-    const row = this.find(bytes, offset, length)
-    if (row >= 0) this.free(row)
-    return row
-  }
-
   /** Removes the prefix of a row. O(1). */
   free(row: PrefixId): void {
     const length = this.length(row)
@@ -163,13 +156,20 @@ export class PrefixTable {
   /** Writes the network octets of a row, `(length + 7) >> 3` of them, and returns how many. */
   write(row: PrefixId, into: Uint8Array, offset: number): number {
     const octets = (this.#lengths[row]! + 7) >> 3
-    const first = row * this.#stride
-    for (let at = 0; at < octets; at++)
-      into[offset + at] = this.#words[first + (at >> 2)]! >>> (24 - 8 * (at & 3))
+    let word = this.#words[row * this.#stride]!
+    for (let at = 0; at < octets; at++, word <<= 8) {
+      if (at > 0 && (at & 3) === 0) word = this.#words[row * this.#stride + (at >> 2)]!
+      into[offset + at] = word >>> 24
+    }
     return octets
   }
 
-  /** Writes the prefix of a row as NLRI has it, its length first, and returns how many octets. */
+  /** Octets of the prefix of a row as NLRI has it: its length, then its network. */
+  nlriOctets(row: PrefixId): number {
+    return (this.#lengths[row]! + 15) >> 3
+  }
+
+  /** Writes the prefix of a row as NLRI has it, and returns how many octets. */
   writeNlri(row: PrefixId, into: Uint8Array, at: number): number {
     into[at] = this.#lengths[row]!
     return 1 + this.write(row, into, at + 1)
@@ -329,14 +329,14 @@ export class PrefixTable {
   }
 
   #growRows(): void {
-    const rows = this.#lengths.length + (this.#lengths.length >>> 1)
+    const rows = 2 * this.#lengths.length
     const used = this.#lengths.length
     this.#words = grownInt32(this.#words, rows * this.#stride)
     this.#lengths = grownUint8(this.#lengths, rows).fill(FREE, used)
   }
 
   #growSlots(): void {
-    const slots = new Int32Array(this.#slots.length * 2).fill(EMPTY)
+    const slots = new Int32Array(this.#slots.length * 4).fill(EMPTY)
     const mask = slots.length - 1
     freeColumn(this.#slots)
     this.#slots = slots

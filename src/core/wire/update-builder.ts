@@ -1,5 +1,5 @@
 import { invariant, Writer } from '../base/index.ts'
-import type { Family } from '../net/index.ts'
+import type { Family, PrefixId, PrefixTable } from '../net/index.ts'
 import { writeAttribute } from './attributes/encode.ts'
 import { MP_REACH_NLRI } from './attributes/mp-reach.ts'
 import { MP_UNREACH_NLRI } from './attributes/mp-unreach.ts'
@@ -105,25 +105,38 @@ export class UpdateBuilder {
    */
   add(bytes: Uint8Array, offset: number, length: number, path = 0): boolean {
     const octets = (length + 7) >>> 3
-    const needed = this.#identifier + 1 + octets
-    if (this.#count === 0) {
-      if (needed > this.#room) return false
-      this.#open()
-    }
-    let at = this.#at
-    if (at + needed > this.#end) return false
+    if (!this.#begin(1 + octets, path)) return false
     const pool = this.#pool
-    if (this.#identifier !== 0) {
-      pool[at++] = path >>> 24
-      pool[at++] = path >>> 16
-      pool[at++] = path >>> 8
-      pool[at++] = path
-    }
+    let at = this.#at
     pool[at++] = length
     for (let index = 0; index < octets; index++) pool[at++] = bytes[offset + index]!
     if ((length & 7) !== 0) pool[at - 1] = pool[at - 1]! & (0xff00 >>> (length & 7))
     this.#at = at
+    return true
+  }
+
+  /** The same for the prefix of a row. */
+  addRow(prefixes: PrefixTable, row: PrefixId, path: number): boolean {
+    if (!this.#begin(prefixes.nlriOctets(row), path)) return false
+    this.#at += prefixes.writeNlri(row, this.#pool, this.#at)
+    return true
+  }
+
+  /** Makes sure of room for `octets`, and writes what is before them. */
+  #begin(octets: number, path: number): boolean {
+    const needed = this.#identifier + octets
+    if (this.#count === 0) {
+      if (needed > this.#room) return false
+      this.#open()
+    }
+    if (this.#at + needed > this.#end) return false
     this.#count++
+    if (this.#identifier === 0) return true
+    const pool = this.#pool
+    pool[this.#at++] = path >>> 24
+    pool[this.#at++] = path >>> 16
+    pool[this.#at++] = path >>> 8
+    pool[this.#at++] = path
     return true
   }
 

@@ -10,9 +10,6 @@ import { LOCAL_PEER, NO_OUT_SET, NONE, type OutSetId, type PeerId } from '../row
 /** Most rows that are gathered before they are packed. */
 export const PACK_ROWS_MAX = 16_384
 
-/** Octets of the longest prefix as NLRI, IPv6. */
-const NLRI_OCTETS = 17
-
 /** What messages are to be like: part of what two sessions agreed on. */
 export interface MessageForm {
   /** octets of a message, header included */
@@ -64,7 +61,6 @@ export class Packer {
   #runs = 0
   /** what the rows of the last run are sent with */
   #set = NO_OUT_SET
-  readonly #scratch = new Uint8Array(NLRI_OCTETS)
 
   /** @param sets  records: next hop's length, next hop, attributes; as `OutSetId` numbers them */
   constructor(sets: Interner) {
@@ -160,15 +156,13 @@ export class Packer {
   }
 
   #write(builder: UpdateBuilder, run: number, prefixes: PrefixTable): void {
-    const scratch = this.#scratch
     const path = this.#paths[run]!
     const end = this.#starts[run + 1]!
     for (let entry = this.#starts[run]!; entry < end; entry++) {
-      prefixes.writeNlri(this.#rows[entry] as PrefixId, scratch, 0)
-      const length = scratch[0]!
-      if (builder.add(scratch, 1, length, path)) continue
+      const row = this.#rows[entry] as PrefixId
+      if (builder.addRow(prefixes, row, path)) continue
       builder.end()
-      builder.add(scratch, 1, length, path)
+      builder.addRow(prefixes, row, path)
     }
   }
 

@@ -81,10 +81,10 @@ function rewriteOne(
       if (rules.clusterId === undefined) break
       header(0x80, CODES.CLUSTER_LIST, 4 + end - value, to)
       to.u32(rules.clusterId)
-      copy(record, value, end, to)
+      to.copy(record, value, end)
       return true
   }
-  copy(record, at, end, to)
+  to.copy(record, at, end)
   return true
 }
 
@@ -134,7 +134,7 @@ function rewritePath(
   to.u8(front.length + kept)
   for (const asn of front) to.u32(asn)
   if (!judges) {
-    if (count > 0) copy(record, first, end, to)
+    if (count > 0) to.copy(record, first, end)
     return true
   }
   for (let at = first; at < end; at += 4) {
@@ -166,8 +166,4 @@ function header(flags: number, code: number, octets: number, to: Writer): void {
     to.u8(code)
     to.u8(octets)
   }
-}
-
-function copy(from: Uint8Array, start: number, end: number, to: Writer): void {
-  for (let at = start; at < end; at++) to.u8(from[at]!)
 }
