@@ -304,6 +304,7 @@ function cluster(): MemoryStore {
     pod: 'dns',
   })
   seed(store, 'ipreservations/r', 'IPReservation', { reservedCIDRs: ['10.0.0.1/32'] })
+  seed(store, 'tiers/default', 'Tier', { order: 1_000_000, defaultAction: 'Deny' })
   seed(store, 'ipamconfigurations/default', 'IPAMConfiguration', { strictAffinity: true })
   return store
 }
@@ -336,6 +337,7 @@ const TABLES: readonly (readonly [string, string])[] = [
   ],
   ['ipreservations -o wide', 'NAME   CIDRS\nr      10.0.0.1/32'],
   ['ipamconfig', 'NAME      STRICTAFFINITY   AUTOALLOCATEBLOCKS\ndefault   true             false'],
+  ['tiers', 'NAME      ORDER\ndefault   1000000'],
   ['pools -o custom-columns=cidr,NAME', 'CIDR          NAME\n10.0.0.0/16   a'],
 ]
 
@@ -349,7 +351,7 @@ for (const [words, expected] of TABLES)
     t.is(printed, expected)
   })
 
-test('there are eleven tables above', t => t.is(TABLES.length, 11))
+test('there are twelve tables above', t => t.is(TABLES.length, 12))
 
 test('a column that is not there, and a Go template, say what to write', async t => {
   const column = await run(['get', 'pools', '-o', 'custom-columns=NAME,COLOUR'], {

@@ -97,6 +97,8 @@ export function columnsOf(kind: Kind, context: TableContext): readonly Column<Re
         column('INTERFACE', 'interfaceName'),
         wide(name),
       ]
+    case 'Tier':
+      return [name, column('ORDER', 'order')]
     case 'IPReservation':
       return [name, wide(column('CIDRS', 'reservedCIDRs'))]
     case 'IPAMConfiguration':
