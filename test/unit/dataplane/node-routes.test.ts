@@ -78,6 +78,7 @@ for (const nexthopObjects of [false, true]) {
     const link = world.kernel.indexOf('b')
     const gateway = address('172.16.5.5')
     t.deepEqual(routesOf(world), [line(block, { gateway, link, onlink: true })])
+    t.true(world.kernel.routes(254).every(({ target }) => target.id === undefined))
     world.hand('delete', block, '10.9.0.2', 80)
     world.pass(1_000)
     t.deepEqual(routesOf(world), [line(block, { gateway, link, onlink: true })])
@@ -168,6 +169,21 @@ test('a workload that comes costs no look at the other rows', t => {
   t.true(slices < 10, `${slices} slices of 16 rows`)
   world.settle()
   t.is(routesOf(world).length, 2_001)
+})
+
+test('where links come and go all the time, a doubt is answered as soon as anywhere', t => {
+  const world = new DataplaneWorld()
+  world.speak(1, [A], { '10.200.1.0/24': 1 })
+  for (let at = 0; at < 12; at++) {
+    world.kernel.addLink(`cali${at}`)
+    world.kernel.deleteLink(`cali${at}`)
+    world.pass(1_000)
+  }
+  const { now } = world
+  // beside ours: whose the place is only a dump tells
+  t.is(world.hand('append', '10.200.1.0/24', '10.8.0.9'), 0)
+  world.pass(100)
+  t.true((world.snapshot().lastSync ?? 0) > now)
 })
 
 test('a stranger’s route to a workload stays, and ours comes when it goes', t => {

@@ -6,7 +6,7 @@ import type { WorkloadLink } from '../types.ts'
 
 /**
  * Asks for each wanted link when it comes, comes back or comes up, when what is wanted of it
- * changes, and after every dump: somebody may have set it otherwise. What is as it should be is not
+ * changes, and with every dump: somebody may have set it otherwise. What is as it should be is not
  * written again, so asking costs little. Nothing is undone: a link ends with its workload.
  *
  * Hundreds of plain objects: the node's workloads are the limit.
@@ -33,14 +33,11 @@ export class ServedLinks {
     for (const name of last.keys()) if (!this.#wanted.has(name)) this.#errors.delete(name)
   }
 
-  /** Takes what the kernel says. O(1); O(links) after a dump. */
+  /** Takes what the kernel says: a dump names every link. O(1). */
   hear(event: KernelEvent): void {
     switch (event.type) {
       case 'Link':
         if (event.link.present && this.#wanted.has(event.link.name)) this.#due.add(event.link.name)
-        return
-      case 'Dumped':
-        for (const name of this.#wanted.keys()) this.#due.add(name)
         return
       case 'Served':
         for (const { name, error } of event.links) this.#served(name, error)
