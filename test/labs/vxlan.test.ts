@@ -25,7 +25,10 @@ const lab = clusterLab(test, {
   members: NODES.map(node => ({
     ...node,
     settings: {
-      registration: { enabled: true, ipv4Method: 'interface=eth1', pollSeconds: 1 },
+      registration: {
+        ...{ enabled: true, ipv4Method: 'interface=eth1', pollSeconds: 1 },
+        ...{ ipv6: 'autodetect', ipv6Method: 'interface=eth1' },
+      },
       ipam: { claim: true },
     },
   })),
@@ -46,6 +49,7 @@ const lab = clusterLab(test, {
 interface NodeSpec {
   readonly ipv4VXLANTunnelAddr?: string
   readonly vxlanTunnelMACAddr?: string
+  readonly ipv6VXLANTunnelAddr?: string
 }
 
 async function specOf(cluster: CalicoCluster, node: string): Promise<NodeSpec> {
@@ -349,6 +353,51 @@ lab(
     await untilReached(t, cluster)
   },
 )
+
+lab('IPv6 has a tunnel of its own, between addresses that nodes get later', async (t, cluster) => {
+  const run = (node: string, line: string): Promise<string> => cluster.run(node, ...line.split(' '))
+  await run('router', 'sysctl -q -w net.ipv6.conf.all.forwarding=1')
+  await run('router', 'ip -6 address add fd88:3::fe/64 dev eth1 nodad')
+  await run('router', 'ip -6 address add fd88:4::fe/64 dev eth2 nodad')
+  for (const [node, subnet, host] of [
+    ['node-1', 3, 1],
+    ['node-2', 3, 2],
+    ['node-3', 4, 3],
+  ] as const) {
+    await run(node, `ip -6 address add fd88:${subnet}::${host}/64 dev eth1 nodad`)
+    await run(node, `ip -6 route add fd88::/16 via fd88:${subnet}::fe dev eth1`)
+  }
+  await cluster.apply(calico('IPPool', 'pods-six', { cidr: 'fd47::/48', vxlanMode: 'CrossSubnet' }))
+  const end = await until(
+    'node-3 has an address for its tunnel',
+    async () => (await specOf(cluster, 'node-3')).ipv6VXLANTunnelAddr,
+    SOON,
+  )
+  await until(
+    'node-1 reaches it',
+    async () => {
+      await run('node-1', `ping -6 -c 1 -W 1 ${end}`)
+      return true
+    },
+    SOON,
+  )
+  const [{ mtu, linkinfo }] = JSON.parse(
+    await run('node-1', 'ip -d -j link show dev vxlan-v6.calico'),
+  )
+  t.is(mtu, Number(await run('node-1', 'cat /sys/class/net/eth1/mtu')) - 70)
+  t.like(linkinfo.info_data, { id: 4096, port: 4789, local6: 'fd88:3::1', learning: false })
+  const routes = (await run('node-1', 'ip -6 route'))
+    .split('\n')
+    .filter(line => line.startsWith('fd47:'))
+  t.true(
+    routes.some(line => line.includes('via fd88:3::2 dev eth1')),
+    routes.join('\n'),
+  )
+  t.true(
+    routes.some(line => line.includes(`via ${end} dev vxlan-v6.calico`)),
+    routes.join('\n'),
+  )
+})
 
 lab('a node that leaves takes its entries with it', async (t, cluster) => {
   const { vxlanTunnelMACAddr: mac = 'none' } = await specOf(cluster, 'node-3')
