@@ -61,6 +61,7 @@ store:
   etcd: {endpoints: ['https://10.0.0.1:2379'], username: m, passwordFile: pw, ca: ca.crt}
 podCIDRs: [fd00::/64, 10.2.0.0/24, 10.1.0.0/24, 10.2.0.0/24]
 transit: true
+calico: {felix: beside}
 bgp: {routerId: 10.0.0.9, holdSeconds: 0, multipathMax: 1, families: [ipv6, ipv4]}
 kernel: {staleSeconds: 0}
 `)
@@ -76,6 +77,7 @@ kernel: {staleSeconds: 0}
     '10.2.0.0/24',
     'fd00::/64',
   ])
+  t.true(found.facts.felixBeside)
   t.deepEqual(found.facts.families, ['ipv4', 'ipv6'])
   t.is(found.facts.routerId, parseQuad('10.0.0.9')!)
   t.is(found.facts.hold, 0 as never)
