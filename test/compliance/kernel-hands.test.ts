@@ -30,6 +30,9 @@ const TO = {
   ...{ 'fd00:2::/64': 4, 'fd00:3::/64': 4 },
 }
 
+/** Of either state: all four groups, and their hops. */
+const OBJECTS = 8
+
 const STRANGER = { prefix: '203.0.113.0/24', to: 'blackhole', protocol: 99, metric }
 
 const oursIn = (rig: Rig): string[] =>
@@ -75,6 +78,8 @@ async function converge(
   const wanted = Object.keys(routes).length
   const done = (): boolean => life.atRest && life.snapshot().installed === wanted
   await until(done, 'all is as wanted')
+  const objects = nexthopObjects ? OBJECTS : 0
+  await until(async () => (await flush(rig, true)).objects === objects, 'no object is left over')
   life.close()
   return life.sent
 }
