@@ -1,11 +1,20 @@
 import type { DevicesSeen, ServedLink } from '../core/dataplane/index.ts'
-import { type Address, familyOf, type Prefix, prefixOf, prefixParts } from '../core/net/index.ts'
+import {
+  type Address,
+  familyOf,
+  maxLength,
+  type Prefix,
+  prefixOf,
+  prefixParts,
+} from '../core/net/index.ts'
 import {
   type Device,
   type DeviceChange,
+  EADDRNOTAVAIL,
   EEXIST,
   ENODEV,
   ENOENT,
+  EOPNOTSUPP,
   type Neighbour,
   unicastTarget,
   type Vxlan,
@@ -26,10 +35,6 @@ export interface SimulatedLink {
   up: boolean
   readonly addresses: Map<Address, Prefix>
 }
-
-/** Errors that only links meet. */
-const EOPNOTSUPP = 95
-const EADDRNOTAVAIL = 99
 
 /** MTU of a link that nobody gave one. */
 const MTU_DEFAULT = 1_500
@@ -60,9 +65,14 @@ export class SimulatedDevices {
 
   /** Makes a link to a workload what it should be. False when it is not there. */
   serve(link: ServedLink): boolean {
-    const isThere = this.#kernel.indexOf(link.name) === link.index
-    if (isThere) this.#served.set(link.index, link)
-    return isThere
+    if (this.#kernel.indexOf(link.name) !== link.index) return false
+    this.#served.set(link.index, link)
+    for (const { address, present } of link.addresses)
+      this.#address(link.name, {
+        ...{ type: 'address', verb: present ? 'add' : 'delete', link: link.index, address },
+        length: maxLength(familyOf(address)),
+      })
+    return true
   }
 
   /** What a link was asked to be; undefined: nobody asked since it is there. */
@@ -165,7 +175,10 @@ export class SimulatedDevices {
   ): number {
     const link = this.#kernel.indexOf(name)
     const has = [...this.#kernel.addresses()].some(
-      other => other.index === link && other.address === address,
+      other =>
+        other.index === link &&
+        other.address === address &&
+        (verb === 'add' || other.length === length),
     )
     if (verb === 'add' ? has : !has) return verb === 'add' ? EEXIST : EADDRNOTAVAIL
     if (verb === 'add') this.#kernel.addAddress(name, address, prefixOf(address, length))

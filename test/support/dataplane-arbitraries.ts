@@ -5,6 +5,7 @@ import type {
   DataplaneSnapshot,
   Intervention,
   KernelRouteSnapshot,
+  LinkAddress,
   NodeRoute,
   NodeRouteOut,
   Tunnel,
@@ -68,10 +69,14 @@ export const dataplaneIntent = record<DataplaneIntent>(
     watchedMax: small,
     tunnels: few(tunnel),
     workloads: some(
-      record<WorkloadLink>({
-        interface: text,
-        neighbours: few(record<WorkloadLink['neighbours'][number]>({ address, mac })),
-      }),
+      record<WorkloadLink>(
+        {
+          interface: text,
+          neighbours: few(record<WorkloadLink['neighbours'][number]>({ address, mac })),
+          addresses: some(record<LinkAddress>({ address, present: fc.boolean() })),
+        },
+        ['addresses'],
+      ),
     ),
   },
   ['tunnels', 'workloads'],

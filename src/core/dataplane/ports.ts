@@ -10,7 +10,13 @@ import type {
   RouteVerb,
 } from '../rtnl/index.ts'
 import type { DevicesSeen } from './tunnels/types.ts'
-import type { DataplaneIntent, Intervention, RouteEvent, WorkloadLink } from './types.ts'
+import type {
+  DataplaneIntent,
+  Intervention,
+  LinkAddress,
+  RouteEvent,
+  WorkloadLink,
+} from './types.ts'
 
 /**
  * The kernel as the dataplane sees it. Two implementations (shell/netlink, sim/kernel), one suite.
@@ -45,6 +51,7 @@ export interface ServedLink {
   readonly index: number
   readonly name: string
   readonly neighbours: WorkloadLink['neighbours']
+  readonly addresses: readonly LinkAddress[]
 }
 
 /** What the dataplane does to the kernel. Methods return nothing and may not call back. */
@@ -73,8 +80,8 @@ export interface KernelOutput {
    */
   configure(number: number, changes: readonly DeviceChange[]): void
   /**
-   * Makes links answer for any address, forward, and know these neighbours, where they do not.
-   * `Served` follows.
+   * Makes links answer for any address, forward, know these neighbours, and have these addresses or
+   * not, where they do not. `Served` follows.
    */
   serve(links: readonly ServedLink[]): void
   note(note: DataplaneNote): void

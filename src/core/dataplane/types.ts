@@ -85,6 +85,14 @@ export interface WorkloadLink {
   readonly interface: string
   /** IPv4 addresses of the workload whose link address is known: nobody asks for it */
   readonly neighbours: readonly { readonly address: Address; readonly mac: string }[]
+  /** absent: whatever addresses the link has are somebody else's */
+  readonly addresses?: readonly LinkAddress[]
+}
+
+/** An address of the node, alone in its network, that a link is to have, or not. */
+export interface LinkAddress {
+  readonly address: Address
+  readonly present: boolean
 }
 
 /** A route that the node itself wants, whatever is learned. */

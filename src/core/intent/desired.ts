@@ -41,7 +41,7 @@ export function desired(
     ...{ facts, own, nodes: cluster.nodes, blocks: cidrs.own, services: services.routes },
   })
   const { originated, pools, communities } = policies
-  const workloads = workloadsOf(snapshot, facts)
+  const workloads = workloadsOf(snapshot, facts, own)
   const between = tunnelsOf(snapshot, {
     ...{ facts, own, nodes: cluster.nodes, others: cidrs.others, links },
   })

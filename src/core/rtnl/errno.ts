@@ -16,6 +16,10 @@ export const EEXIST = 17
 export const ENODEV = 19
 /** The request is wrong, or its next hop. */
 export const EINVAL = 22
+/** The family is not known here. */
+export const EOPNOTSUPP = 95
+/** Of an address: the link does not have it. */
+export const EADDRNOTAVAIL = 99
 /** The link is down. */
 export const ENETDOWN = 100
 /** IPv4: the next hop is not on a connected network. */
@@ -39,9 +43,9 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [28, 'ENOSPC (no space)'],
   [34, 'ERANGE (out of range)'],
   [90, 'EMSGSIZE (too long)'],
-  [95, 'EOPNOTSUPP (not supported by this kernel)'],
+  [EOPNOTSUPP, 'EOPNOTSUPP (not supported by this kernel)'],
   [97, 'EAFNOSUPPORT (this address family is off)'],
-  [99, 'EADDRNOTAVAIL (no such address)'],
+  [EADDRNOTAVAIL, 'EADDRNOTAVAIL (no such address)'],
   [ENETDOWN, 'ENETDOWN (the link is down)'],
   [ENETUNREACH, 'ENETUNREACH (the next hop is not on a connected network)'],
   [ENOBUFS, 'ENOBUFS (no buffer space)'],

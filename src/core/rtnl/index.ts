@@ -19,6 +19,7 @@ export {
 } from './device/neighbour.ts'
 export {
   EACCES,
+  EADDRNOTAVAIL,
   EEXIST,
   EHOSTUNREACH,
   EINVAL,
@@ -27,6 +28,7 @@ export {
   ENOBUFS,
   ENODEV,
   ENOENT,
+  EOPNOTSUPP,
   EPERM,
   ESRCH,
   errnoText,

@@ -1,9 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { ServedLink } from '../../core/dataplane/index.ts'
-import { errnoText } from '../../core/rtnl/index.ts'
+import { familyOf, maxLength } from '../../core/net/index.ts'
+import {
+  type DeviceChange,
+  EADDRNOTAVAIL,
+  EEXIST,
+  EOPNOTSUPP,
+  errnoText,
+} from '../../core/rtnl/index.ts'
 import type { Devices } from './devices.ts'
 
-/** What the node's end of a link to a workload needs: settings of the link, and neighbours. */
+/**
+ * What the node's end of a link to a workload needs: settings of the link, neighbours, addresses.
+ */
 
 /**
  * As Calico's Felix has them, but for `route_localnet`, which is for address translation. Who has
@@ -23,6 +32,10 @@ const SETTINGS: readonly (readonly [path: (name: string) => string, value: strin
   [name => `ipv6/conf/${name}/forwarding`, '1'],
 ]
 
+/** What the kernel says of an address that is as it was to be. */
+const THERE: ReadonlySet<number> = new Set([EEXIST])
+const NOT_THERE: ReadonlySet<number> = new Set([EADDRNOTAVAIL, EOPNOTSUPP])
+
 const ROOT = '/proc/sys/net/'
 
 /**
@@ -31,19 +44,31 @@ const ROOT = '/proc/sys/net/'
  */
 export function serveLink(link: ServedLink, devices: Devices): string | undefined {
   const failures = SETTINGS.map(([path, value]) => write(ROOT + path(link.name), value))
-  const refusals = devices.configure(
-    link.neighbours.map(({ address, mac }) => ({
-      type: 'neighbour',
-      verb: 'set',
-      neighbour: { table: 'neighbours', link: link.index, address, mac },
-    })),
-  )
-  const [refusal] = refusals
+  const things = [...link.neighbours, ...link.addresses]
+  const refusal = devices.configure(changesOf(link)).find(({ at, errno }) => {
+    const own = link.addresses[at - link.neighbours.length]
+    return own === undefined || !(own.present ? THERE : NOT_THERE).has(errno)
+  })
   const refused =
-    refusal &&
-    `${link.neighbours[refusal.at]?.address}: ${refusal.text ?? errnoText(refusal.errno)}`
+    refusal && `${things[refusal.at]?.address}: ${refusal.text ?? errnoText(refusal.errno)}`
   return failures.find(failure => failure !== undefined) ?? refused
 }
+
+/** Its neighbours, then its addresses. */
+const changesOf = ({ index: link, neighbours, addresses }: ServedLink): DeviceChange[] => [
+  ...neighbours.map(
+    ({ address, mac }): DeviceChange => ({
+      ...{ type: 'neighbour', verb: 'set' },
+      neighbour: { table: 'neighbours', link, address, mac },
+    }),
+  ),
+  ...addresses.map(
+    ({ address, present }): DeviceChange => ({
+      ...{ type: 'address', verb: present ? 'add' : 'delete', link, address },
+      ...{ length: maxLength(familyOf(address)), scope: 'link' },
+    }),
+  ),
+]
 
 /** Why a setting is not so now; one that the kernel does not have, as without IPv6, is as it is. */
 function write(path: string, value: string): string | undefined {

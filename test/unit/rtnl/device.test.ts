@@ -52,7 +52,7 @@ function read(raw: Uint8Array): unknown {
   return (reader.type === RTM_NEWLINK ? decodeDevice(reader) : decodeNeighbour(reader)) ?? null
 }
 
-for (const { title, raw, json } of load<DeviceChange>('device-requests', 12))
+for (const { title, raw, json } of load<DeviceChange>('device-requests', 13))
   test(`asked as by: ${title}`, t => {
     const sequence = new DataView(raw.buffer).getUint32(8, true)
     t.deepEqual(encode(json, sequence), raw)

@@ -6,6 +6,7 @@ import {
   parsePeerEndpoint,
   parseSelector,
   type Selector,
+  type WorkloadEndpointResource,
 } from '../../calico/index.ts'
 import {
   type Address,
@@ -24,6 +25,9 @@ import { addressesOf, type Context, type Scope } from './common.ts'
  * What a BGPPeer asks of this node: sessions with whom, and which of the resource's fields count
  * for them. Calico's confd, updatePeersV1.
  */
+
+/** What reading a resource needs and adds to. */
+type Reading = Pick<Context, 'selectors' | 'problems'>
 
 /** One session that a BGPPeer asks of this node. */
 export interface Asked {
@@ -107,7 +111,7 @@ export const nameOf = (resource: BgpPeerResource): string =>
 
 /** Says what is wrong with a field. */
 export function problem(
-  context: Context,
+  context: Reading,
   resource: BgpPeerResource,
   field: keyof BgpPeerSpec,
   reason: string,
@@ -128,7 +132,7 @@ function tellUseless(
 }
 
 /** Whether `node` is one of the nodes at this end of the resource. */
-function isFor(resource: BgpPeerResource, node: ClusterNode, context: Context): boolean {
+function isFor(resource: BgpPeerResource, node: ClusterNode, context: Reading): boolean {
   const { spec } = resource
   if (given(spec.nodeSelector))
     return selectorOf(resource, 'nodeSelector', context)?.matches(node.labels) ?? false
@@ -139,7 +143,7 @@ function isFor(resource: BgpPeerResource, node: ClusterNode, context: Context): 
 function selectorOf(
   resource: BgpPeerResource,
   field: 'nodeSelector' | 'peerSelector' | 'localWorkloadSelector',
-  context: Context,
+  context: Reading,
 ): Selector | undefined {
   const text = resource.spec[field] ?? ''
   const found = context.selectors.get(text) ?? parseSelector(text)
@@ -225,10 +229,7 @@ function workloadsOf(resource: BgpPeerResource, context: Context): Asked[] {
   const { own, cluster } = context
   const useless = ['password', 'ttlSecurity', 'maxRestartTime', 'keepaliveTime'] as const
   tellUseless(resource, useless, 'localWorkloadSelector', context)
-  const selected = selectorOf(resource, 'localWorkloadSelector', context)
-  if (selected === undefined) return []
-  return context.workloads
-    .filter(({ metadata }) => selected.matches(labelsOf(metadata)))
+  return selectedWorkloads(resource, own, context)
     .flatMap(({ spec: { ipNetworks = [] } }) => {
       const addresses = ipNetworks.flatMap(text => parseNetwork(text)?.address ?? [])
       return FAMILIES.flatMap(family => addresses.find(each => familyOf(each) === family) ?? [])
@@ -242,6 +243,18 @@ function workloadsOf(resource: BgpPeerResource, context: Context): Asked[] {
       peerAs: asnOf(spec.asNumber) ?? cluster.asNumber,
       localAs: asnOf(spec.localASNumber) ?? own.asNumber,
     }))
+}
+
+/** Those of `workloads` that a BGPPeer selects, where it is for their node, `own`. */
+export function selectedWorkloads(
+  resource: BgpPeerResource,
+  own: ClusterNode,
+  context: Reading & Pick<Context, 'workloads'>,
+): WorkloadEndpointResource[] {
+  if (!isFor(resource, own, context)) return []
+  const selected = selectorOf(resource, 'localWorkloadSelector', context)
+  if (selected === undefined) return []
+  return context.workloads.filter(({ metadata }) => selected.matches(labelsOf(metadata)))
 }
 
 const labelsOf = ({ labels = {} }: { readonly labels?: Labels | undefined }): Labels => labels

@@ -19,10 +19,11 @@ import {
   prefixParts,
 } from '../../net/index.ts'
 import { parseMac } from '../../rtnl/index.ts'
-import { keyOf } from '../cluster.ts'
+import { type ClusterNode, keyOf } from '../cluster.ts'
 import { normalMetrics } from '../policies/priority.ts'
 import type { NodeFacts, Problem, Snapshot } from '../types.ts'
 import { felixOf } from './felix.ts'
+import { either, peeringOf } from './peering.ts'
 
 /** What this node's workloads need of its kernel: what Felix writes for each WorkloadEndpoint. */
 
@@ -49,12 +50,18 @@ const NONE: Workloads = { routes: [], links: [], problems: [] }
  * needs so that the workload reaches its gateway. Of two workloads with one address the first name
  * has it. O(endpoints).
  */
-export function workloadsOf(snapshot: Snapshot, facts: NodeFacts): Workloads {
+export function workloadsOf(
+  snapshot: Snapshot,
+  facts: NodeFacts,
+  own: ClusterNode | undefined,
+): Workloads {
   if (facts.felixBeside) return NONE
   const felix = felixOf(snapshot, facts.node)
   const global = snapshot.bgpConfigurations.find(({ metadata }) => metadata.name === 'default')
   const metrics = normalMetrics({ ...global?.spec, ...prioritiesOf(felix) })
+  const peering = peeringOf(snapshot, own)
   const { sources, problems } = sourcesOf(felix, snapshot, facts.node)
+  problems.push(...peering.problems)
   const routes = new Map<Prefix, NodeRoute>()
   const links = new Map<string, WorkloadLink>()
   for (const endpoint of endpointsOf(snapshot, facts)) {
@@ -66,14 +73,14 @@ export function workloadsOf(snapshot: Snapshot, facts: NodeFacts): Workloads {
       problems.push({ object: objectOf(endpoint), ...fault })
       continue
     }
-    const own = addressesOf(endpoint).filter(prefix => {
+    const prefixes = addressesOf(endpoint).filter(prefix => {
       const other = routes.get(prefix)
       if (other === undefined) return true
       const reason = `${prefix} is another workload’s too, which has it now`
       problems.push({ object: objectOf(endpoint), field: 'spec.ipNetworks', reason })
       return false
     })
-    for (const prefix of own) {
+    for (const prefix of prefixes) {
       const { family } = prefixParts(prefix)
       const source = sources[family]
       routes.set(prefix, {
@@ -85,9 +92,13 @@ export function workloadsOf(snapshot: Snapshot, facts: NodeFacts): Workloads {
         },
       })
     }
-    const { neighbours = [] } = links.get(interfaceName) ?? {}
-    const more = neighboursOf(endpoint, own)
-    links.set(interfaceName, { interface: interfaceName, neighbours: [...neighbours, ...more] })
+    const { neighbours = [], addresses = [] } = links.get(interfaceName) ?? {}
+    const all = either(addresses, peering.on(endpoint))
+    links.set(interfaceName, {
+      interface: interfaceName,
+      neighbours: [...neighbours, ...neighboursOf(endpoint, prefixes)],
+      ...(all.length > 0 && { addresses: all }),
+    })
   }
   return {
     routes: [...routes.values()].toSorted((a, b) => comparePrefixes(a.prefix, b.prefix)),

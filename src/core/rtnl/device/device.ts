@@ -33,6 +33,8 @@ import {
   NLM_F_DUMP,
   NLM_F_EXCL,
   NLM_F_REQUEST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
   RTM_DELADDR,
   RTM_DELLINK,
   RTM_GETADDR,
@@ -104,6 +106,8 @@ export type DeviceChange =
       readonly link: number
       readonly address: Address
       readonly length: number
+      /** of IPv4: nobody beyond the link is told of it as ours; absent: anybody is */
+      readonly scope?: 'link'
     }
   | {
       readonly type: 'neighbour'
@@ -198,7 +202,7 @@ function encodeSetting(
 function encodeAddress(
   to: NativeWriter,
   sequence: number,
-  { verb, link, address, length }: Extract<DeviceChange, { readonly type: 'address' }>,
+  { verb, link, address, length, scope }: Extract<DeviceChange, { readonly type: 'address' }>,
 ): void {
   const add = verb === 'add'
   const at = beginMessage(
@@ -211,7 +215,7 @@ function encodeAddress(
   to.u8(four ? AF_INET : AF_INET6)
   to.u8(length)
   to.u8(!four && add ? IFA_F_NODAD : 0)
-  to.u8(0)
+  to.u8(scope === 'link' ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE)
   to.u32(link)
   const octets = addressBytes(address)
   encodeOctets(to, IFA_LOCAL, octets)

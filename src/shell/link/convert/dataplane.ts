@@ -41,9 +41,10 @@ export function toIntent(intent: DataplaneIntent): MessageInitShape<typeof Inten
     watched: [...intent.watched],
     watchedMax: intent.watchedMax,
     ...optional('tunnels', intent.tunnels, tunnels => ({ tunnels: tunnels.map(toTunnel) })),
-    workloads: (intent.workloads ?? []).map(({ interface: link, neighbours }) => ({
+    workloads: (intent.workloads ?? []).map(({ interface: link, neighbours, addresses = [] }) => ({
       interface: link,
       neighbours: neighbours.map(neighbour => ({ ...neighbour })),
+      addresses: addresses.map(own => ({ ...own })),
     })),
   }
 }
@@ -63,12 +64,19 @@ export function fromIntent(message: Intent): DataplaneIntent {
   }
 }
 
-const fromWorkload = ({ interface: link, neighbours }: WorkloadMessage): WorkloadLink => ({
+const fromWorkload = ({
+  interface: link,
+  neighbours,
+  addresses,
+}: WorkloadMessage): WorkloadLink => ({
   interface: link,
   neighbours: neighbours.map(neighbour => ({
     address: address(neighbour.address),
     mac: mac(neighbour.mac),
   })),
+  ...(addresses.length > 0 && {
+    addresses: addresses.map(({ address: own, present }) => ({ address: address(own), present })),
+  }),
 })
 
 function toOut(out: NodeRouteOut): NonNullable<MessageInitShape<typeof NodeRouteSchema>['out']> {
