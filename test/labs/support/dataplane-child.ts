@@ -1,6 +1,7 @@
 /**
  * A kernel half in a process of its own, which a lab kills: it installs routes and tells its
- * snapshots to its parent. Arguments: how many IPv4 routes, how many IPv6 routes.
+ * snapshots to its parent. Arguments: how many IPv4 routes, how many IPv6 routes, and `objects`
+ * where they are to name nexthop objects.
  */
 
 import { makeDataplane } from '../../../src/app/dataplane.ts'
@@ -8,13 +9,13 @@ import { millis, NEVER, Prng } from '../../../src/core/base/index.ts'
 import { type Epoch, type GroupId, NO_METRIC } from '../../../src/core/fib/index.ts'
 import { address, type Family, prefix } from '../../../src/core/net/index.ts'
 
-const [four = 0, six = 0] = process.argv.slice(2).map(Number)
+const [four = 0, six = 0] = process.argv.slice(2, 4).map(Number)
 
 const dataplane = makeDataplane({
   table: 254,
   protocol: 80,
   metric: 1024,
-  nexthopObjects: false,
+  nexthopObjects: process.argv[4] === 'objects',
   routesMax: 1_000_000,
   stale: NEVER,
   resync: millis(90_000),
@@ -54,13 +55,16 @@ function say(family: Family, count: number, id: number): void {
 const epoch = 1 as Epoch
 dataplane.deliver({ type: 'SpeakerUp' })
 dataplane.deliver({ type: 'Begin', epoch })
-for (const [at, hop] of ['10.9.0.2', '2001:db9::2'].entries())
+for (const [at, text] of ['10.9.0.2', '2001:db9::2'].entries()) {
+  const hop = { address: address(text) }
+  dataplane.deliver({ type: 'Track', hop })
   dataplane.deliver({
     type: 'Group',
     id: (at + 1) as GroupId,
-    hops: [{ address: address(hop), weight: 1 }],
+    hops: [{ ...hop, weight: 1 }],
     metric: NO_METRIC,
   })
+}
 say('ipv4', four, 1)
 say('ipv6', six, 2)
 dataplane.deliver({ type: 'InSync', epoch })
