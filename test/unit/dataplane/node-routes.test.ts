@@ -3,9 +3,10 @@
  * a link, and who has to have spoken before a leftover goes.
  */
 import test from 'ava'
+import { millis } from '../../../src/core/base/index.ts'
 import type { DataplaneIntent, NodeRoute, NodeRouteOut } from '../../../src/core/dataplane/index.ts'
 import { address, prefix } from '../../../src/core/net/index.ts'
-import { type TargetHop, unicastTarget } from '../../../src/core/rtnl/index.ts'
+import { ENETDOWN, type TargetHop, unicastTarget } from '../../../src/core/rtnl/index.ts'
 import { DataplaneWorld, hopsOf } from '../../support/dataplane-world.ts'
 
 const A = hopsOf('10.9.0.2')
@@ -184,6 +185,26 @@ test('where links come and go all the time, a doubt is answered as soon as anywh
   t.is(world.hand('append', '10.200.1.0/24', '10.8.0.9'), 0)
   world.pass(100)
   t.true((world.snapshot().lastSync ?? 0) > now)
+})
+
+test('a refusal says nothing of what is wanted meanwhile', t => {
+  const world = new DataplaneWorld(1, { resync: millis(1e9) })
+  world.kernel.addLink('cali1')
+  intend(world, {})
+  world.pass(1_000)
+  const say = (out: NodeRouteOut): void => {
+    const routes = [{ prefix: prefix(POD), out }]
+    world.say({ type: 'Intent', intent: { routes, watched: [], watchedMax: 0 } })
+  }
+  let refused = 0
+  world.kernel.faults.refuse = () => (refused++ === 0 ? ENETDOWN : 0)
+  say(onLink('cali1'))
+  while (world.socket.changes === 0) world.engine.work(16, world.now)
+  // the batch is on its way
+  say({ kind: 'blackhole' })
+  world.settle()
+  t.true(world.codes().includes('NEXT_HOP_REFUSED'))
+  t.deepEqual(world.ours(), [`${POD} blackhole`])
 })
 
 test('a stranger’s route to a workload stays, and ours comes when it goes', t => {

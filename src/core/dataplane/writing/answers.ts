@@ -72,6 +72,8 @@ export class Answers {
       failures.count(table, row, refusal, now)
     } else this.#failed(table, row, refusal, now)
     if (sent.want !== NONE) holds.undecided(sent.want, now)
+    // something else is wanted meanwhile: of that the kernel has not said anything
+    if (sent.want !== NONE && table.wantOf(row) !== sent.want) table.errno[row] = 0
     if (doubted) doubt(now)
     this.#o.again(table, row)
   }
