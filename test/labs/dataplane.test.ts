@@ -123,6 +123,7 @@ inBothModes('all routes flushed by hand are back', async (t, objects) => {
   else ip('-4', 'route', 'flush', 'proto', '80')
   await until(() => countRoutes() === ALL, 'all are back', { withinMs: 30_000 })
   await until(() => (child.snapshot?.repaired ?? 0) > 0, 'repairs are counted')
+  t.is(countRoutes(), ALL)
 })
 
 inBothModes(
