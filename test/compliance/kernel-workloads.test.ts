@@ -171,6 +171,47 @@ function suite(name: string, make: () => Rig): void {
     },
   )
 
+  rule('a workload that is a peer finds the node at its addresses, for so long', async (t, rig) => {
+    const own = ['169.254.0.179/32', 'fd12::1/128']
+    const peering = (present: boolean): Partial<DataplaneIntent> => ({
+      workloads: ['cali1', 'cali2'].map(name => ({
+        ...{ interface: name, neighbours: [] },
+        addresses: ['169.254.0.179', 'fd12::1'].map(one => ({ address: address(one), present })),
+      })),
+    })
+    const has = (...wanted: readonly string[]): Promise<boolean> =>
+      until(
+        () => {
+          const found = rig.addresses('cali1').join()
+          return found === wanted.toSorted().join()
+        },
+        `cali1 has ${wanted.join(', ') || 'none'}`,
+      )
+    for (const link of ['cali1', 'cali2']) rig.addLink(link)
+    rig.addAddress('cali1', '10.77.0.1/24')
+    const stage = new Stage(rig, 1e9)
+    t.teardown(() => stage.close())
+    stage.intend(peering(true))
+    await has('10.77.0.1/24', ...own)
+    await until(() => rig.addresses('cali2').join() === own.join(), 'one address on two links')
+    for (const text of own) rig.deleteAddress('cali1', text)
+    await has('10.77.0.1/24', ...own)
+    rig.setLink('cali1', false)
+    rig.setLink('cali1', true)
+    await has('10.77.0.1/24', ...own)
+    rig.deleteLink('cali1')
+    rig.addLink('cali1')
+    await has(...own)
+    stage.close()
+    const next = new Stage(rig, 1e9)
+    t.teardown(() => next.close())
+    rig.addAddress('cali1', '10.77.0.1/24')
+    next.intend(peering(false))
+    await has('10.77.0.1/24')
+    t.deepEqual(rig.addresses('cali2'), [])
+    t.deepEqual(rig.addresses('a'), ['10.9.0.1/24', '2001:db8:9::1/64'])
+  })
+
   rule('what somebody set otherwise is set right with the next dump', async (t, rig) => {
     rig.addLink('cali1')
     const stage = new Stage(rig, 200)

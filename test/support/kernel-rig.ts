@@ -37,6 +37,9 @@ export interface Rig {
   setLink(name: string, up: boolean): void
   /** `10.9.0.1/24` */
   addAddress(link: string, network: string): void
+  deleteAddress(link: string, network: string): void
+  /** `10.9.0.1/24`, sorted; not those that the kernel gives a link by itself. */
+  addresses(link: string): readonly string[]
   /** True when it was done. */
   act(act: RouteAct, table: number, route: RigRoute): boolean
   /** As `ip nexthop`: `add 7 via 10.9.0.2 dev a protocol 99`. True when it was done. */
@@ -109,6 +112,12 @@ export function simulatedRig(): Rig {
       const network = parseNetwork(text)
       if (network !== undefined) kernel.addAddress(link, network.address, network.prefix)
     },
+    deleteAddress: (link, text) => kernel.deleteAddress(link, address(text.replace(/\/.*/, ''))),
+    addresses: link =>
+      [...kernel.addresses()]
+        .filter(({ index }) => index === kernel.indexOf(link))
+        .map(own => `${own.address}/${own.length}`)
+        .sort(),
     act(act, table, route) {
       const target =
         route.to === 'blackhole'
@@ -214,6 +223,13 @@ export function realRig(): Rig {
     setLink: (name, up) => void ip('link', 'set', 'dev', name, up ? 'up' : 'down'),
     addAddress: (link, text) =>
       void ip('addr', 'add', text, 'dev', link, ...(text.includes(':') ? ['nodad'] : [])),
+    deleteAddress: (link, text) => void ip('addr', 'del', text, 'dev', link),
+    addresses: link =>
+      ip('-o', 'addr', 'show', 'dev', link)
+        .split('\n')
+        .flatMap(line => /inet6? (\S+)/.exec(line)?.[1] ?? [])
+        .filter(text => !text.startsWith('fe80'))
+        .sort(),
     act(act, table, route) {
       const family = route.prefix.includes(':') ? '-6' : '-4'
       const kind = route.to === 'blackhole' ? ['blackhole'] : []

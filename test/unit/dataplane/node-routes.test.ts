@@ -324,3 +324,85 @@ test('a workload’s link is served when it comes, comes back, and after a dump'
   t.is(world.socket.servings, asked + 1, 'the dump may have missed what somebody set')
   t.false(world.codes().includes('WORKLOAD_LINK_REFUSED'))
 })
+
+/** The addresses of a link, as `address/length`, sorted. */
+const addressesOf = ({ kernel }: DataplaneWorld, name: string): string[] =>
+  [...kernel.addresses()]
+    .filter(({ index }) => index === kernel.indexOf(name))
+    .map(own => `${own.address}/${own.length}`)
+    .sort()
+
+/** An address that a link is to have, `+`, or not. */
+type Own = `${'+' | '-'}${string}`
+
+const peer = (...addresses: readonly Own[]): NonNullable<DataplaneIntent['workloads']> => [
+  {
+    ...{ interface: 'cali1', neighbours: [] },
+    addresses: addresses.map(text => ({
+      ...{ address: address(text.slice(1)), present: text.startsWith('+') },
+    })),
+  },
+]
+
+const PEERING = ['169.254.0.179/32', 'fd12::1/128']
+
+test('a workload’s link has the addresses that it is to have, whoever takes them or brings them', t => {
+  const world = new DataplaneWorld(9)
+  const want = (...texts: readonly Own[]): void => intend(world, {}, { workloads: peer(...texts) })
+  want('+169.254.0.179', '+fd12::1')
+  world.kernel.addLink('cali1')
+  world.address('cali1', '10.77.0.1/24')
+  world.settle()
+  t.deepEqual(addressesOf(world, 'cali1'), ['10.77.0.1/24', ...PEERING])
+  world.kernel.deleteAddress('cali1', address('169.254.0.179'))
+  world.settle()
+  t.deepEqual(addressesOf(world, 'cali1'), ['10.77.0.1/24', ...PEERING])
+  world.kernel.setLink('cali1', false)
+  world.kernel.setLink('cali1', true)
+  world.settle()
+  t.deepEqual(addressesOf(world, 'cali1'), ['10.77.0.1/24', ...PEERING])
+  world.kernel.deleteLink('cali1')
+  world.kernel.addLink('cali1')
+  world.settle()
+  t.deepEqual(addressesOf(world, 'cali1'), PEERING)
+  want('-169.254.0.179', '+fd12::1')
+  t.deepEqual(addressesOf(world, 'cali1'), ['fd12::1/128'])
+  world.address('cali1', '169.254.0.179/32')
+  world.settle()
+  t.deepEqual(addressesOf(world, 'cali1'), ['fd12::1/128'])
+  world.pass(1_000)
+  const asked = world.socket.servings
+  world.pass(10_000)
+  t.is(world.socket.servings, asked, 'what it does itself gives it nothing to do')
+})
+
+test('an address that is configured no more goes, and so does one of an earlier life', t => {
+  const world = new DataplaneWorld(10)
+  world.kernel.addLink('cali1')
+  world.address('cali1', '169.254.0.180/24')
+  intend(world, {}, { workloads: peer('+169.254.0.179') })
+  t.deepEqual(addressesOf(world, 'cali1'), ['169.254.0.179/32', '169.254.0.180/24'])
+  intend(world, {}, { workloads: peer('-169.254.0.180', '+169.254.0.181') })
+  t.deepEqual(
+    addressesOf(world, 'cali1'),
+    ['169.254.0.180/24', '169.254.0.181/32'],
+    'the same in another network is somebody else’s',
+  )
+  world.start()
+  world.pass(1_000)
+  t.deepEqual(addressesOf(world, 'cali1'), ['169.254.0.180/24', '169.254.0.181/32'])
+  intend(world, {}, { workloads: peer('-169.254.0.181') })
+  t.deepEqual(addressesOf(world, 'cali1'), ['169.254.0.180/24'])
+})
+
+test('a link that nothing may lead through is not served', t => {
+  const world = new DataplaneWorld(11, { allow: { interfaces: ['a', 'cali*'] } })
+  world.kernel.addLink('cali1')
+  const workloads = ['b', 'cali1'].map(name => ({
+    ...{ interface: name, neighbours: [] },
+    addresses: [{ address: address('169.254.0.179'), present: true }],
+  }))
+  intend(world, {}, { workloads })
+  t.deepEqual(addressesOf(world, 'b'), ['10.8.0.1/24'])
+  t.deepEqual(addressesOf(world, 'cali1'), ['169.254.0.179/32'])
+})

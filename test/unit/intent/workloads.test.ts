@@ -13,7 +13,15 @@ import {
   type Snapshot,
 } from '../../../src/core/intent/index.ts'
 import { address, prefix } from '../../../src/core/net/index.ts'
-import { configuration, facts, node, pool, snapshot } from '../../support/cluster.ts'
+import {
+  configuration,
+  facts,
+  labelled,
+  node,
+  peer,
+  pool,
+  snapshot,
+} from '../../support/cluster.ts'
 
 const OWN = '10.244.1.0/26'
 
@@ -170,4 +178,72 @@ test('what is in an own block is announced by it, what is not by itself, outside
       wanted(pods, {}, { felixBeside }).originated.map(each => each.prefix),
       [OWN, '10.244.9.9/32'].map(prefix),
     )
+})
+
+/** An endpoint with a label that BGPPeers look for. */
+const coloured = (name: string, color: string, interfaceName = `cali${name}`) => {
+  const { metadata, ...others } = endpoint(name, [`10.244.1.${name.length + 6}/32`], {
+    interfaceName,
+  })
+  return { ...others, metadata: { ...metadata, labels: { color } } }
+}
+
+/** What links have of the node, as `interface +there -not`. */
+const peeringOf = ({ dataplane }: Desired): string[] =>
+  (dataplane.workloads ?? []).map(({ interface: name, addresses = [] }) =>
+    [name, ...addresses.map(own => `${own.present ? '+' : '-'}${own.address}`)].join(' '),
+  )
+
+const PEERING = configuration({
+  localWorkloadPeeringIPV4: '169.254.0.179',
+  localWorkloadPeeringIPV6: 'fd12:3456::1',
+})
+const REDS = peer('reds', { localWorkloadSelector: "color == 'red'", asNumber: 64999 })
+
+test('workloads that a BGPPeer selects find the node at the configured addresses, others do not', t => {
+  const workloads = [coloured('a', 'red'), coloured('bb', 'blue')]
+  const found = wanted(workloads, { bgpConfigurations: [PEERING], bgpPeers: [REDS] })
+  t.deepEqual(peeringOf(found), [
+    'calia +169.254.0.179 +fd12:3456::1',
+    'calibb -169.254.0.179 -fd12:3456::1',
+  ])
+  t.deepEqual(found.problems, [])
+  const none = wanted(workloads, { bgpPeers: [REDS] })
+  t.deepEqual(peeringOf(none), ['calia', 'calibb'], 'without any, links are as they are')
+  const beside = { bgpConfigurations: [PEERING], bgpPeers: [REDS] }
+  t.is(wanted(workloads, beside, { felixBeside: true }).dataplane.workloads, undefined)
+})
+
+test('a BGPPeer for other nodes, one of addresses and one that cannot be read select none here', t => {
+  const at = (bgpPeers: Snapshot['bgpPeers']): string[] =>
+    peeringOf(
+      wanted([coloured('a', 'red')], {
+        bgpConfigurations: [configuration({ localWorkloadPeeringIPV4: '169.254.0.179' })],
+        bgpPeers,
+        nodes: [labelled({ rack: 'one' }, node('w1', '10.0.0.1/24'))],
+      }),
+    )
+  const reds = (more: object) => [peer('reds', { ...REDS.spec, ...more })]
+  t.deepEqual(at(reds({ node: 'w2' })), ['calia -169.254.0.179'])
+  t.deepEqual(at(reds({ nodeSelector: "rack == 'two'" })), ['calia -169.254.0.179'])
+  t.deepEqual(at(reds({ nodeSelector: "rack == 'one'" })), ['calia +169.254.0.179'])
+  t.deepEqual(at(reds({ localWorkloadSelector: '((' })), ['calia -169.254.0.179'])
+  t.deepEqual(at([peer('tor', { peerIP: '10.0.0.9', asNumber: 64999 })]), ['calia -169.254.0.179'])
+})
+
+test('of two workloads on one interface either is enough; what is no address is told', t => {
+  const workloads = [
+    coloured('a', 'red', 'cali0'),
+    coloured('bb', 'blue', 'cali0'),
+    coloured('ccc', 'blue', 'cali1'),
+  ]
+  const wrong = { localWorkloadPeeringIPV4: 'fd12::1', localWorkloadPeeringIPV6: 'fd12::2' }
+  const found = wanted(workloads, {
+    bgpConfigurations: [configuration(wrong)],
+    bgpPeers: [REDS],
+  })
+  t.deepEqual(peeringOf(found), ['cali0 +fd12::2', 'cali1 -fd12::2'])
+  t.deepEqual(problemsOf(found), [
+    'default spec.localWorkloadPeeringIPV4: fd12::1 is not an IPv4 address that a node can have',
+  ])
 })
