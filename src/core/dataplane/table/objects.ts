@@ -99,10 +99,8 @@ export class Objects {
     const known = this.#byOwner.get(owner)
     if (known === undefined) return this.#found(owner, target)
     if (known.key === target.key) return known
-    known.hops = target.hops
-    known.key = target.key
-    this.#version++
-    if (known.state === 'there') this.#changed.add(known)
+    this.#rewrite(known, target.hops, target.key)
+    this.#compare(known)
     return known
   }
 
@@ -244,15 +242,16 @@ export class Objects {
     this.#litter = true
   }
 
-  /** A link went down: the kernel took its objects out, and told nobody. */
+  /** A link went down: the kernel took its objects out, of groups too, and told nobody. */
   lose(link: number): void {
     for (const hop of this.#hopIds.values()) if (hop.hop.link === link) hop.there = false
     for (const object of [...this.#groups.values()]) {
       const left = object.hops.filter(hop => hop.link !== link)
       if (object.state !== 'there' || left.length === object.hops.length) continue
+      object.members = object.members.filter(({ id }) => this.#hopIds.get(id)?.hop.link !== link)
       if (left.length === 0) this.#end(object)
       else if (object.owner === NONE) this.#rewrite(object, left)
-      else this.#changed.add(object)
+      else this.#compare(object)
     }
   }
 
@@ -325,6 +324,14 @@ export class Objects {
     this.#byOwner.set(owner, object)
     this.#version++
     return object
+  }
+
+  /** Has a group written where the kernel has another: it tells listeners of all its routes. */
+  #compare(object: GroupObject): void {
+    const { state, error, members, key } = object
+    const same = error === undefined && this.#contentOf(members).key === key
+    if (state === 'there' && !same) this.#changed.add(object)
+    else this.#changed.delete(object)
   }
 
   #rewrite(object: GroupObject, hops: readonly TargetHop[], key = unicastTarget(hops).key): void {
