@@ -159,6 +159,7 @@ async function play(scenario: Scenario): Promise<void> {
 }
 
 const lineOf = ({ measure, value, unit, margin, cpuSeconds, peakMb, ...rest }: Sample): string => {
+  if (rest.gap !== undefined) return `${measure}: no: ${rest.gap}`
   const { besideMb, messages, busy, remark } = rest
   const words = [
     `${measure}: ${unit === undefined ? time(value) : `${value.toFixed(0)} ${unit}`}`,

@@ -125,15 +125,12 @@ export class Report implements Measured {
         }),
       ),
     }))
-    const gaps = this.#results.flatMap(({ scenario, contender, gap }) =>
-      gap === undefined ? [] : [{ scenario, contender, gap }],
-    )
     const targets = judge(this, this.#targets).map(({ target, ...rest }) => ({
       target: subjectOf(target),
       most: target.most,
       ...rest,
     }))
-    return { measures, gaps, targets, remarks: [...this.remarks()] }
+    return { measures, gaps: this.#gaps(), targets, remarks: [...this.remarks()] }
   }
 
   /** What makes numbers doubtful. */
@@ -179,7 +176,7 @@ export class Report implements Measured {
       for (const measure of measures.length === 0 ? [scenario] : measures) {
         const cells = columns.map(name => {
           const summary = this.#summary(measure, name)
-          return summary === undefined ? this.#gap(scenario, name) : text(summary)
+          return summary === undefined ? this.#gap(scenario, name, measure) : text(summary)
         })
         yield `| ${measure} | ${cells.join(' | ')} | ${ratio(this.ours(measure), this.other(measure))} |`
       }
@@ -191,9 +188,24 @@ export class Report implements Measured {
     return [...new Set(results.flatMap(({ samples }) => samples.map(({ measure }) => measure)))]
   }
 
-  #gap(scenario: string, name: string): string {
-    const found = this.#results.find(one => one.scenario === scenario && one.contender === name)
-    return found?.gap === undefined ? '-' : `no: ${found.gap}`
+  #gap(scenario: string, name: string, measure: string): string {
+    const found = this.#gaps().find(
+      one =>
+        one.scenario === scenario &&
+        one.contender === name &&
+        (one.measure === undefined || one.measure === measure),
+    )
+    return found === undefined ? '-' : `no: ${found.gap}`
+  }
+
+  /** What there is no number of: a whole scenario, or one measure of it. */
+  #gaps(): { scenario: string; contender: string; measure?: string; gap: string }[] {
+    return this.#results.flatMap(({ scenario, contender, samples, gap }) => [
+      ...(gap === undefined ? [] : [{ scenario, contender, gap }]),
+      ...samples.flatMap(one =>
+        one.gap === undefined ? [] : [{ scenario, contender, measure: one.measure, gap: one.gap }],
+      ),
+    ])
   }
 
   #summaries(measure: string, of: (name: string) => boolean): Summary[] {
@@ -203,7 +215,8 @@ export class Report implements Measured {
   #summary(measure: string, name: string): Summary | undefined {
     const samples = this.#results
       .filter(({ contender }) => contender === name)
-      .flatMap(result => result.samples.filter(sample => sample.measure === measure))
+      .flatMap(result => result.samples)
+      .filter(sample => sample.measure === measure && sample.gap === undefined)
     if (samples.length === 0) return undefined
     const values = samples.map(({ value }) => value)
     return {

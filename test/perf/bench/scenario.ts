@@ -26,6 +26,8 @@ export interface Sample {
   /** how busy the generator was, 0 to 1 */
   readonly busy?: number
   readonly remark?: string
+  /** why there is no value, where the rest of the scenario went on */
+  readonly gap?: string
 }
 
 /** What every scenario is given. */

@@ -60,6 +60,17 @@ test('a gap stands in its cell, and is in the document', t => {
   t.like(report.toJSON(), { gaps: [{ scenario: 'B', contender: 'frr', gap: 'not installed' }] })
 })
 
+test('a measure that failed alone is a gap of its own, and no number', t => {
+  const failed = { measure: 'late', value: Number.NaN, gap: 'not there' }
+  const report = new Report(
+    [run('bird', took(5, 1), failed), run('frr', took(6, 1, 'late'))],
+    ['bird', 'frr'],
+  )
+  t.is(report.other('late')?.value, 6)
+  t.true([...report.lines()].some(line => line.startsWith('| late | no: not there | 6.00 ms')))
+  t.like(report.toJSON(), { gaps: [{ contender: 'bird', measure: 'late', gap: 'not there' }] })
+})
+
 test('a machine that is busy and a generator that is are named', t => {
   const busy = {
     ...run('bird', { ...took(5, 1), busy: 0.9 }),
