@@ -39,78 +39,74 @@ const BY_NAME: ReadonlyMap<string, Kind> = new Map(
 /** The kind that somebody means by `name`, in any case, singular, plural or short. */
 export const kindCalled = (name: string): Kind | undefined => BY_NAME.get(name.toLowerCase())
 
-/** The columns of a kind. One without columns of its own has its name alone, as in calicoctl. */
-export function columnsOf(kind: Kind, context: TableContext): readonly Column<ResourceObject>[] {
-  const name: Column<ResourceObject> = { heading: 'NAME', text: one => one.metadata.name }
-  switch (kind.kind) {
-    case 'BGPPeer':
-      return [
-        name,
-        column('PEERIP', 'peerIP'),
-        { heading: 'NODE', text: peerNode },
-        column('ASN', 'asNumber'),
-      ]
-    case 'BGPConfiguration':
-      return [
-        name,
-        column('LOGSEVERITY', 'logSeverityScreen'),
-        column('MESHENABLED', 'nodeToNodeMeshEnabled'),
-        column('ASNUMBER', 'asNumber'),
-      ]
-    case 'BGPFilter':
-      return [name, ...['exportV4', 'importV4', 'exportV6', 'importV6'].map(rules)]
-    case 'Node':
-      return [
-        name,
-        { heading: 'ASN', text: nodeAsNumber(context), wide: true },
-        { heading: 'IPV4', text: field('spec', 'bgp', 'ipv4Address'), wide: true },
-        { heading: 'IPV6', text: field('spec', 'bgp', 'ipv6Address'), wide: true },
-      ]
-    case 'IPPool':
-      return [
-        name,
-        column('CIDR', 'cidr'),
-        wide(flag('NAT', 'natOutgoing')),
-        wide(column('IPIPMODE', 'ipipMode')),
-        wide(column('VXLANMODE', 'vxlanMode')),
-        wide(flag('DISABLED', 'disabled')),
-        wide(flag('DISABLEBGPEXPORT', 'disableBGPExport')),
-        column('SELECTOR', 'nodeSelector'),
-        wide(column('ASSIGNMENTMODE', 'assignmentMode')),
-      ]
-    case 'CalicoNodeStatus':
-      return [name, column('NODE', 'node'), wide(column('CLASSES', 'classes'))]
-    case 'ClusterInformation':
-      return [
-        name,
-        column('CLUSTERGUID', 'clusterGUID'),
-        column('CLUSTERTYPE', 'clusterType'),
-        column('CALICOVERSION', 'calicoVersion'),
-        column('DATASTOREREADY', 'datastoreReady'),
-      ]
-    case 'WorkloadEndpoint':
-      return [
-        { heading: 'NAMESPACE', text: field('metadata', 'namespace'), wide: true },
-        column('WORKLOAD', 'pod'),
-        column('NODE', 'node'),
-        column('NETWORKS', 'ipNetworks'),
-        column('INTERFACE', 'interfaceName'),
-        wide(name),
-      ]
-    case 'Tier':
-      return [name, column('ORDER', 'order')]
-    case 'IPReservation':
-      return [name, wide(column('CIDRS', 'reservedCIDRs'))]
-    case 'IPAMConfiguration':
-      return [
-        name,
-        flag('STRICTAFFINITY', 'strictAffinity'),
-        flag('AUTOALLOCATEBLOCKS', 'autoAllocateBlocks'),
-        wide(column('MAXBLOCKSPERHOST', 'maxBlocksPerHost')),
-      ]
-    default:
-      return [name]
-  }
+type Columns = readonly Column<ResourceObject>[]
+type ColumnsOf = (name: Columns[number], context: TableContext) => Columns
+
+/**
+ * The columns of a kind, its name among them. One that is not here has its name alone, as in
+ * calicoctl.
+ */
+const COLUMNS: Readonly<Record<string, ColumnsOf>> = {
+  BGPConfiguration: name => [
+    name,
+    column('LOGSEVERITY', 'logSeverityScreen'),
+    column('MESHENABLED', 'nodeToNodeMeshEnabled'),
+    column('ASNUMBER', 'asNumber'),
+  ],
+  BGPFilter: name => [name, ...['exportV4', 'importV4', 'exportV6', 'importV6'].map(rules)],
+  BGPPeer: name => [
+    name,
+    column('PEERIP', 'peerIP'),
+    { heading: 'NODE', text: peerNode },
+    column('ASN', 'asNumber'),
+  ],
+  CalicoNodeStatus: name => [name, column('NODE', 'node'), wide(column('CLASSES', 'classes'))],
+  ClusterInformation: name => [
+    name,
+    column('CLUSTERGUID', 'clusterGUID'),
+    column('CLUSTERTYPE', 'clusterType'),
+    column('CALICOVERSION', 'calicoVersion'),
+    column('DATASTOREREADY', 'datastoreReady'),
+  ],
+  IPAMConfiguration: name => [
+    name,
+    flag('STRICTAFFINITY', 'strictAffinity'),
+    flag('AUTOALLOCATEBLOCKS', 'autoAllocateBlocks'),
+    wide(column('MAXBLOCKSPERHOST', 'maxBlocksPerHost')),
+  ],
+  IPPool: name => [
+    name,
+    column('CIDR', 'cidr'),
+    wide(flag('NAT', 'natOutgoing')),
+    wide(column('IPIPMODE', 'ipipMode')),
+    wide(column('VXLANMODE', 'vxlanMode')),
+    wide(flag('DISABLED', 'disabled')),
+    wide(flag('DISABLEBGPEXPORT', 'disableBGPExport')),
+    column('SELECTOR', 'nodeSelector'),
+    wide(column('ASSIGNMENTMODE', 'assignmentMode')),
+  ],
+  IPReservation: name => [name, wide(column('CIDRS', 'reservedCIDRs'))],
+  Node: (name, context) => [
+    name,
+    { heading: 'ASN', text: nodeAsNumber(context), wide: true },
+    { heading: 'IPV4', text: field('spec', 'bgp', 'ipv4Address'), wide: true },
+    { heading: 'IPV6', text: field('spec', 'bgp', 'ipv6Address'), wide: true },
+  ],
+  Tier: name => [name, column('ORDER', 'order')],
+  WorkloadEndpoint: name => [
+    { heading: 'NAMESPACE', text: field('metadata', 'namespace'), wide: true },
+    column('WORKLOAD', 'pod'),
+    column('NODE', 'node'),
+    column('NETWORKS', 'ipNetworks'),
+    column('INTERFACE', 'interfaceName'),
+    wide(name),
+  ],
+}
+
+/** The columns of a kind's table. */
+export function columnsOf(kind: Kind, context: TableContext): Columns {
+  const name = { heading: 'NAME', text: (one: ResourceObject) => one.metadata.name }
+  return COLUMNS[kind.kind]?.(name, context) ?? [name]
 }
 
 const column = (heading: string, name: string): Column<ResourceObject> => ({
