@@ -63,16 +63,15 @@ export class SimulatedDevices {
     this.#kernel = kernel
   }
 
-  /** Makes a link to a workload what it should be. False when it is not there. */
-  serve(link: ServedLink): boolean {
-    if (this.#kernel.indexOf(link.name) !== link.index) return false
+  /** Makes a link to a workload what it should be, where it is there. */
+  serve(link: ServedLink): void {
+    if (this.#kernel.indexOf(link.name) !== link.index) return
     this.#served.set(link.index, link)
     for (const { address, present } of link.addresses)
       this.#address(link.name, {
         ...{ type: 'address', verb: present ? 'add' : 'delete', link: link.index, address },
         length: maxLength(familyOf(address)),
       })
-    return true
   }
 
   /** What a link was asked to be; undefined: nobody asked since it is there. */

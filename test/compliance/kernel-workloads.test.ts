@@ -39,6 +39,8 @@ const byDecree = (link: number, gateway: string): RouteTarget =>
 
 /** A dataplane on a rig. */
 class Stage {
+  /** codes of what it reported */
+  readonly notes: string[] = []
   readonly #loop: Loop<DataplaneEvent>
   readonly #kernel: KernelOutput & { close(): void }
 
@@ -46,6 +48,7 @@ class Stage {
     this.#kernel = rig.open({
       ...{ table: TABLE, protocol: OURS },
       deliver: event => this.#loop.deliver(event),
+      note: note => this.notes.push(JSON.stringify(note)),
     })
     const config = { ...CONFIG, resync: millis(resync) }
     this.#loop = new Loop(new Dataplane(config, this.#kernel, { chance: new Prng(1) }))
@@ -208,7 +211,15 @@ function suite(name: string, make: () => Rig): void {
     rig.addAddress('cali1', '10.77.0.1/24')
     next.intend(peering(false))
     await has('10.77.0.1/24')
-    t.deepEqual(rig.addresses('cali2'), [])
+    await until(() => rig.addresses('cali2').length === 0, 'cali2 has none')
+    rig.setLink('cali2', false)
+    rig.setLink('cali2', true)
+    // after it, whatever was asked for cali2
+    next.intend(WORKLOAD)
+    rig.spoil('cali1')
+    await until(() => rig.served('cali1').answers, 'cali1 answers')
+    const refused = [...stage.notes, ...next.notes].filter(code => code.includes('_REFUSED'))
+    t.deepEqual(refused, [], 'what is there, and what is not, is no mistake')
     t.deepEqual(rig.addresses('a'), ['10.9.0.1/24', '2001:db8:9::1/64'])
   })
 

@@ -81,7 +81,7 @@ export interface KernelOutput {
   configure(number: number, changes: readonly DeviceChange[]): void
   /**
    * Makes links answer for any address, forward, know these neighbours, and have these addresses or
-   * not, where they do not. `Served` follows.
+   * not, where they do not. `Served` follows, without an error of a link that has gone.
    */
   serve(links: readonly ServedLink[]): void
   note(note: DataplaneNote): void

@@ -5,6 +5,7 @@ import {
   type DeviceChange,
   EADDRNOTAVAIL,
   EEXIST,
+  ENODEV,
   EOPNOTSUPP,
   errnoText,
 } from '../../core/rtnl/index.ts'
@@ -46,6 +47,8 @@ export function serveLink(link: ServedLink, devices: Devices): string | undefine
   const failures = SETTINGS.map(([path, value]) => write(ROOT + path(link.name), value))
   const things = [...link.neighbours, ...link.addresses]
   const refusal = devices.configure(changesOf(link)).find(({ at, errno }) => {
+    // it went meanwhile, which is told by itself
+    if (errno === ENODEV) return false
     const own = link.addresses[at - link.neighbours.length]
     return own === undefined || !(own.present ? THERE : NOT_THERE).has(errno)
   })
