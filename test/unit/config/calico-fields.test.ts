@@ -11,7 +11,7 @@ import {
 
 const TEXT = readFileSync(join(import.meta.dirname, '../../../docs/calico.md'), 'utf8')
 
-const STATES = ['same', 'better', 'on request', 'not yet', 'not applicable']
+const STATES = ['same', 'better', 'on request', 'not applicable']
 
 /** Objects of which a reader thinks as of one thing. */
 const WHOLE: ReadonlySet<string> = new Set([
