@@ -191,6 +191,7 @@ class Generator {
         routerId,
         family,
         holdSeconds,
+        listens: index >= senders,
         places,
       })
     })

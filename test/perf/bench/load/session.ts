@@ -5,7 +5,12 @@
 import { Socket } from 'node:net'
 import { seconds } from '../../../../src/core/base/index.ts'
 import type { Address, Family } from '../../../../src/core/net/index.ts'
-import { encodeKeepalive, encodeOpen, encodeRouteRefresh } from '../../../../src/core/wire/index.ts'
+import {
+  encodeKeepalive,
+  encodeOpen,
+  encodeRouteRefresh,
+  endOfRib,
+} from '../../../../src/core/wire/index.ts'
 import { asNumber, placeOf } from './traffic.ts'
 
 const HEADER_OCTETS = 19
@@ -29,6 +34,8 @@ export interface SessionSettings {
   readonly routerId: number
   readonly family: Family
   readonly holdSeconds: number
+  /** it has nothing to announce, and says so: a daemon may wait for that */
+  readonly listens: boolean
   /** places of prefixes that may come, from `first` on: a bit for each */
   readonly places: { readonly first: number; readonly count: number }
 }
@@ -185,6 +192,7 @@ export class BenchSession {
     this.listener.keepalive?.(this, performance.now())
     if (this.established) return
     this.established = true
+    if (this.#settings.listens) this.send(endOfRib(this.#settings.family))
     const every = seconds(Math.max(1, this.#settings.holdSeconds / 3))
     if (this.#settings.holdSeconds > 0)
       this.#keepalives = setInterval(() => this.send(encodeKeepalive()), every)

@@ -18,6 +18,7 @@ import {
 import {
   type AsPathSegment,
   encodeAttributes,
+  endOfRib,
   UpdateBuilder,
 } from '../../../../src/core/wire/index.ts'
 
@@ -116,7 +117,7 @@ export interface Announcer {
   readonly longer?: number
 }
 
-/** UPDATEs that announce `table`, and the marker. Another `variant` has other attributes, where none are given. */
+/** UPDATEs that announce `table`, the marker, and that this is all. Another `variant` has other attributes, where none are given. */
 export function announcements(table: Table, by: Announcer, variant = 0): Uint8Array {
   const chance = new Prng(7 + variant)
   const messages: Uint8Array[] = []
@@ -132,7 +133,7 @@ export function announcements(table: Table, by: Announcer, variant = 0): Uint8Ar
   }
   packer.make([], [])
   packer.put(markerOf(by.index), 24, messages)
-  messages.push(packer.builder.finish())
+  messages.push(packer.builder.finish(), endOfRib(by.family))
   return Buffer.concat(messages)
 }
 
