@@ -109,6 +109,8 @@ export class Observer {
       return
     }
     table.setSeen(row, NONE, NO_PLACE)
+    // perhaps it is older than what we wrote since: who wants the route finds that out by writing
+    if (table.wantOf(row) === NONE) this.#o.doubt(now)
     reconciler.lost(table, row, blame(route), lossBy(route, 'removed'), now)
   }
 
