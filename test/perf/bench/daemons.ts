@@ -186,7 +186,7 @@ export function bird(name: string, command: string): Daemon {
       host.start([command, '-f', '-c', config, '-s', control], 'bird.log', setting.cores)
     },
     ask: host =>
-      host.execute([
+      answer(host, [
         'birdc',
         '-s',
         join(host.directory, 'bird.ctl'),
