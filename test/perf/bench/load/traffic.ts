@@ -117,7 +117,10 @@ export interface Announcer {
   readonly longer?: number
 }
 
-/** UPDATEs that announce `table`, the marker, and that this is all. Another `variant` has other attributes, where none are given. */
+/**
+ * UPDATEs that announce `table`, the marker, and that this is all. Another `variant` has other attributes, where none are
+ * given.
+ */
 export function announcements(table: Table, by: Announcer, variant = 0): Uint8Array {
   const chance = new Prng(7 + variant)
   const messages: Uint8Array[] = []
