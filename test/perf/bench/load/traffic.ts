@@ -118,8 +118,8 @@ export interface Announcer {
 }
 
 /**
- * UPDATEs that announce `table`, the marker, and that this is all. Another `variant` has other attributes, where none are
- * given.
+ * UPDATEs that announce `table`, the marker, and that this is all. Where no attributes are given, another `variant` has
+ * other ones.
  */
 export function announcements(table: Table, by: Announcer, variant = 0): Uint8Array {
   const chance = new Prng(7 + variant)
