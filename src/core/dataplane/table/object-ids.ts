@@ -156,3 +156,17 @@ export function isObjectable({ kind, hops }: RouteTarget): boolean {
   if (kind !== 'unicast' || hops.length > MEMBERS_MAX) return false
   return hops.every(({ gateway, link, weight }) => gateway && link !== 0 && weight < 256)
 }
+
+/** What members are; of one that is not ours nobody knows, so that it equals nothing. */
+export function contentOf(
+  members: readonly ObjectMember[],
+  ids: Ids<HopObject>,
+): Pick<GroupObject, 'hops' | 'key'> {
+  const hops: TargetHop[] = []
+  for (const { id, weight } of members) {
+    const member = ids.get(id)
+    if (member === undefined) return { hops: [], key: `of ${id}` }
+    hops.push({ ...member.hop, weight: members.length === 1 ? 1 : weight })
+  }
+  return unicastTarget(hops)
+}

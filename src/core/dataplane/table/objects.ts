@@ -14,6 +14,7 @@ import {
 import type { ObjectChange, Refusal } from '../ports.ts'
 import { NONE } from './counted.ts'
 import {
+  contentOf,
   type GroupObject,
   type HopObject,
   type Ids,
@@ -109,9 +110,11 @@ export class Objects {
     const object = this.#byOwner.get(owner)
     if (object === undefined) return
     this.#byOwner.delete(owner)
-    this.#changed.delete(object)
     object.owner = NONE
     this.#litter = true
+    const { hops, key } = contentOf(object.members, this.#hopIds)
+    // what was asked of it last may not have been written: it is what the kernel has
+    if (this.#changed.delete(object)) this.#rewrite(object, hops, key)
     if (object.state === 'new') {
       this.#end(object)
       return
@@ -179,7 +182,9 @@ export class Objects {
       const why = members.map(member => this.#hopIds.get(member.id)?.refusal).find(Boolean)
       const own = { errno: isShared(errno) ? errno : EINVAL, ...(text !== undefined && { text }) }
       group.error = why !== undefined && isShared(why.errno) ? why : own
-      if (taken || errno === ENOENT) this.#end(group)
+      // never made, and nobody's any more: there is nothing to wait for
+      const idle = verb === 'add' && group.owner === NONE
+      if (taken || idle || errno === ENOENT) this.#end(group)
       else if (verb === 'add') group.state = 'new'
       if (taken) this.#groups.avoid(id)
       this.#version++
@@ -278,7 +283,7 @@ export class Objects {
       return
     }
     const { members } = object
-    const { hops, key } = this.#contentOf(members)
+    const { hops, key } = contentOf(members, this.#hopIds)
     if (known === undefined) {
       const made = { id, target: objectTarget(id), members, hops, key, owner: NONE }
       const heard = this.#dump()
@@ -291,17 +296,6 @@ export class Objects {
     if (known.key === key) return
     if (known.owner === NONE) this.#rewrite(known, hops, key)
     else this.#changed.add(known)
-  }
-
-  /** What members are; of one that is not ours nobody knows, so that it equals nothing. */
-  #contentOf(members: readonly ObjectMember[]): Pick<GroupObject, 'hops' | 'key'> {
-    const hops: TargetHop[] = []
-    for (const { id, weight } of members) {
-      const member = this.#hopIds.get(id)
-      if (member === undefined) return { hops: [], key: `of ${id}` }
-      hops.push({ ...member.hop, weight: members.length === 1 ? 1 : weight })
-    }
-    return unicastTarget(hops)
   }
 
   // ---- within
@@ -329,7 +323,7 @@ export class Objects {
   /** Has a group written where the kernel has another: it tells listeners of all its routes. */
   #compare(object: GroupObject): void {
     const { state, error, members, key } = object
-    const same = error === undefined && this.#contentOf(members).key === key
+    const same = error === undefined && contentOf(members, this.#hopIds).key === key
     if (state === 'there' && !same) this.#changed.add(object)
     else this.#changed.delete(object)
   }
