@@ -153,9 +153,12 @@ export class SimulatedSocket implements KernelOutput {
     this.#leave()
   }
 
-  /** For the kernel: tells something, later. */
+  /**
+   * For the kernel: tells something, later. Nothing between a loss and the hearing of it, when the
+   * real socket is opened anew.
+   */
   tell(event: KernelEvent): void {
-    this.#later('notifications', event)
+    if (!this.#lost) this.#later('notifications', event)
   }
 
   /** For the kernel: something could not be told. */

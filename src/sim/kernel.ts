@@ -247,8 +247,8 @@ export class SimulatedKernel {
     routes.sort((a, b) => b.length - a.length || a.route.metric - b.route.metric)
     const [best] = routes
     if (best === undefined) return notFound(ENETUNREACH)
-    const found = foundIn(this.expand(best.route))
-    return { ...found, hops: found.hops.filter(hop => this.#isUp(hop.link)) }
+    // a route that is left has its dead hops still, as in the kernel
+    return foundIn(this.expand(best.route))
   }
 
   /** Keys of all routes of a table, as a dump walks them. */
