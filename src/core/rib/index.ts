@@ -36,7 +36,8 @@ export {
   TIE_RULE,
 } from './decide.ts'
 export { type FullTable, fullSets } from './full-table.ts'
-export { CHANGES, type Decided, LocRib, MULTIPATH_LIMIT_MAX, type Shared } from './loc-rib.ts'
+export { CHANGES, type Decided, LocRib, type Shared } from './loc-rib.ts'
+export { MULTIPATH_LIMIT_MAX } from './multipath.ts'
 export {
   NEXT_HOPS_MAX,
   NextHops,

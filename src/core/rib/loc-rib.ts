@@ -5,7 +5,8 @@ import { Acceptances } from './acceptance.ts'
 import { AdjRibIn, NO_PATHS, type PathColumn } from './adj-rib-in.ts'
 import { LOOPS } from './attribute-facts.ts'
 import type { AttributeTable } from './attribute-table.ts'
-import { Candidates, compare, type DecisionColumns, decide, isMultipath } from './decide.ts'
+import { Candidates, type DecisionColumns, decide } from './decide.ts'
+import { Multipath } from './multipath.ts'
 import { type NextHops, NO_GROUP } from './next-hops.ts'
 import type { PeerColumns } from './rows.ts'
 import {
@@ -20,9 +21,6 @@ import {
 /**
  * The destinations of one family: their paths, and the best of them.
  */
-
-/** Most next hops of one route. */
-export const MULTIPATH_LIMIT_MAX = 64
 
 /** What the tables of both families share. */
 export interface Shared {
@@ -61,13 +59,10 @@ export class LocRib {
   readonly prefixes: PrefixTable
   /** what the paths of each peer count as */
   readonly acceptances: Acceptances
+  readonly multipath: Multipath
   best = new Int32Array(0)
   from = new Uint16Array(0)
   group = new Int32Array(0)
-  /** most next hops of a route */
-  multipathMax = 1
-  /** paths of several neighbouring ASes may be used together */
-  multipathAcrossAses = true
   #paths = new Uint16Array(0)
   #first = new Uint16Array(0)
   #uses = new Uint32Array(0)
@@ -90,6 +85,7 @@ export class LocRib {
     this.prefixes = new PrefixTable(family, seed)
     this.#shared = shared
     this.#columns = shared
+    this.multipath = new Multipath(shared)
     this.acceptances = new Acceptances(this, shared.peers)
     this.adjRibIn(LOCAL_PEER).live = true
   }
@@ -313,16 +309,6 @@ export class LocRib {
     }
   }
 
-  /** True when a path may be used beside the best, as far as the configuration wants that. */
-  isMultipath(candidates: Candidates, best: number, at: number): boolean {
-    const { neighbourAs } = this.#shared.sets
-    const { sets } = candidates
-    return (
-      isMultipath(this.#columns, candidates, best, at) &&
-      (this.multipathAcrossAses || neighbourAs[sets[at]!] === neighbourAs[sets[best]!])
-    )
-  }
-
   /** The columns that `compare` and its friends take. */
   get columns(): DecisionColumns {
     return this.#columns
@@ -377,33 +363,13 @@ export class LocRib {
   /**
    * Next hops of the best path and of those that equal it, in LOCAL_PREF too; one more reference.
    */
-  #groupOf(candidates: Candidates, best: number): GroupId {
+  #groupOf(candidates: Candidates, at: number): GroupId {
     const { sets, nextHops } = this.#shared
-    const hops = this.#hops
-    const first = sets.nextHop[candidates.sets[best]!] as NextHopId
+    const best = candidates.sets[at]!
     // what this node originates has no next hop: the dataplane holds its blackholes
-    if (first === NONE) return NO_GROUP
-    hops[0] = first
-    const limit = Math.min(this.multipathMax, MULTIPATH_LIMIT_MAX)
-    const count = limit > 1 && candidates.count > 1 ? this.#gatherHops(candidates, best, limit) : 1
-    const metric = metricOf(sets.localPref[candidates.sets[best]!]!)
-    return nextHops.holdGroup(hops, count, metric)
-  }
-
-  /** The best `limit` distinct next hops of the class of the best path. */
-  #gatherHops(candidates: Candidates, best: number, limit: number): number {
-    const { sets } = candidates
-    const equals: number[] = []
-    for (let at = 0; at < candidates.count; at++)
-      if (this.isMultipath(candidates, best, at)) equals.push(at)
-    equals.sort((a, b) => compare(this.#columns, candidates, b, a))
-    const hops = this.#hops
-    let count = 0
-    for (const at of equals) {
-      const hop = this.#shared.sets.nextHop[sets[at]!] as NextHopId
-      if (count < limit && !hops.slice(0, count).includes(hop)) hops[count++] = hop
-    }
-    return count
+    if (sets.nextHop[best] === NONE) return NO_GROUP
+    const count = this.multipath.gather(candidates, at, this.#hops)
+    return nextHops.holdGroup(this.#hops, count, metricOf(sets.localPref[best]!))
   }
 
   #resize(rows: number): void {

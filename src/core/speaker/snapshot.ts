@@ -287,7 +287,7 @@ function isUsedBeside(
   const candidates = locRib.candidates(row)
   const group = locRib.group[row]!
   const hop = tables.sets.nextHop[candidates.sets[at]!]!
-  if (group < 0 || hop < 0 || !locRib.isMultipath(candidates, best, at)) return false
+  if (group < 0 || hop < 0 || !locRib.multipath.allows(candidates, best, at)) return false
   return tables.nextHops.isIn(group, hop)
 }
 

@@ -85,8 +85,8 @@ export class Tables {
   configure(config: SpeakerConfig, changes: ConfigDifference): Unoriginated[] {
     for (const family of FAMILIES) {
       const locRib = this.locRibs[family]
-      locRib.multipathMax = config.multipathMax
-      locRib.multipathAcrossAses = config.multipathAcrossAses ?? true
+      locRib.multipath.max = config.multipathMax
+      locRib.multipath.acrossAses = config.multipathAcrossAses ?? true
       if (changes.multipath) locRib.touchAll()
     }
     for (const prefix of changes.withdrawn) this.originate(prefix, false)

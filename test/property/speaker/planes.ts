@@ -180,7 +180,7 @@ export class Stage {
     const peers = Array.from({ length: 6 }, (_, at) => this.#peer(at + 1))
     this.senders = peers.slice(0, 3)
     this.listeners = peers.slice(3)
-    this.locRib.multipathMax = 4
+    this.locRib.multipath.max = 4
   }
 
   get locRib() {
@@ -345,7 +345,7 @@ export class Stage {
   #isBeside(row: PrefixId, best: SlowPath, path: SlowPath): boolean {
     const candidates = this.locRib.candidates(row)
     const sources = candidates.peers.slice(0, candidates.count)
-    return this.locRib.isMultipath(
+    return this.locRib.multipath.allows(
       candidates,
       sources.indexOf(best.peer),
       sources.indexOf(path.peer),

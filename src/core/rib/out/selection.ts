@@ -70,7 +70,7 @@ export class Selection {
     pool.count = 0
     const best = this.#which === 'multipath' ? decide(locRib.columns, all) : NONE
     for (let at = 0; at < all.count; at++)
-      if (best === NONE || locRib.isMultipath(all, best, at))
+      if (best === NONE || locRib.multipath.allows(all, best, at))
         pool.add(all.peers[at]!, all.sets[at]!, all.identifiers[at]!)
   }
 }
