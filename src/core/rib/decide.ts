@@ -1,6 +1,13 @@
 import { FACTS } from './attribute-facts.ts'
 import type { AttributeColumns } from './attribute-table.ts'
-import { type AttributeSetId, NONE, PEER_KINDS, type PeerColumns, type PeerId } from './rows.ts'
+import {
+  type AttributeSetId,
+  type NextHopId,
+  NONE,
+  PEER_KINDS,
+  type PeerColumns,
+  type PeerId,
+} from './rows.ts'
 
 /**
  * The decision process, RFC 4271 §9.1.2, over columns.
@@ -224,4 +231,51 @@ export function isMultipath(
   if (at === best) return true
   if (compare(columns, candidates, best, at) < TIE_RULE) return false
   return lossOf(columns, candidates, best, at) >= TIE_RULE
+}
+
+/** Most next hops of one route. */
+export const MULTIPATH_LIMIT_MAX = 64
+
+/** What decides whether a path is used beside the best, and the next hops of those that are. */
+export class Multipath {
+  /** most next hops of a route */
+  max = 1
+  /** paths of several neighbouring ASes may be used together */
+  acrossAses = true
+  readonly #columns: DecisionColumns
+
+  constructor(columns: DecisionColumns) {
+    this.#columns = columns
+  }
+
+  /** True when a path may be used beside the best, as far as the configuration wants that. */
+  allows(candidates: Candidates, best: number, at: number): boolean {
+    const { neighbourAs } = this.#columns.sets
+    const { sets } = candidates
+    return (
+      isMultipath(this.#columns, candidates, best, at) &&
+      (this.acrossAses || neighbourAs[sets[at]!] === neighbourAs[sets[best]!])
+    )
+  }
+
+  /**
+   * Writes the next hop of the best path to `hops`, and distinct ones of those that go with it,
+   * better ones first, as many as may be. Returns how many there are. The best has a next hop.
+   */
+  gather(candidates: Candidates, best: number, hops: NextHopId[]): number {
+    const { nextHop } = this.#columns.sets
+    const limit = Math.min(this.max, MULTIPATH_LIMIT_MAX)
+    hops[0] = nextHop[candidates.sets[best]!] as NextHopId
+    if (limit <= 1 || candidates.count <= 1) return 1
+    const equals: number[] = []
+    for (let at = 0; at < candidates.count; at++)
+      if (this.allows(candidates, best, at)) equals.push(at)
+    equals.sort((a, b) => compare(this.#columns, candidates, b, a))
+    let count = 0
+    for (const at of equals) {
+      const hop = nextHop[candidates.sets[at]!] as NextHopId
+      if (count < limit && !hops.slice(0, count).includes(hop)) hops[count++] = hop
+    }
+    return count
+  }
 }

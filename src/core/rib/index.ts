@@ -32,12 +32,12 @@ export {
   decide,
   isMultipath,
   lossOf,
+  MULTIPATH_LIMIT_MAX,
   REASONS,
   TIE_RULE,
 } from './decide.ts'
 export { type FullTable, fullSets } from './full-table.ts'
 export { CHANGES, type Decided, LocRib, type Shared } from './loc-rib.ts'
-export { MULTIPATH_LIMIT_MAX } from './multipath.ts'
 export {
   NEXT_HOPS_MAX,
   NextHops,
