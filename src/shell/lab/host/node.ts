@@ -1,6 +1,7 @@
 /** One node of a lab: its namespaces, its root, its main program and its health. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, mkdirSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../error.ts'
 import { AGENT_HOME, type Image, imageOf, missingPackages } from '../images.ts'
 import { baseEnvironment, inNode, LAB_DIRECTORY, type NodeRecord } from '../record.ts'
@@ -41,6 +42,9 @@ const DOCKER_CAPABILITIES = [
   'setuid',
   'sys_chroot',
 ]
+
+/** Until it is looked again which process a main program is. In milliseconds. */
+const PID_AGAIN = 20
 
 /** Before the first restart of a main program, and the longest; Docker's. In milliseconds. */
 const RESTART_FIRST = 100
@@ -153,7 +157,9 @@ export class LinuxNode {
     const main = this.#main
     if (main === undefined) return
     const gone = new Promise<void>(resolve => main.once('exit', () => resolve()))
-    await this.run(['sh', '-c', `kill -${signal} "$(cat /.lab/main.pid)"`])
+    const kill = ['sh', '-c', `kill -${signal} "$(cat /.lab/main.pid)"`]
+    // one that was started a moment ago has not written yet which process it is
+    while ((await this.run(kill)).code !== 0 && this.#main === main) await delay(PID_AGAIN)
     await gone
   }
 
