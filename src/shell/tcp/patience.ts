@@ -1,3 +1,4 @@
+import { type Millis, millis } from '../../core/base/index.ts'
 import { now } from '../clock/index.ts'
 
 /**
@@ -11,14 +12,16 @@ const PATIENCE_MS = 10
 /** Those who have something to send, until a turn of the runtime in which nothing happens. */
 export class Patience<Waiting> {
   readonly #release: (waiting: Waiting) => void
+  readonly #clock: () => Millis
   readonly #waiting = new Set<Waiting>()
-  #since = 0
+  #since = millis(0)
   #happened = false
   #turns = false
 
   /** @param release  called for each of those that waited; never from inside a call */
-  constructor(release: (waiting: Waiting) => void) {
+  constructor(release: (waiting: Waiting) => void, clock: () => Millis = now) {
     this.#release = release
+    this.#clock = clock
   }
 
   /** Something came in: there may be more to send soon. */
@@ -29,7 +32,7 @@ export class Patience<Waiting> {
   /** One has something, or something more, to send. */
   wait(one: Waiting): void {
     this.#happened = true
-    if (this.#waiting.size === 0) this.#since = now()
+    if (this.#waiting.size === 0) this.#since = this.#clock()
     this.#waiting.add(one)
     if (this.#turns) return
     this.#turns = true
@@ -42,7 +45,7 @@ export class Patience<Waiting> {
   }
 
   readonly #turn = (): void => {
-    if (this.#happened && now() - this.#since < PATIENCE_MS) {
+    if (this.#happened && this.#clock() - this.#since < PATIENCE_MS) {
       this.#happened = false
       setImmediate(this.#turn)
       return

@@ -1,6 +1,7 @@
 /** When what is to be sent leaves. */
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
+import { millis } from '../../../src/core/base/index.ts'
 import { Patience } from '../../../src/shell/tcp/patience.ts'
 import { until } from '../../support/until.ts'
 
@@ -17,15 +18,21 @@ test('who has something to send waits one turn where nothing else happens', asyn
 
 test('while things go on happening it waits, but not for ever', async t => {
   const sent: number[] = []
-  const patience = new Patience<number>(one => sent.push(one))
+  let time = 0
+  const patience = new Patience<number>(
+    one => sent.push(one),
+    () => millis(time),
+  )
   patience.wait(1)
-  let turns = 0
-  for (; sent.length === 0; turns++) {
+  const passes = async (): Promise<void> => {
     patience.happened()
     await turn()
   }
+  for (; time < 9; time++) await passes()
+  t.deepEqual(sent, [], 'it waits')
+  time++
+  await until(() => passes().then(() => sent.length > 0), 'it was released')
   t.deepEqual(sent, [1])
-  t.true(turns > 1, 'it has waited')
 })
 
 test('who was sent for another reason does not wait any more', async t => {
