@@ -132,7 +132,7 @@ const packing = test.macro(
           list.flatMap(each => wireForm(each, addPath)),
         )
       }),
-      { numRuns: 50 },
+      { numRuns: 150 },
     )
     t.true(full > 0)
   },
