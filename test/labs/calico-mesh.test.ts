@@ -4,7 +4,7 @@
  */
 import test from 'ava'
 import { type CalicoCluster, calico } from './support/calico-cluster.ts'
-import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { blocksOf, clusterLab, noneLostDuring, podIn } from './support/cluster-lab.ts'
 import { until } from './support/lab.ts'
 import { SOON } from './support/survival.ts'
 
@@ -37,21 +37,6 @@ const lab = clusterLab(test, {
   members: NODES.map(node => ({ ...node, settings })),
   resources: [bgpConfiguration(true), calico('IPPool', 'pods', { cidr: '10.245.0.0/16' })],
 })
-
-/** Which node has which block, by IPAM's own keys. */
-async function blocksOf(cluster: CalicoCluster): Promise<Map<string, string>> {
-  const keys = await cluster.keys('/calico/ipam/v2/host/')
-  return new Map(
-    keys.map(key => {
-      const [, node = '', block = ''] = /host\/([^/]+)\/ipv4\/block\/(.*)$/.exec(key) ?? []
-      return [node, block.replace('-', '/')]
-    }),
-  )
-}
-
-/** The eighth address of a block. */
-const podIn = (block: string): string =>
-  block.replace(/(\d+)\/26$/, (_, last: string) => String(Number(last) + 7))
 
 /** The sessions of all nodes, once each has as many as are expected and all are Established. */
 function untilSessions(cluster: CalicoCluster, expected: Readonly<Record<string, number>>) {

@@ -4,7 +4,7 @@
  */
 import test, { type ExecutionContext } from 'ava'
 import { type CalicoCluster, calico } from './support/calico-cluster.ts'
-import { clusterLab, noneLostDuring } from './support/cluster-lab.ts'
+import { blocksOf, clusterLab, noneLostDuring, podIn } from './support/cluster-lab.ts'
 import { until } from './support/lab.ts'
 import { SOON } from './support/survival.ts'
 
@@ -56,21 +56,6 @@ async function specOf(cluster: CalicoCluster, node: string): Promise<NodeSpec> {
   const text = await cluster.run('operator', 'martlet', 'get', 'node', node, '-o', 'json')
   return JSON.parse(text).spec
 }
-
-/** Which node has which block, by IPAM's own keys. */
-async function blocksOf(cluster: CalicoCluster): Promise<Map<string, string>> {
-  const keys = await cluster.keys('/calico/ipam/v2/host/')
-  return new Map(
-    keys.map(key => {
-      const [, node = '', block = ''] = /host\/([^/]+)\/ipv4\/block\/(.*)$/.exec(key) ?? []
-      return [node, block.replace('-', '/')]
-    }),
-  )
-}
-
-/** The eighth address of a block. */
-const podIn = (block: string): string =>
-  block.replace(/(\d+)\/26$/, (_, last: string) => String(Number(last) + 7))
 
 /** The pods, by their nodes. */
 async function podsOf(cluster: CalicoCluster): Promise<ReadonlyMap<string, string>> {

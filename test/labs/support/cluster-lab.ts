@@ -64,3 +64,18 @@ export async function noneLostDuring(
     pings.close()
   }
 }
+
+/** Which node has which block, by IPAM's own keys. */
+export async function blocksOf(cluster: CalicoCluster): Promise<Map<string, string>> {
+  const keys = await cluster.keys('/calico/ipam/v2/host/')
+  return new Map(
+    keys.map(key => {
+      const [, node = '', block = ''] = /host\/([^/]+)\/ipv4\/block\/(.*)$/.exec(key) ?? []
+      return [node, block.replace('-', '/')]
+    }),
+  )
+}
+
+/** The eighth address of a block. */
+export const podIn = (block: string): string =>
+  block.replace(/(\d+)\/26$/, (_, last: string) => String(Number(last) + 7))
